@@ -26,8 +26,8 @@ __all__ = [
     "redis_chaos",
     "redis_server",
     "redis_url",
-    "same_dice",
     "same_logging",
+    "same_random_numbers",
     "sqs_endpoint",
     "sqs_queue",
     "watch_for_secrets",
@@ -46,14 +46,14 @@ providers._get_local_constants = lambda: _NO_CONSTANTS
 
 
 @pytest.fixture(autouse=True)
-def same_dice(request: pytest.FixtureRequest) -> None:
-    """The library draws its jitter from ``random``: each test gets the same in every run, whatever ran before it."""
+def same_random_numbers(request: pytest.FixtureRequest) -> None:
+    """Seed ``random``, from which the library draws its jitter: each test gets the same numbers in every run."""
     random.seed(request.node.nodeid)
 
 
 @pytest.fixture(autouse=True)
 def same_logging() -> Generator[None]:
-    """Leave logging as it was found: a framework or a command that sets it up does so for its own test alone."""
+    """Restore logging after each test, since a framework or a command may set it up."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     yield
@@ -110,10 +110,10 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, _
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mix the files, so that tests that mostly wait run beside tests that work, and begin with the long ones.
+    """Mix the files, so that tests that mostly wait run beside tests that compute, and begin with the long ones.
 
-    Each worker runs a stretch of this list. In alphabetical order all of them would wait at once, for Redis or for a
-    quota, and later all work at once. The order depends on the files' names alone: it is the same in every run.
+    Each worker runs a part of this list. In alphabetical order all of them would wait at once, for Redis or for a
+    quota, and later all compute at once. The order depends on the files' names alone: it is the same in every run.
     """
     workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
     mixed = sorted(items, key=lambda item: zlib.crc32(item.nodeid.partition("::")[0].encode()))
@@ -128,8 +128,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         at = end
 
 
-# What the environment may hold must not decide either: proxies (urllib would ask one for 127.0.0.1), a terminal's
-# manners (rich and argparse obey them), somebody's own credentials, and what makes each subprocess compile all anew.
+# The environment must not change results: proxies (urllib would ask one for 127.0.0.1), a terminal's
+# properties (rich and argparse obey them), credentials, and settings that make each subprocess compile everything anew.
 _MANNERS = {"COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
 _PYTHON = {"PYTHONDONTWRITEBYTECODE", "PYTHONIOENCODING", "PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONASYNCIODEBUG"}
 for _name in list(os.environ):
@@ -140,6 +140,6 @@ for _name in list(os.environ):
     ):
         del os.environ[_name]
 
-# A run in the background of a script is started deaf to Ctrl-C, and so would be the programs that tests interrupt.
+# A run in the background of a script ignores Ctrl-C, and so would the programs that tests interrupt.
 if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

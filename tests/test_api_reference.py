@@ -1,4 +1,4 @@
-"""The API reference builds from the docstrings, without a warning."""
+"""The API reference is built from the docstrings without a warning."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from api_reference import public_modules, write_reference
 
 @pytest.mark.long
 def test_every_public_module_is_shown(tmp_path: Path) -> None:
-    """All that is written by hand; the generated modules are too many for a test, and of one pattern."""
+    """Hand-written modules are checked; the generated ones are too many for a test, and alike."""
     write_reference(tmp_path, generated=False)
     for name in public_modules():
         page = tmp_path / f"{name.replace('.', '/')}.html"

@@ -1,4 +1,4 @@
-"""The guide's tables of bounds are the library's: every option, every figure, and what they say of it."""
+"""The guide's tables of bounds agree with the library in every option and figure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MB = 1024 * 1024
 
 
 def test_every_option_that_bounds_has_a_row() -> None:
-    """Those of a call that are seconds, and those of an application that are a size, a number or seconds."""
+    """They are the options of a call in seconds, and those of an application that are a size, number or seconds."""
     names = " ".join(OPTIONS)
     for option in set(CallOptions.__struct_fields__) - {"priority", "restricted"}:
         assert f"`{option}`" in names
@@ -39,7 +39,7 @@ def test_every_option_that_bounds_has_a_row() -> None:
 
 
 def test_the_defaults_are_those_of_the_code() -> None:
-    """Of every field of the two structs, and of the two numbers."""
+    """Every field of the two structs and the two numbers are checked."""
     for row, options in (("timeout=Timeout", Timeout()), ("retry=RetryPolicy", RetryPolicy())):
         said = next(cells[1] for name, cells in OPTIONS.items() if row in name)
         assert said == ", ".join(
@@ -55,7 +55,7 @@ def test_the_defaults_are_those_of_the_code() -> None:
 
 
 def test_the_fixed_bounds_are_those_of_the_code() -> None:
-    """In the order of the table."""
+    """They are checked in the order of the table."""
     figures: list[Any] = [
         mending.DEEPEST_REPLY,
         _json_items.DEEPEST_JSON,
@@ -75,7 +75,7 @@ def test_the_fixed_bounds_are_those_of_the_code() -> None:
 
 
 async def test_a_deadline_is_each_pages_own() -> None:
-    """Twelve pages take longer together than each may alone."""
+    """Twelve pages together take longer than each may."""
     async with (
         Emulator(orders=24, rate_scale=1000) as emulator,
         Application("app", "secret", endpoint=emulator.url) as app,
@@ -87,7 +87,7 @@ async def test_a_deadline_is_each_pages_own() -> None:
             assert len([order async for order in orders]) == 24
 
 
-async def test_the_deadline_of_who_waits_for_a_report_does_not_end_the_wait() -> None:
+async def test_a_deadline_does_not_end_the_wait_for_a_report() -> None:
     """It bounds calls and the document, as the guide says; the report takes as long as Amazon does."""
     async with (
         Emulator(processing=3.0) as emulator,
@@ -100,7 +100,7 @@ async def test_the_deadline_of_who_waits_for_a_report_does_not_end_the_wait() ->
 
 
 async def test_a_document_may_be_larger_than_a_reply() -> None:
-    """The bound is for what is held in memory, and a document streams."""
+    """The bound is for bodies in memory, and a document is streamed."""
     async with (
         Emulator(processing=0.0) as emulator,
         Application("app", "secret", endpoint=emulator.url, max_reply_size=3_000) as app,

@@ -1,4 +1,4 @@
-"""Grants, accounts and secrets: equal by credential, silent about it."""
+"""Grants, accounts and secrets: equal by credential, and hidden."""
 
 import pickle
 
@@ -31,12 +31,12 @@ def test_anything_that_differs_makes_another_account(other: Account) -> None:
 
 
 def test_keys_do_not_run_together() -> None:
-    """Moving a character from one part to the next is another credential."""
+    """Moving a character from one part to the next gives another credential."""
     assert Grant.refresh_token("ab", "c").key != Grant.refresh_token("a", "bc").key
 
 
 def test_a_grant_shows_no_secret() -> None:
-    """Not in repr, not in its key, not in the account, not in a pickle."""
+    """It is hidden in the repr, the key, the account and a pickle."""
     grant = Grant.refresh_token("app", "Atzr|marked")
     account = Account(grant, Region.NA)
     assert "marked" not in f"{grant!r} {account!r} {account.key} {grant.key}"
@@ -44,8 +44,8 @@ def test_a_grant_shows_no_secret() -> None:
         pickle.dumps(grant)
 
 
-def test_a_secret_shows_nothing_but_its_value_on_request() -> None:
-    """Formatting it any way gives stars."""
+def test_a_secret_shows_its_value_only_on_request() -> None:
+    """Formatting it in any way gives stars."""
     secret = Secret("marked")
     assert "marked" not in f"{secret} {secret!r} {secret:>20}"
     assert secret.reveal() == "marked"
@@ -55,7 +55,7 @@ def test_a_secret_shows_nothing_but_its_value_on_request() -> None:
 
 @pytest.mark.parametrize("token", ["", " Atzr|x", "Atzr|x\n"])
 def test_a_refresh_token_with_spaces_is_refused_without_showing_it(token: str) -> None:
-    """A stray newline from a secrets file is found at once, not as invalid_grant."""
+    """A stray newline of a secrets file is found at once, not as invalid_grant."""
     with pytest.raises(ConfigurationError, match="refresh_token is empty or has spaces") as caught:
         Grant.refresh_token("app", token)
     assert "Atzr" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""The error tree: what every error carries and what it never shows."""
+"""The error tree: what every error has, and what it never shows."""
 
 import pickle
 from typing import Any
@@ -27,7 +27,7 @@ def an(kind: type[SPAPIError]) -> SPAPIError:
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_every_error_pickles_with_its_facts(kind: type[SPAPIError]) -> None:
-    """A worker process can raise it across a process boundary."""
+    """A worker process can raise it in another process."""
     error = an(kind)
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is kind
@@ -65,15 +65,15 @@ def test_a_status_names_its_error(status: int, name: str) -> None:
     assert error_for_status(status).__name__ == name
 
 
-def test_an_api_error_gives_amazons_code() -> None:
-    """The first entry of Amazon's list is at hand; an empty list is no reason to fail."""
+def test_an_api_error_has_amazons_code() -> None:
+    """It is that of the first entry of Amazon's list; an empty list is no error."""
     error = ForbiddenError("no", errors=(ErrorDetail("Unauthorized", "denied", "why"),))
     assert (error.code, error.details) == ("Unauthorized", "why")
     assert ApiError("no").code == ""
 
 
-def test_a_decode_error_keeps_the_body_out_of_sight() -> None:
-    """The raw body may hold personal data: it is an attribute and nothing else."""
+def test_a_decode_error_does_not_show_the_body() -> None:
+    """The raw body may hold personal data: it is only an attribute."""
     error = DecodeError("not JSON", raw=b"buyer@example.com")
     assert error.raw == b"buyer@example.com"
     assert "buyer" not in f"{error} {error!r}"

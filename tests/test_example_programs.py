@@ -1,4 +1,4 @@
-"""What a newcomer tries is true: every program of the guides runs, and every command line is one."""
+"""Every program of the guides runs, and every command line in them is valid."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ PAGES = [ROOT / "README.md", *sorted(EXAMPLES.glob("*/README.md"))]
     ],
 )
 def test_a_program_runs(name: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """As its docstring says: on an emulator of its own."""
+    """It is run as its docstring says, on an emulator of its own."""
     runpy.run_path(str(EXAMPLES / name), run_name="__main__")
     assert re.fullmatch(said, capsys.readouterr().out)
 
 
 def test_the_example_of_tests_passes() -> None:
-    """As its docstring says, with a configuration that knows nothing of this repository."""
+    """It is run as its docstring says, without this repository's configuration."""
     words = ["-c", "/dev/null", "--rootdir", str(EXAMPLES), "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
     command = [sys.executable, "-m", "pytest", "-q", *words, str(EXAMPLES / "testing" / "test_my_orders.py")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -45,7 +45,7 @@ def test_the_example_of_tests_passes() -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: str(program.relative_to(EXAMPLES)))
 def test_a_program_is_linked_and_run_by_a_test(program: Path) -> None:
-    """Its guide leads to it; a test has its name (a module is imported by it without ``.py``)."""
+    """Its guide links to it, and a test has its name (without ``.py`` if it is imported)."""
     assert f"]({program.name})" in (program.parent / "README.md").read_text(encoding="utf-8")
     named = re.compile(rf"\b{program.stem}(\.py)?\"|\b{program.stem}:")
     assert any(named.search(test.read_text(encoding="utf-8")) for test in (ROOT / "tests").rglob("test_*.py"))
@@ -63,7 +63,7 @@ def command_lines() -> list[str]:
 
 
 def replace_callbacks(command: Any, ran: list[dict[str, Any]]) -> None:
-    """Have every command note its arguments instead of doing anything."""
+    """Make every command record its arguments instead of doing anything."""
     if hasattr(command, "commands"):
         for below in command.commands.values():
             replace_callbacks(below, ran)
@@ -73,13 +73,13 @@ def replace_callbacks(command: Any, ran: list[dict[str, Any]]) -> None:
 
 
 def test_there_are_command_lines() -> None:
-    """The pattern above still finds them."""
+    """The search above finds them."""
     assert len(command_lines()) > 20
 
 
 @pytest.mark.parametrize("line", sorted(set(command_lines())))
-def test_a_command_line_of_the_guides_is_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Command, options and arguments exist, and their values are of the right kind."""
+def test_a_command_line_of_the_guides_is_valid(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Command, options and arguments exist, and their values have the right type."""
     monkeypatch.setenv("SP_API_REDIS", "redis://localhost")
     command = typer.main.get_command(app)
     ran: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""What `import spapi_async` brings in, and what it must not."""
+"""What `import spapi_async` imports, and what it must not."""
 
 import ast
 import subprocess
@@ -22,7 +22,7 @@ def loaded_after(statement: str) -> set[str]:
 
 
 def test_importing_the_package_stays_light() -> None:
-    """No API, no model and no optional dependency is imported before it is used."""
+    """No API, model or optional dependency is imported before it is used."""
     loaded = loaded_after("from spapi_async import *")
     assert not [name for name in loaded for heavy in HEAVY if name == heavy or name.startswith(f"{heavy}.")]
 
@@ -56,31 +56,31 @@ def test_packages_on_the_import_path_are_empty_or_lazy() -> None:
 
 
 def test_asking_for_an_error_does_not_import_the_client() -> None:
-    """Nor does the version: names are imported when they are first asked for."""
+    """Neither does the version: names are imported on first use."""
     loaded = loaded_after("from spapi_async import NotFoundError, __version__")
     assert not {"aiohttp", "asyncio", "spapi_async._client.application"} & loaded
 
 
-def test_documents_bring_in_what_is_used_of_them() -> None:
-    """No API, no Arrow and no XML before a document is read that way."""
+def test_documents_import_only_what_is_used() -> None:
+    """No API, Arrow or XML is imported before a document is read with it."""
     loaded = loaded_after("import spapi_async.workflows.documents")
     assert not [name for name in loaded if name.startswith(("spapi_async.api.", "pyarrow", "xml.etree"))]
 
 
 def test_every_exported_name_exists() -> None:
-    """`__all__` promises nothing that is not there."""
+    """`__all__` has no missing name."""
     assert [name for name in spapi_async.__all__ if not hasattr(spapi_async, name)] == []
 
 
 def test_exported_names_are_sorted_groups_without_repeats() -> None:
-    """A reader finds a name where the alphabet puts it."""
+    """Readers find a name by the alphabet."""
     own = [name for name in spapi_async.__all__ if name not in spapi_async.errors.__all__]
     assert own == sorted(own)
     assert len(set(spapi_async.__all__)) == len(spapi_async.__all__)
 
 
 def test_names_come_from_where_type_checkers_look_for_them() -> None:
-    """Those of the errors from their module, all of them; an unknown name is an AttributeError."""
+    """Errors come from their module, all of them; an unknown name is an AttributeError."""
     assert set(spapi_async.errors.__all__) <= set(spapi_async.__all__)
     assert {name for names in spapi_async._HOMES.values() for name in names} == {*spapi_async.__all__} - {"__version__"}
     assert set(spapi_async.__all__) <= set(dir(spapi_async))
@@ -88,7 +88,7 @@ def test_names_come_from_where_type_checkers_look_for_them() -> None:
         getattr(spapi_async, "Applicaton")  # noqa: B009 - for a type checker it is misspelt
 
 
-def test_nothing_heavy_comes_before_the_first_name_that_is_used() -> None:
-    """The command line answers Ctrl-C from its first line on, which must not wait for half a second of imports."""
+def test_nothing_heavy_is_imported_before_the_first_name_is_used() -> None:
+    """The command line answers Ctrl-C from its first line on, without half a second of imports."""
     loaded = loaded_after("import spapi_async.cli")
     assert not loaded & {"aiohttp", "msgspec", "asyncio", "ssl", "typing"}

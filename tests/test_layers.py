@@ -1,4 +1,4 @@
-"""Folders are the architecture: each imports only from those before it, wherever the import stands."""
+"""Each folder imports only from those before it, also inside functions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ PACKAGE = Path(spapi_async.__file__).parent
 VOCABULARY = {"_version", "_error_base", "errors", "marketplaces", "credentials"}
 FOLDERS = ("_core", "_codec", "ratelimit", "auth", "_engine", "models", "api", "_client", "workflows")
 EDGES = {"web", "fleet", "observe", "cli", "emulator", "codegen"}
-ENTRANCES = {"__init__", "__main__"}  # of the package itself: they show what lies below
-EMULATOR = ("gateway", "identity", "data", "apis")  # the emulator's own folders; what it is put together in comes last
+ENTRANCES = {"__init__", "__main__"}  # of the package itself: they re-export what lies below
+EMULATOR = ("gateway", "identity", "data", "apis")  # the emulator's own folders; the one that assembles it comes last
 
-# The places that may look down, and at what.
+# The modules that may import from later folders, and what.
 LOOKS_DOWN = {
     ("_client/registry.py", "workflows"),  # the registry of workflows
     ("_core/operation.py", "api"),  # pickling finds an operation by its name
@@ -37,7 +37,7 @@ def part_of(path: Path) -> str:
 
 
 def rank(part: str) -> int:
-    """The place of a folder in the order; the vocabulary comes before all of them, edges after."""
+    """The position of a folder in the order; the vocabulary comes before all of them, edges after."""
     if part in VOCABULARY:
         return 0
     if part in FOLDERS:
@@ -48,7 +48,7 @@ def rank(part: str) -> int:
 
 @functools.cache
 def named_modules(path: Path) -> frozenset[str]:
-    """What a module imports: in functions, for type checkers alone, and by a name in a string."""
+    """What a module imports: in functions, only for type checkers, and by a name in a string."""
     return frozenset(_named(ast.parse(path.read_text(encoding="utf-8"))))
 
 
@@ -84,13 +84,13 @@ def imported_parts(path: Path) -> set[str]:
 
 
 def test_a_module_imports_only_from_folders_before_its_own() -> None:
-    """A request walks straight down: nothing knows what stands on it."""
-    wrong = {f"{place} imports from {other}" for path in modules() for place, other in looks_down(path)}
+    """Nothing knows the layers that are built on it."""
+    wrong = {f"{place} imports from {other}" for path in modules() for place, other in imports_from_later(path)}
     assert wrong == set()
 
 
-def looks_down(path: Path) -> Iterator[tuple[str, str]]:
-    """Where a module looks at what stands on it, or beside it, without leave."""
+def imports_from_later(path: Path) -> Iterator[tuple[str, str]]:
+    """The imports of a module from its own or later folders that are not allowed."""
     part, place = part_of(path), path.relative_to(PACKAGE).as_posix()
     own = rank(part)
     if part in ENTRANCES:
@@ -104,7 +104,7 @@ def looks_down(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def test_the_exceptions_are_used() -> None:
-    """An exception that no module needs is struck off."""
+    """An exception that no module needs must be removed."""
     seen = {(path.relative_to(PACKAGE).as_posix(), other) for path in modules() for other in imported_parts(path)}
     assert seen >= LOOKS_DOWN
 
@@ -126,8 +126,8 @@ def imported_modules(path: Path, known: Collection[str]) -> set[str]:
     return found - {module_of(path)}
 
 
-def test_no_two_modules_know_each_other() -> None:
-    """Also inside one folder, and by any way round, for type checkers alone too."""
+def test_there_are_no_import_cycles() -> None:
+    """Imports inside one folder and for type checkers count."""
     paths = {module_of(path): path for path in modules() if part_of(path) not in ENTRANCES | {"api", "models"}}
     below = {name: imported_modules(path, paths) for name, path in paths.items()}
     reachable = {name: _reached(name, below) for name in below}
@@ -145,32 +145,32 @@ def _reached(name: str, below: Mapping[str, set[str]]) -> set[str]:
 
 
 def test_the_emulators_folders_are_layers_too() -> None:
-    """The gateway knows neither who asks nor what is answered; an API knows all of them."""
+    """The gateway knows neither the client nor the replies; an API knows all of them."""
     for own, folder in enumerate(EMULATOR):
         for path in (PACKAGE / "emulator" / folder).rglob("*.py"):
             named = {name.split(".")[2] for name in named_modules(path) if name.startswith("spapi_async.emulator.")}
             assert named <= set(EMULATOR[: own + 1]), path
 
 
-def test_the_emulator_shares_no_code_with_what_it_referees() -> None:
-    """A bug in the limiter or the pipeline cannot cancel itself out in the emulator."""
+def test_the_emulator_shares_no_code_with_the_client() -> None:
+    """A bug in the limiter or the pipeline must not cancel itself out in the emulator."""
     for path in (PACKAGE / "emulator").rglob("*.py"):
         assert not imported_parts(path) & {"ratelimit", "_engine", "_client"}
 
 
 def test_the_root_holds_the_public_vocabulary_alone() -> None:
-    """What a program names lies at the root; everything else has a folder."""
+    """The modules that programs name are at the root; all others have a folder."""
     assert len(list(PACKAGE.glob("*.py"))) <= 8
 
 
-def test_a_module_fits_in_the_head() -> None:
+def test_half_of_the_modules_are_short() -> None:
     """Half of those written by hand have at most 200 lines."""
     written = [path for path in modules() if part_of(path) not in ("api", "models")]
     assert statistics.median(len(path.read_text(encoding="utf-8").splitlines()) for path in written) <= 200
 
 
-def test_a_module_written_by_hand_can_be_read_in_one_sitting() -> None:
-    """One that grows past 400 lines knows too much: split it by what it knows."""
+def test_no_module_written_by_hand_is_too_long() -> None:
+    """One with more than 400 lines should be split."""
     written = [path for path in modules() if part_of(path) not in {"api", "models"} and "payloads" not in path.parts]
     lines = {str(path): path.read_text(encoding="utf-8").count("\n") for path in written}
     assert {path: count for path, count in lines.items() if count > 400} == {}

@@ -1,4 +1,4 @@
-"""The README is a program too: its Python runs, from top to bottom, against the emulator."""
+"""The README's Python code runs, from top to bottom, with the emulator."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ REPORT = {"reportType": "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL", 
 
 
 def python_blocks() -> list[str]:
-    """What stands between the fences, of the front page and then of the guides, in the order of their map."""
+    """The code blocks of the front page and then of the guides, in the order of the map."""
     return re.findall(r"```python\n(.*?)```", PAGES, re.DOTALL)
 
 
 async def real_names(app: Application) -> dict[str, str]:
-    """What the README's made-up ids are called on this emulator."""
+    """The emulator's values for the README's made-up ids."""
     seller = app.selling_partner("Atzr|…", region="NA")
     page = await seller.orders_2026_01_01.search_orders(created_after="2020-01-01")
     listings = await seller.listings_items_2021_08_01.search_listings_items("A1…", marketplace_ids=[Marketplace.US])
@@ -49,7 +49,7 @@ async def real_names(app: Application) -> dict[str, str]:
 
 @pytest.mark.long
 async def test_every_python_block_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sqs_queue: str) -> None:
-    """As one program, with an endpoint and ids that exist; what it prints is not looked at."""
+    """They run as one program, with an endpoint and ids that exist; the output is not checked."""
     monkeypatch.chdir(tmp_path)
     async with Emulator(orders=40, processing=0.0) as emulator:
 
@@ -75,12 +75,12 @@ async def test_every_python_block_runs(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_the_number_of_operations_is_true() -> None:
-    """And that of their modules."""
+    """So is that of the modules."""
     assert f"{len(operations())} in {len(NAMESPACES)} modules" in README
 
 
 async def test_the_docstring_of_the_package_runs() -> None:
-    """Its only example, with an endpoint and an order that exists."""
+    """Its only example runs with an endpoint and an order that exists."""
     _, _, text = (spapi_async.__doc__ or "").partition("::\n")
     async with Emulator(orders=40) as emulator:
 
@@ -97,7 +97,7 @@ async def test_the_docstring_of_the_package_runs() -> None:
 
 
 def test_every_event_is_named() -> None:
-    """So that nobody has to read the source to know what can be watched."""
+    """Readers need not look in the source for events."""
     events = [name for name in spapi_async.__all__ if _is_event(getattr(spapi_async, name))]
     assert len(events) == 8
     assert [name for name in events if name not in PAGES] == []

@@ -17,12 +17,15 @@ PYTEST = "import sys, pytest; sys.path[:0] = {places}; sys.exit(pytest.main(sys.
 
 
 def drawn(folder: Path, *files: str, warm: bool) -> dict[str, str]:
-    """A digest of the examples that each test of these files was given, in this order, in a process of its own."""
+    """A digest of the examples that each test of these files was given, run in this order in a new process."""
     found = folder / "drawn.json"
     words = ["-c", PYTEST.format(places=[str(ROOT), str(ROOT / "tests/support")]), f"--drawn={found}", *files]
     options = ["-q", "-n", "0", "-p", "no:cacheprovider", "-p", "drawn_examples"]
     if warm:
-        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # what would be rewritten has been imported
+        options += [
+            "-W",
+            "ignore::pytest.PytestAssertRewriteWarning",
+        ]  # modules are imported already
         process = warm_python.start([*words, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         said, _ = process.communicate()
         assert process.returncode == 0, said
@@ -34,7 +37,7 @@ def drawn(folder: Path, *files: str, warm: bool) -> dict[str, str]:
 
 @pytest.mark.long
 def test_examples_depend_neither_on_order_nor_on_what_else_is_loaded(tmp_path: Path) -> None:
-    """One file alone, after another one, and before it; with all of the library imported, and with what they need."""
+    """A file is run alone, after another one and before it, with and without the whole library imported."""
     alone = drawn(tmp_path, WINDOW, warm=False)
     assert len(alone) == 2
     both = drawn(tmp_path, TIMES, WINDOW, warm=True)
@@ -43,7 +46,7 @@ def test_examples_depend_neither_on_order_nor_on_what_else_is_loaded(tmp_path: P
 
 
 def test_every_run_is_the_same_and_a_failure_repeats_itself(request: pytest.FixtureRequest) -> None:
-    """No chance, no memory of former failures, no clock; a failure prints its example and what repeats it."""
+    """Examples depend on no chance, earlier failures or clock; a failure prints its example and how to repeat it."""
     if request.config.getoption("hypothesis_profile", None):
         pytest.skip("another profile was asked for")
     chosen = settings()

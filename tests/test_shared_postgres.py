@@ -35,7 +35,7 @@ with used(Path(sys.argv[2])):
 
 
 def started(*words: str) -> warm_python.Process:
-    """A program that has come as far as to print a line."""
+    """A program that has printed its first line."""
     process = warm_python.start(["-c", *words], stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"\n"
@@ -44,7 +44,7 @@ def started(*words: str) -> warm_python.Process:
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_server_ends_after_its_last_user(tmp_path: Path, killed: bool) -> None:
-    """And not before; its files and the lock go with it, and whoever comes next makes another."""
+    """It does not end before; its files and the lock are removed, and the next user starts another."""
     directory = tmp_path / "postgres-run"
     worker = started(WORKER, str(Path(__file__).parent / "support"), str(directory))
     (directory / "data").mkdir()

@@ -10,14 +10,14 @@ from virtual_time import EPOCH, Deadlock, VirtualClock, run, virtual_time
 
 @virtual_time
 async def test_a_year_passes_at_once() -> None:
-    """Sleeping costs no real time, and the clock shows it."""
+    """Sleeping costs no real time, and the clock shows the year."""
     await asyncio.sleep(365 * 86_400)
     assert asyncio.get_running_loop().time() == pytest.approx(365 * 86_400)
 
 
 @virtual_time
 async def test_timers_fire_in_order() -> None:
-    """Timers keep their order and each sees its own moment."""
+    """Each timer sees its own time."""
     seen: list[tuple[str, float]] = []
     loop = asyncio.get_running_loop()
 
@@ -41,7 +41,7 @@ async def test_timeouts_use_virtual_time() -> None:
 
 
 def test_a_lost_wake_up_fails_instead_of_hanging(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiting for what nobody will do raises Deadlock."""
+    """A wait that nothing can end raises Deadlock."""
     monkeypatch.setattr("virtual_time.DEADLOCK_AFTER", 0.05)
 
     async def forever() -> None:

@@ -1,4 +1,4 @@
-"""The walks that the architecture page shows are the ways that calls, tokens, pages, documents and rows take."""
+"""The walks of the architecture page are the paths that calls, tokens, pages, documents and rows take."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GET = "orders_2026_01_01.get_order"
 
 
 async def call(_: Emulator, seller: SellingPartner) -> list[str]:
-    """One order."""
+    """A call for one order."""
     order_id = await an_order(seller)
     await seller.orders_2026_01_01.get_order(order_id)
     with walked() as steps:
@@ -32,7 +32,7 @@ async def call(_: Emulator, seller: SellingPartner) -> list[str]:
 
 
 async def token(_: Emulator, seller: SellingPartner) -> list[str]:
-    """Orders with their buyers, of a seller that nobody has called for."""
+    """Orders with their buyers, of a seller without tokens."""
     with walked() as steps:
         await seller.orders_v0.get_orders(
             marketplace_ids=["US"], created_after="2020-01-01", data_elements=["buyerInfo"]
@@ -41,7 +41,7 @@ async def token(_: Emulator, seller: SellingPartner) -> list[str]:
 
 
 async def throttled(emulator: Emulator, seller: SellingPartner) -> list[str]:
-    """An order that is refused once."""
+    """An order whose first request is refused."""
     order_id = await an_order(seller)
     await seller.orders_2026_01_01.get_order(order_id)
     emulator.faults({"operation": GET, "status": 429})
@@ -80,7 +80,7 @@ async def row(emulator: Emulator, seller: SellingPartner, folder: Path) -> list[
 
 
 async def an_order(seller: SellingPartner) -> str:
-    """The id of an order; afterwards a token is at hand, and everything is imported."""
+    """The id of an order; afterwards a token is cached, and everything is imported."""
     found = await seller.orders_2026_01_01.search_orders(created_after="2020-01-01")
     return found.orders[0].order_id
 
@@ -97,7 +97,7 @@ RECORDED: dict[str, Callable[..., Awaitable[list[str]]]] = {
 
 @pytest.mark.parametrize("name", WALKS)
 async def test_a_walk_is_what_the_page_shows(name: str, tmp_path: Path) -> None:
-    """Each step is entered, and in that order."""
+    """Each step is entered, in that order."""
     async with (
         Emulator(orders=30, processing=0.0, rate_scale=1000) as emulator,
         Application("app", "secret", endpoint=emulator.url) as app,
@@ -109,13 +109,13 @@ async def test_a_walk_is_what_the_page_shows(name: str, tmp_path: Path) -> None:
 
 
 def test_every_walk_is_recorded() -> None:
-    """And none is left without steps."""
+    """None is without steps."""
     assert set(WALKS) == set(RECORDED)
     assert all(len(steps) >= 8 for steps in WALKS.values())
 
 
 def _missing(shown: Sequence[str], steps: Sequence[str]) -> list[str]:
-    """What is shown and not entered, or entered before what is shown above it."""
+    """Steps of the page that were not entered, or were entered too early."""
     missing, place = [], 0
     for step in shown:
         if step not in steps or steps.index(step) < place:

@@ -1,4 +1,4 @@
-"""A program that begins with its imports done behaves as one that an interpreter of its own runs."""
+"""A program that starts with its imports done behaves like one in a new interpreter."""
 
 import os
 import signal
@@ -31,8 +31,8 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("session", [False, True])
-def test_it_says_and_does_what_a_cold_one_does(end: str, session: bool, tmp_path: Path) -> None:
-    """Arguments, folders, streams, exit codes and tracebacks, of a file and of a string."""
+def test_a_warm_program_behaves_like_a_cold_one(end: str, session: bool, tmp_path: Path) -> None:
+    """Arguments, folders, streams, exit codes and tracebacks are the same, for a file and a string."""
     (tmp_path / "program.py").write_text(f"{PROGRAM}{end}")
     env, pipe = {**os.environ, "ASKED": "yes"}, subprocess.PIPE
     for words in (["program.py", "a", "b"], ["-c", f"{PROGRAM}{end}", "a"]):
@@ -47,7 +47,7 @@ def test_it_says_and_does_what_a_cold_one_does(end: str, session: bool, tmp_path
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 def test_output_that_cannot_be_written_at_the_end_is_an_error() -> None:
-    """As the interpreter's own exit code says, where output is buffered until then."""
+    """The interpreter's exit code is the same, where output is buffered until then."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     program = "import os; os.dup2(os.open('/dev/full', os.O_WRONLY), 1); print('lost')"
     process = warm_python.start(["-c", program], env=env, stderr=subprocess.PIPE)
@@ -56,15 +56,15 @@ def test_output_that_cannot_be_written_at_the_end_is_an_error() -> None:
 
 
 def test_modules_run_as_programs() -> None:
-    """What lies in a package's ``__main__``, with its own arguments."""
+    """A package's ``__main__`` runs with its own arguments."""
     process = warm_python.start(["-m", "spapi_async", "call"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, err = process.communicate()
     assert (process.returncode, out) == (2, b"")
     assert b"see spapi-async call --help" in err
 
 
-def test_it_can_be_looked_at_and_killed() -> None:
-    """While it runs there is no exit code; a wait for it ends when it was to end."""
+def test_a_warm_program_can_be_polled_and_killed() -> None:
+    """While it runs there is no exit code, and a wait for it can time out."""
     process = warm_python.start(["-c", "import time; time.sleep(600)"])
     assert process.poll() is None
     with pytest.raises(subprocess.TimeoutExpired):
@@ -80,7 +80,7 @@ def test_it_stands_in_for_an_interpreter() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (5, b"WORD\n", b"")
 
 
-def test_what_an_interpreter_reads_before_it_begins_cannot_be_given() -> None:
-    """It would have no effect."""
+def test_variables_that_an_interpreter_reads_at_its_start_are_refused() -> None:
+    """They would have no effect."""
     with pytest.raises(AssertionError, match="PYTHONHASHSEED"):
         warm_python.start(["-c", ""], env={**os.environ, "PYTHONHASHSEED": "1"})

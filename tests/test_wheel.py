@@ -1,4 +1,4 @@
-"""What an installed package has beside its modules."""
+"""The files of an installed package beside its modules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGE = Path(spapi_async.__file__).parent
 
 
 def test_a_wheel_holds_every_file_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scripts for Redis and the marker of typed packages too: what is read at run time must be there."""
+    """It includes scripts for Redis and the marker of typed packages, which are read at run time."""
     monkeypatch.chdir(PACKAGE.parent)
     with zipfile.ZipFile(tmp_path / build_wheel(str(tmp_path))) as wheel:
         held = {name for name in wheel.namelist() if name.startswith("spapi_async/")}

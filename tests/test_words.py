@@ -1,4 +1,4 @@
-"""Names speak the field's language: words of the glossary's right column are in none."""
+"""Names use the words of the glossary, and none of its right column."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def names_in(path: Path) -> Iterator[str]:
 
 
 def test_no_name_is_one_of_the_forbidden_words() -> None:
-    """One noun for each thing."""
+    """There is one noun for each thing."""
     for path in sorted(PACKAGE.rglob("*.py")):
         if path.relative_to(PACKAGE).parts[0] not in GENERATED:
             words = {word for name in names_in(path) for word in re.split(r"_|(?<=[a-z])(?=[A-Z])", name.lower())}
@@ -37,7 +37,7 @@ def test_no_name_is_one_of_the_forbidden_words() -> None:
 
 
 def privates_in(path: Path) -> Iterator[str]:
-    """Private names of other objects that a test reads, sets or imports; private modules are no names."""
+    """Private names of other objects that a test reads, sets or imports; private modules do not count."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute):
             own = isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}
@@ -51,14 +51,14 @@ def privates_in(path: Path) -> Iterator[str]:
                     yield f"{path.name}:{node.lineno}: {node.module}.{name}"
 
 
-def test_tests_look_inside_in_few_places() -> None:
-    """What callers cannot see is no promise; the exceptions stand in ``insides.py``, each name once."""
+def test_tests_use_few_private_names() -> None:
+    """The exceptions are in ``insides.py``, each name once."""
     found = [name for path in sorted((PACKAGE.parent / "tests").rglob("*.py")) for name in privates_in(path)]
     assert len(found) <= 20, found
 
 
-def test_the_front_page_is_short_and_its_links_lead_somewhere() -> None:
-    """At most 200 lines; every guide is on the map."""
+def test_the_front_page_is_short_and_its_links_exist() -> None:
+    """It has at most 200 lines, and every guide is on the map."""
     root = PACKAGE.parent
     front = (root / "README.md").read_text(encoding="utf-8")
     assert len(front.splitlines()) <= 200

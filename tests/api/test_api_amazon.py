@@ -1,4 +1,4 @@
-"""The generated modules against Amazon's own files, where those are at hand (``../shared`` beside the repository)."""
+"""The generated modules against Amazon's own files, if they are available (``../shared`` beside the repository)."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def table(name: str) -> list[dict[str, str]]:
 
 
 def by_route() -> dict[tuple[str, str], Any]:
-    """The living operations by verb and path."""
+    """The current operations by verb and path."""
     return {(found.method, found.path): found for found in operations().values() if found.status != "removed"}
 
 
 def test_the_generated_files_are_up_to_date() -> None:
-    """A change of the generator or of the models shows in the repository."""
+    """A change of the generator or of the models appears in the repository."""
     models = SHARED / "models"
     assert main(["--models", str(models / "current"), "--legacy", str(models / "legacy"), "--check"]) == 0
 
 
 def test_every_row_has_its_operation() -> None:
-    """Name, operation id, verb, path and status of each of Amazon's operations; and no operation more."""
+    """Name, operation id, verb, path and status are Amazon's, and there is no further operation."""
     rows = {f"{row['module']}.{row['method']}": row for row in table("operations.tsv")}
     assert len(rows) == 413
     assert rows.keys() == operations().keys()
@@ -58,7 +58,7 @@ def test_every_row_has_its_operation() -> None:
 
 
 def figures(row: dict[str, str]) -> dict[str, tuple[float, int | None]]:
-    """Rate and burst by source, in the order in which they count."""
+    """Rate and burst by source, in the order of precedence."""
     columns = {"model": "model_rate", "sdk": "sdk_rate_per_s", "docs": "docs_account_rate"}
     bursts = {"model": "model_burst", "sdk": "sdk_burst", "docs": "docs_burst"}
     return {
@@ -75,16 +75,16 @@ def differ(one: tuple[float, int | None], other: tuple[float, int | None]) -> bo
     )
 
 
-# Published for a sibling alone.
+# Published only for a sibling.
 SIBLINGS = {"support_2025_02_01.get_case": (0.1, 10), "support_2025_02_01.list_contacts": (0.1, 10)}
 
 
 def test_every_plan_has_the_first_published_figure_and_names_the_others() -> None:
-    """Model, then SDK, then documentation; what disagrees is recorded; what nobody publishes is assumed."""
+    """The order is model, SDK, documentation; differences are recorded, and unpublished plans are assumed."""
     checked = 0
     for row in table("rates.tsv"):
         found = by_route().get((row["method"], row["path"]))
-        if found is None:  # an API whose model is not at hand
+        if found is None:  # an API whose model is not available
             continue
         plan, published = found.usage_plan, figures(row)
         source = next(iter(published), "assumed")
@@ -102,7 +102,7 @@ def test_every_plan_has_the_first_published_figure_and_names_the_others() -> Non
 
 
 def test_every_restricted_operation_is_marked() -> None:
-    """Restricted operations, their data elements, and whether a generic path will do."""
+    """Its data elements are known, and whether a generic path is accepted."""
     rows = {(row["method"], row["path"]): row for row in table("restricted.tsv")}
     marked = {route for route, found in by_route().items() if found.restriction is not None}
     assert marked == rows.keys()
@@ -113,7 +113,7 @@ def test_every_restricted_operation_is_marked() -> None:
 
 
 def test_every_list_parameter_has_its_encoding() -> None:
-    """112 lists: csv unless Amazon says multi; allowed values and numbers of items as in the model."""
+    """Of 112 lists, each is csv unless Amazon says multi; allowed values and sizes are those of the model."""
     modules = {(Path(row["source"]).stem, row["operationId"]): row["module"] for row in table("operations.tsv")}
     by_id = {(found.api, found.id): found for found in by_route().values()}
     rows = table("array_params.tsv")
@@ -134,7 +134,7 @@ def test_every_list_parameter_has_its_encoding() -> None:
 
 
 def test_every_page_token_is_known() -> None:
-    """Each row with a page token has Paging: the token's names both ways, the page size and the items are Amazon's."""
+    """The token's names in request and reply, the page size and the items are Amazon's."""
     checked = 0
     for row in table("pagination.tsv"):
         found = by_route().get((row["method"], row["path"]))
@@ -166,7 +166,7 @@ def places(cell: str) -> list[str]:
 
 
 def strings(schema: Any, value: Any, owner: str, model: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Each property of a body that its schema knows, as ``Definition.property``, and what it holds."""
+    """Each property of a body that its schema knows, as ``Definition.property``, with its value."""
     while "$ref" in schema:
         owner = schema["$ref"].rpartition("/")[2]
         schema = resolve({"$ref": schema["$ref"]}, model)
@@ -183,7 +183,7 @@ def strings(schema: Any, value: Any, owner: str, model: dict[str, Any]) -> Itera
 
 
 def test_a_string_is_a_date_time_only_where_all_of_amazons_examples_agree() -> None:
-    """Each tightened field has an example, and none that is no date-time; a description alone is not enough."""
+    """Each such field has an example, and none that is not a date-time; a description is not enough."""
     seen: dict[str, list[Any]] = {}
     for example in successes():
         if example.has_reply and example.schema is not None:
@@ -232,7 +232,7 @@ def docstrings_of(path: Path) -> Iterator[str]:
 
 
 def test_none_of_amazons_sentences_is_copied() -> None:
-    """No eight words in a row of any description occur in the generated docstrings."""
+    """No eight consecutive words of a description are in the generated docstrings."""
     models = (json.loads(path.read_text(encoding="utf-8")) for path in (SHARED / "models").rglob("*.json"))
     amazon = {run for model in models for prose in prose_of(model) for run in runs(prose)}
     assert len(amazon) > 10_000

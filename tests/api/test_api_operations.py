@@ -1,4 +1,4 @@
-"""Every operation of every API is there, as a value and as a method."""
+"""Every operation of every API exists, as a value and as a method."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def namespace(module: str) -> type[Namespace]:
 
 
 def test_no_operation_is_missing() -> None:
-    """413 operations in 72 modules; a change of either is a change of Amazon's models."""
+    """There are 413 operations in 72 modules; another number means that Amazon's models have changed."""
     assert Counter(operation.api for operation in operations().values()) == COUNTS
     assert len(operations()) == 413
     assert set(NAMESPACES) == set(COUNTS) == spapi_async.models.MODULES
@@ -113,7 +113,7 @@ def test_no_operation_is_missing() -> None:
 
 @pytest.mark.parametrize("module", sorted(NAMESPACES))
 def test_each_operation_has_its_method(module: str) -> None:
-    """Methods and constants correspond one to one, arguments and parameters too."""
+    """Methods and constants, arguments and parameters correspond one to one."""
     made = namespace(module)
     for operation in (found for found in operations().values() if found.api == module):
         method = operation.name.partition(".")[2]
@@ -130,7 +130,7 @@ def test_each_operation_has_its_method(module: str) -> None:
 
 @pytest.mark.parametrize("module", sorted(NAMESPACES))
 def test_path_parameters_are_positional_and_the_rest_is_not(module: str) -> None:
-    """In path order; only what Amazon requires has no default."""
+    """They are in path order; only parameters that Amazon requires have no default."""
     made = namespace(module)
     for operation in (found for found in operations().values() if found.api == module):
         arguments = inspect.signature(getattr(made, operation.name.partition(".")[2])).parameters
@@ -143,7 +143,7 @@ def test_path_parameters_are_positional_and_the_rest_is_not(module: str) -> None
 
 
 def test_every_operation_has_a_usage_plan() -> None:
-    """Positive figures; those that nobody publishes say so, and are few."""
+    """Figures are positive; the few that are assumed say so."""
     assert all(found.usage_plan.rate > 0 and found.usage_plan.burst >= 1 for found in operations().values())
     assumed = {found.name for found in operations().values() if found.usage_plan.source == "assumed"}
     living = {name for name in assumed if operations()[name].status != "removed"}
@@ -179,14 +179,14 @@ def test_every_operation_has_a_usage_plan() -> None:
         ("reports_2020_09_04.create_report", 0.0167, 15, "assumed"),
     ],
 )
-def test_known_plans(name: str, rate: float, burst: int, source: str) -> None:
-    """A sample of Amazon's figures."""
+def test_plans_have_amazons_figures(name: str, rate: float, burst: int, source: str) -> None:
+    """A sample is checked."""
     plan = operations()[name].usage_plan
     assert (plan.rate, plan.burst, plan.source) == (rate, burst, source)
 
 
-def test_money_is_never_spent_twice() -> None:
-    """Nothing that creates, buys or pays may be repeated blindly; reads may."""
+def test_writes_that_cost_money_are_not_idempotent() -> None:
+    """Nothing that creates, buys or pays may be repeated after an unknown outcome; reads may."""
     idempotent = {name for name, found in operations().items() if found.idempotent}
     for name in (
         "feeds_2021_06_30.create_feed",
@@ -212,7 +212,7 @@ def test_money_is_never_spent_twice() -> None:
 
 
 def test_grantless_operations_name_their_scope() -> None:
-    """Notifications, the secret's rotation and the tracking of shipments act for no seller."""
+    """Notifications, rotation of the secret and tracking of shipments need no seller."""
     scopes = Counter(found.grantless_scope for found in operations().values() if found.grantless_scope)
     assert scopes == {
         "sellingpartnerapi::notifications": 7,
@@ -223,12 +223,12 @@ def test_grantless_operations_name_their_scope() -> None:
 
 
 def test_removed_operations_say_so() -> None:
-    """29 operations are gone from Amazon's models, six of the living are deprecated."""
+    """29 operations are gone from Amazon's models, and six of the current ones are deprecated."""
     assert Counter(found.status for found in operations().values()) == {"current": 378, "deprecated": 6, "removed": 29}
 
 
-def test_what_amazon_will_remove_says_when_and_what_to_use() -> None:
-    """Nine operations of two old APIs; what is named to be used instead exists and stays."""
+def test_operations_to_be_removed_have_a_date_and_a_successor() -> None:
+    """They are nine operations of two old APIs; each successor exists and stays."""
     leaving = {name: found for name, found in operations().items() if found.removal}
     assert Counter((found.api, found.removal) for found in leaving.values()) == {
         ("orders_v0", date(2027, 3, 27)): 6,
@@ -244,7 +244,7 @@ def test_what_amazon_will_remove_says_when_and_what_to_use() -> None:
 
 
 def test_special_encodings() -> None:
-    """Amazon decodes some lists twice, and one path parameter may hold slashes."""
+    """Amazon decodes some lists twice, and one path parameter may contain slashes."""
     special = {
         (found.name.partition(".")[2], parameter.name): parameter.encoding
         for found in operations().values()
@@ -263,7 +263,7 @@ def test_special_encodings() -> None:
 
 
 def test_paged_operations_have_iterators() -> None:
-    """Each takes the method's arguments but the token, and a cursor."""
+    """Each takes the method's arguments except the token, and a cursor."""
     paged = [found for found in operations().values() if found.paging is not None]
     assert len(paged) == 84
     for operation in paged:
@@ -279,7 +279,7 @@ def test_paged_operations_have_iterators() -> None:
 
 
 def test_the_items_of_a_page_are_what_the_iterator_says() -> None:
-    """Following the paths of a Paging from the response type leads to a token and to the items."""
+    """The paths of a Paging lead from the response type to a token and to the items."""
     for operation in operations().values():
         paging = operation.paging
         if paging is None or not paging.token_path:
@@ -303,21 +303,21 @@ def _leads_to(operation: Operation[Any], path: tuple[str, ...]) -> bool:
 
 @pytest.mark.parametrize("module", sorted(NAMESPACES))
 def test_types_can_be_decoded(module: str) -> None:
-    """Every annotation of every reply and body resolves to something that msgspec decodes."""
+    """Every annotation of every reply and body resolves to a type that msgspec decodes."""
     for operation in (found for found in operations().values() if found.api == module):
         for type_ in (operation.response_type, operation.body_type):
             if type_ is not None:
                 msgspec.json.Decoder(type_)
 
 
-def test_an_operation_survives_a_pickle_as_itself() -> None:
-    """Identity is kept: limiters key on it."""
+def test_an_unpickled_operation_is_the_same_object() -> None:
+    """Limiters use operations as keys."""
     for operation in operations().values():
         assert pickle.loads(pickle.dumps(operation)) is operation
 
 
-def test_a_version_is_imported_when_it_is_asked_for() -> None:
-    """``import spapi_async.api`` alone imports no version; an attribute does."""
+def test_a_version_is_imported_on_first_use() -> None:
+    """``import spapi_async.api`` imports no version; an attribute does."""
     program = (
         "import sys, spapi_async.api\n"
         "def versions(): return {name for name in sys.modules if name.count('.') == 2 and '.api.' in name}\n"
@@ -330,13 +330,13 @@ def test_a_version_is_imported_when_it_is_asked_for() -> None:
 
 @pytest.mark.parametrize("package", [spapi_async.api, spapi_async.models])
 def test_an_unknown_version_is_an_attribute_error(package: Any) -> None:
-    """With the module's name in it, as Python itself would say."""
+    """The error has the module's name, like Python's own."""
     with pytest.raises(AttributeError, match="never_seen_v9"):
         package.never_seen_v9  # noqa: B018 - the access is the test
     assert "orders_v0" in package.__all__
 
 
-def test_overlays_are_in_force() -> None:
+def test_overlays_are_applied() -> None:
     """Inventory without a date and items of deleted listings stay on the fast path."""
     inventory = msgspec.json.decode(
         b'{"payload": {"granularity": {}, "inventorySummaries": [{"lastUpdatedTime": ""}]}}',
@@ -351,7 +351,7 @@ def test_overlays_are_in_force() -> None:
 
 
 def test_strings_that_are_date_times_are_datetimes() -> None:
-    """Amazon's model of orders v0 calls them strings; strictly read they are moments with a zone."""
+    """Amazon's model of orders v0 calls them strings; decoded strictly they are datetimes with a zone."""
     reply = msgspec.json.decode(
         b'{"payload": {"AmazonOrderId": "1", "OrderStatus": "Shipped", "PurchaseDate": "2025-01-02T03:04:05.5Z",'
         b'"LastUpdateDate": "2025-01-02T03:04:05+01:00"}}',

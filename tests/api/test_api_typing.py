@@ -1,4 +1,4 @@
-"""What type checkers see of the generated methods; mypy reads the functions below, nothing runs them."""
+"""What type checkers infer for the generated methods; mypy checks the functions below, which do not run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from spapi_async.models import (
 
 
 async def replies(seller: Namespaces) -> None:
-    """The payload where the envelope holds nothing else, else the whole body; None where Amazon sends none."""
+    """The payload where the envelope holds nothing else, otherwise the whole body; None where Amazon sends none."""
     assert_type(await seller.orders_v0.get_order("1"), orders_v0.Order)
     assert_type(await seller.feeds_2021_06_30.cancel_feed("1"), None)
     assert_type(
@@ -35,7 +35,7 @@ async def replies(seller: Namespaces) -> None:
 
 
 async def replies_of_several_types(seller: Namespaces) -> str:
-    """What the status decides narrows by its type."""
+    """A union that the status decides is narrowed by its type."""
     made = await seller.fulfillment_outbound_2026_07_04.create_order(body={})
     assert_type(
         made,
@@ -51,7 +51,7 @@ async def replies_of_several_types(seller: Namespaces) -> str:
 
 
 async def iterators(seller: Namespaces) -> None:
-    """An iterator knows its items."""
+    """An iterator has its items' type."""
     items = seller.orders_v0.iter_order_items("1", data_elements=["buyerInfo"])
     assert_type(items, PageIterator[orders_v0.OrderItem])
     async for item in items:

@@ -1,4 +1,4 @@
-"""What editors and type checkers see; `mypy` checks this file, nothing runs it."""
+"""What editors and type checkers infer; `mypy` checks this file, which does not run."""
 
 from decimal import Decimal
 from typing import assert_type
@@ -20,7 +20,7 @@ from spapi_async.workflows.reports import REPORT_TYPES, ReportRun, ReportType
 
 
 async def a_method_returns_its_payload(seller: SellingPartner) -> None:
-    """Not the envelope, and not Any."""
+    """Neither the envelope nor Any."""
     order = await seller.orders_v0.get_order("902-3159896-1390916")
     assert_type(order, orders_v0.Order)
     if order.order_total is not None:
@@ -36,7 +36,7 @@ async def an_iterator_yields_its_items(seller: SellingPartner) -> None:
 
 
 async def a_marketplace_is_accepted_where_an_id_is(seller: SellingPartner) -> None:
-    """Both in lists and alone."""
+    """In a list and by itself."""
     page = await seller.catalog_items_2022_04_01.search_catalog_items(
         marketplace_ids=[Marketplace.US], keywords=["tea"]
     )
@@ -44,14 +44,14 @@ async def a_marketplace_is_accepted_where_an_id_is(seller: SellingPartner) -> No
 
 
 async def the_whole_reply_is_typed(seller: SellingPartner) -> None:
-    """By its operation."""
+    """Its type is that of the operation."""
     response = await seller.call(GET_ORDER, order_id="902-3159896-1390916")
     assert_type(response, Response[orders_v0.Order])
     assert_type(response.body, orders_v0.Order)
 
 
-async def context_managers_give_what_they_say(app: Application) -> None:
-    """An application, a seller."""
+async def context_managers_are_typed(app: Application) -> None:
+    """They give an application and a seller."""
     async with app as same:
         assert_type(same, Application)
     async with connect() as seller:
@@ -61,7 +61,7 @@ async def context_managers_give_what_they_say(app: Application) -> None:
 
 
 async def a_document_is_read_in_typed_pieces(seller: SellingPartner) -> None:
-    """Rows of text, values of the type asked for, a size."""
+    """Rows are text, values have the requested type, sizes are numbers."""
     async with seller.documents.report("id") as document:
         assert_type(document, Document)
         async for row in document.iter_rows():
@@ -76,7 +76,7 @@ async def a_document_is_read_in_typed_pieces(seller: SellingPartner) -> None:
 
 
 async def a_misspelt_name_is_reported(seller: SellingPartner) -> None:
-    """A namespace, a method, an argument, an option: none of them is Any."""
+    """A namespace, a method, an argument or an option is not Any."""
     seller.order_v0  # type: ignore[attr-defined] # noqa: B018
     seller.orders_v0.get_ordr  # type: ignore[attr-defined] # noqa: B018
     await seller.orders_v0.get_order(order="1")  # type: ignore[call-arg]
@@ -87,7 +87,7 @@ async def a_misspelt_name_is_reported(seller: SellingPartner) -> None:
 
 
 async def reports(seller: SellingPartner) -> None:
-    """A run has its parts, a document is one, types complete."""
+    """A run has its parts, a document is one, and types are suggested."""
     async with seller.reports.download(REPORT_TYPES.GET_MERCHANT_LISTINGS_ALL_DATA, marketplaces=["US"]) as document:
         assert_type(document, Document)
     run = await seller.reports.request("GET_ANY", marketplaces=[Marketplace.US])

@@ -36,7 +36,7 @@ async def running(secret: str = "secret", **options: Any) -> AsyncIterator[tuple
 
 
 async def order_ids(seller: Any) -> list[str]:
-    """Orders of the emulator's."""
+    """The ids of the seller's orders in the emulator."""
     page = await seller.orders_v0.get_orders(
         marketplace_ids=[Marketplace.US], created_after="2020-01-01T00:00:00Z", max_results_per_page=5
     )
@@ -44,13 +44,13 @@ async def order_ids(seller: Any) -> list[str]:
 
 
 def tokens(emulator: Emulator) -> tuple[int, int]:
-    """Login with Amazon's tokens and restricted ones, as the emulator counted them."""
+    """How many access tokens and restricted tokens the emulator issued."""
     counted = emulator.stats()["tokens"]
     return counted["lwa"], counted["rdt"]
 
 
 async def test_many_addresses_cost_one_restricted_token() -> None:
-    """Asked for at once, through two handles of the same seller."""
+    """They are requested at once, through two handles of the same seller."""
     async with running() as (emulator, app):
         handles = [app.selling_partner("Atzr|a", marketplace="US") for _ in range(2)]
         ids = await order_ids(handles[0])
@@ -59,8 +59,8 @@ async def test_many_addresses_cost_one_restricted_token() -> None:
         assert tokens(emulator) == (1, 1)
 
 
-async def test_personal_data_comes_with_data_elements_alone() -> None:
-    """Blank without, filled with; two tokens for two sets of elements."""
+async def test_personal_data_needs_data_elements() -> None:
+    """It is blank without them and filled with them; two sets of elements need two tokens."""
     async with running() as (emulator, app):
         seller = app.selling_partner("Atzr|a", marketplace="US")
         order = (await order_ids(seller))[0]
@@ -73,8 +73,8 @@ async def test_personal_data_comes_with_data_elements_alone() -> None:
 
 
 @pytest.mark.parametrize("command", ["expire_tokens", "revoke_tokens"])
-async def test_tokens_that_amazon_no_longer_takes_are_renewed_unseen(command: str) -> None:
-    """Expired and revoked, access and restricted: fifty callers notice nothing, and each token is renewed once."""
+async def test_expired_and_revoked_tokens_are_renewed_without_an_error(command: str) -> None:
+    """Fifty callers with access or restricted tokens notice nothing, and each token is renewed once."""
     async with running() as (emulator, app):
         seller = app.selling_partner("Atzr|a", marketplace="US")
         order = (await order_ids(seller))[0]
@@ -87,7 +87,7 @@ async def test_tokens_that_amazon_no_longer_takes_are_renewed_unseen(command: st
 
 
 async def test_a_withdrawn_authorisation_fails_at_once() -> None:
-    """The access token is refused, the refresh token too, and that is all that is sent."""
+    """The access token is refused, then the refresh token, and nothing else is sent."""
     async with running() as (emulator, app):
         seller = app.selling_partner("Atzr|a", marketplace="US")
         order = (await order_ids(seller))[0]
@@ -100,7 +100,7 @@ async def test_a_withdrawn_authorisation_fails_at_once() -> None:
 
 
 async def test_a_path_that_the_restricted_token_does_not_cover_is_denied() -> None:
-    """The emulator says so: the address token opens no buyer info."""
+    """The emulator checks it: the token for addresses gives no buyer info."""
     async with running() as (emulator, app):
         seller = app.selling_partner("Atzr|a", marketplace="US")
         order = (await order_ids(seller))[0]
@@ -117,7 +117,7 @@ async def test_a_path_that_the_restricted_token_does_not_cover_is_denied() -> No
 
 
 async def make_report(seller: Any, report_type: str) -> str:
-    """Request a report and wait until it is done; its document's id."""
+    """Request a report, wait until it is done, and return its document's id."""
     reports = seller.reports_2021_06_30
     made = await reports.create_report(
         body={"reportType": report_type, "marketplaceIds": [Marketplace.US], "dataStartTime": "2025-01-01T00:00:00Z"}
@@ -137,7 +137,7 @@ async def make_report(seller: Any, report_type: str) -> str:
 async def test_report_documents_get_a_restricted_token_exactly_when_they_need_one(
     report_type: str, restricted: int
 ) -> None:
-    """The client that saw the report knows; another one finds out from the denial; both cost no needless token."""
+    """A client that saw the report knows; another one learns it from the denial; neither requests a needless token."""
     async with running(processing=0.02) as (emulator, app):
         seller = app.selling_partner("Atzr|a", marketplace="US")
         document = await make_report(seller, report_type)
@@ -152,7 +152,7 @@ async def test_report_documents_get_a_restricted_token_exactly_when_they_need_on
 
 
 async def test_the_caller_can_forbid_a_restricted_token() -> None:
-    """Then the denial is final."""
+    """The denial is then final."""
     async with running(processing=0.02) as (emulator, app):
         seller = app.selling_partner("Atzr|a", marketplace="US")
         document = await make_report(seller, "GET_FLAT_FILE_ORDER_REPORT_DATA_SHIPPING")
@@ -162,7 +162,7 @@ async def test_the_caller_can_forbid_a_restricted_token() -> None:
 
 
 async def test_the_consent_workflow_ends_with_a_seller() -> None:
-    """Browser to the page, back with a code, code for a refresh token, refresh token for a call."""
+    """The browser goes to the page and comes back with a code, which gives a refresh token, which makes a call."""
     async with running() as (_, app):
         state, back = new_state(), "http://localhost:9/back?x=1"
         page = app.authorization_url("amzn1.sp.solution.1", Marketplace.US, state=state, redirect_uri=back, beta=True)
@@ -175,8 +175,8 @@ async def test_the_consent_workflow_ends_with_a_seller() -> None:
             await app.exchange_code(consent.code, back)
 
 
-async def test_a_rotated_secret_is_taken_over_without_dropping_a_call() -> None:
-    """Rotate, read the notification, replace; calls go on throughout, and after the old secret has ended."""
+async def test_a_secret_is_rotated_without_dropping_a_call() -> None:
+    """Calls go on during the rotation, the notification and the replacement, and after the old secret has ended."""
     async with running(applications={"app": "secret"}, latency=0.005) as (emulator, app):
 
         async def keep_calling(name: str) -> None:
@@ -194,8 +194,8 @@ async def test_a_rotated_secret_is_taken_over_without_dropping_a_call() -> None:
         await calls
 
 
-async def test_a_token_follows_no_redirect() -> None:
-    """Neither to another host nor to the same: the redirect is an error, and only one request is made."""
+async def test_a_token_is_not_sent_after_a_redirect() -> None:
+    """A redirect to another host or to the same is an error, and only one request is made."""
     async with raw_server(answering(reply(b"{}"))) as other:
         redirect = reply(b"", "307 Temporary Redirect", f"Location: {other.url}/elsewhere")
         async with raw_server(answering(redirect)) as server, Application("app", "secret", endpoint=server.url) as app:

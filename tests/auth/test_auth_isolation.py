@@ -1,4 +1,4 @@
-"""No call ever carries another seller's token, whatever happens in whichever order."""
+"""No call carries another seller's token, in any order of calls, failures and cancellations."""
 
 import asyncio
 import random
@@ -33,58 +33,58 @@ CALLS = [(PLAIN, ()), (ORDER, ()), (ORDER, ("buyerInfo",)), (ADDRESS, ()), (BUYE
 
 
 class ErraticAmazon(FakeAmazon):
-    """Answers after any time, fails at random, and signs each token with what it is for."""
+    """Answers after a random time, fails at random, and writes into each token what it is for."""
 
-    def __init__(self, dice: random.Random, failure_rate: float) -> None:
+    def __init__(self, rng: random.Random, failure_rate: float) -> None:
         super().__init__()
-        self.dice = dice
+        self.rng = rng
         self.failure_rate = failure_rate
 
     async def exchange(self, *args: Any, **kwargs: Any) -> Any:
-        """Like Amazon on a bad day."""
-        await self._bad_day(ConnectionFailedError("down"))
+        """Answer like Amazon, after a delay or with a failure."""
+        await self._delay_or_fail(ConnectionFailedError("down"))
         return await super().exchange(*args, **kwargs)
 
     async def create(self, account: Account, body: dict[str, Any]) -> Any:
-        """Like Amazon on a bad day; the token says whose it is and what it opens."""
-        await self._bad_day(ServerError("500", status=500), BadRequestError("400", status=400))
+        """Answer like Amazon, after a delay or with a failure; the token says whose it is and what it opens."""
+        await self._delay_or_fail(ServerError("500", status=500), BadRequestError("400", status=400))
         reply = await super().create(account, body)
         opens = [f"{r['path']}{r.get('dataElements', '')}" for r in body["restrictedResources"]]
         reply.restricted_data_token += f"|{opens}"
         return reply
 
-    async def _bad_day(self, *errors: Exception) -> None:
-        await asyncio.sleep(self.dice.uniform(0, 2))
-        if self.dice.random() < self.failure_rate:
-            raise self.dice.choice(errors)
+    async def _delay_or_fail(self, *errors: Exception) -> None:
+        await asyncio.sleep(self.rng.uniform(0, 2))
+        if self.rng.random() < self.failure_rate:
+            raise self.rng.choice(errors)
 
 
-async def one_call(auth: RevealingAuthenticator, dice: random.Random, seen: list[tuple[Account, str, str]]) -> None:
-    """A call as the pipeline makes it: get a token, perhaps be refused, get another, perhaps be cancelled meanwhile."""
-    await asyncio.sleep(dice.uniform(0, 20) if dice.random() < 0.5 else dice.uniform(0, 8000))
-    who = account(str(dice.randrange(SELLERS)), dice.choice(list(Region)))
-    operation, elements = dice.choice(CALLS)
-    asked = document(f"{who.key}-{dice.randrange(3)}") if operation is DOCUMENT else request(operation.path)
+async def one_call(auth: RevealingAuthenticator, rng: random.Random, seen: list[tuple[Account, str, str]]) -> None:
+    """Act as the pipeline does: get a token, perhaps have it refused, get another, perhaps be cancelled meanwhile."""
+    await asyncio.sleep(rng.uniform(0, 20) if rng.random() < 0.5 else rng.uniform(0, 8000))
+    who = account(str(rng.randrange(SELLERS)), rng.choice(list(Region)))
+    operation, elements = rng.choice(CALLS)
+    asked = document(f"{who.key}-{rng.randrange(3)}") if operation is DOCUMENT else request(operation.path)
     for _ in range(2):
         with call_options(restricted=True):
             token = await auth.token(operation, who, asked, data_elements=elements)
         plain = operation is PLAIN or (operation is ORDER and not elements)
         seen.append((who, token, "" if plain else f"{asked.path}{list(elements) or ''}"))
-        if dice.random() < 0.7 or not auth.rejected(token, operation, who, STALE, request=asked):
+        if rng.random() < 0.7 or not auth.rejected(token, operation, who, STALE, request=asked):
             return
 
 
-async def hammer(seed: int, failure_rate: float, cancel_rate: float, *, with_store: bool) -> list[Any]:
-    """Two workers of one application, a thousand calls, failures and cancellations at random."""
-    dice = random.Random(seed)
-    amazon = ErraticAmazon(dice, failure_rate)
+async def run_random_calls(seed: int, failure_rate: float, cancel_rate: float, *, with_store: bool) -> list[Any]:
+    """Two workers of one application make a thousand calls, with failures and cancellations at random."""
+    rng = random.Random(seed)
+    amazon = ErraticAmazon(rng, failure_rate)
     store = MemoryTokenStore() if with_store else None
     workers = [authenticator(amazon, store=store) for _ in range(2)]
     seen: list[tuple[Account, str, str]] = []
-    calls = [asyncio.create_task(one_call(dice.choice(workers), dice, seen)) for _ in range(1000)]
+    calls = [asyncio.create_task(one_call(rng.choice(workers), rng, seen)) for _ in range(1000)]
     for call in calls:
-        if dice.random() < cancel_rate:
-            asyncio.get_running_loop().call_later(dice.uniform(0, 9000), call.cancel)
+        if rng.random() < cancel_rate:
+            asyncio.get_running_loop().call_later(rng.uniform(0, 9000), call.cancel)
     results = await asyncio.gather(*calls, return_exceptions=True)
     for worker in workers:
         await worker.aclose()
@@ -92,7 +92,7 @@ async def hammer(seed: int, failure_rate: float, cancel_rate: float, *, with_sto
     return seen
 
 
-# A smaller seed is no simpler case, so nothing is gained by shrinking.
+# A smaller seed is not a simpler case, so shrinking gains nothing.
 @settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     seed=st.integers(0, 2**32),
@@ -103,8 +103,8 @@ async def hammer(seed: int, failure_rate: float, cancel_rate: float, *, with_sto
 def test_two_hundred_sellers_never_see_each_others_tokens(
     *, seed: int, failure_rate: float, cancel_rate: float, with_store: bool
 ) -> None:
-    """Every token handed out is of the seller, the region and the resource it was asked for."""
-    seen = run(hammer(seed, failure_rate, cancel_rate, with_store=with_store))
+    """Every token is of the seller, the region and the resource for which it was requested."""
+    seen = run(run_random_calls(seed, failure_rate, cancel_rate, with_store=with_store))
     assert len(seen) > 50
     for who, token, opens in seen:
         refresh_token = who.grant.reveal()

@@ -1,4 +1,4 @@
-"""Which token a call carries, and what becomes of it when Amazon refuses it."""
+"""Which token a call carries, and what happens when Amazon refuses it."""
 
 import asyncio
 import weakref
@@ -43,7 +43,7 @@ OLD_SECRET = DENIED.replace(b'""', b'"The LWA client secret of your application 
 
 @virtual_time
 async def test_a_sellers_call_carries_the_sellers_token_in_every_region() -> None:
-    """One access token serves every operation of a grant, wherever it is called."""
+    """One access token serves every operation of a grant, in every region."""
     amazon = FakeAmazon()
     auth = authenticator(amazon)
     tokens = [
@@ -56,8 +56,8 @@ async def test_a_sellers_call_carries_the_sellers_token_in_every_region() -> Non
 
 
 @virtual_time
-async def test_a_grantless_operation_brings_its_own_scope() -> None:
-    """Called on a seller's handle or on none, it carries the token of its scope."""
+async def test_a_grantless_operation_uses_a_token_of_its_scope() -> None:
+    """It does so on a seller's handle and on one without a seller."""
     auth = authenticator(FakeAmazon())
     nobody = Account(Grant.scope("app", "x"), Region.NA)
     tokens = {await auth.token(DESTINATIONS, who, request()) for who in (account(), nobody)}
@@ -66,7 +66,7 @@ async def test_a_grantless_operation_brings_its_own_scope() -> None:
 
 @virtual_time
 async def test_a_sellers_operation_without_a_seller_is_refused() -> None:
-    """It says on what to call it."""
+    """The error says on which object to call it."""
     auth = authenticator(FakeAmazon())
     with pytest.raises(ConfigurationError, match="selling_partner"):
         await auth.token(PLAIN, Account(Grant.scope("app", "x"), Region.NA), request())
@@ -74,7 +74,7 @@ async def test_a_sellers_operation_without_a_seller_is_refused() -> None:
 
 @virtual_time
 async def test_an_operation_that_is_always_restricted_gets_a_restricted_token() -> None:
-    """For the template of its path: ten thousand addresses cost one Tokens call."""
+    """The token is for the template of its path: ten thousand addresses cost one Tokens call."""
     amazon = FakeAmazon()
     auth = authenticator(amazon)
     calls = (auth.token(ADDRESS, account(), request(f"/orders/v0/orders/{n}/address")) for n in range(10_000))
@@ -83,8 +83,8 @@ async def test_an_operation_that_is_always_restricted_gets_a_restricted_token() 
 
 
 @virtual_time
-async def test_data_elements_swap_in_a_restricted_token() -> None:
-    """Asked for in any order they are one token; without them an access token does."""
+async def test_data_elements_need_a_restricted_token() -> None:
+    """Their order does not matter; without them the call carries an access token."""
     amazon = FakeAmazon()
     auth = authenticator(amazon)
     first = await auth.token(ORDER, account(), request(), data_elements=("shippingAddress", "buyerInfo"))
@@ -99,8 +99,8 @@ async def test_data_elements_swap_in_a_restricted_token() -> None:
 
 
 @pytest.mark.parametrize("wrong", [("buyerinfo",), ("buyerInfo", "BuyerInfo"), ("x",)])
-def test_wrong_data_elements_are_refused_here_by_name(wrong: tuple[str, ...]) -> None:
-    """No request is spent on them."""
+def test_unknown_data_elements_are_refused_by_name(wrong: tuple[str, ...]) -> None:
+    """No request is sent."""
 
     @virtual_time
     async def scenario() -> None:
@@ -113,15 +113,15 @@ def test_wrong_data_elements_are_refused_here_by_name(wrong: tuple[str, ...]) ->
 
 
 @virtual_time
-async def test_one_string_is_no_list_of_data_elements() -> None:
-    """Its letters are not names."""
+async def test_a_string_is_not_a_list_of_data_elements() -> None:
+    """It is refused instead of being split into letters."""
     with pytest.raises(ConfigurationError, match="not one string"):
         await authenticator(FakeAmazon()).token(ORDER, account(), request(), data_elements="buyerInfo")
 
 
 @pytest.mark.parametrize("operation", [PLAIN, ADDRESS, ORDER_2026, DOCUMENT, DESTINATIONS], ids=lambda op: op.name)
-def test_data_elements_where_there_is_no_choice_are_refused(operation: object) -> None:
-    """Orders 2026-01-01 among them, which needs no restricted token."""
+def test_data_elements_are_refused_where_an_operation_has_none(operation: object) -> None:
+    """Orders 2026-01-01, which needs no restricted token, is such an API."""
 
     @virtual_time
     async def scenario() -> None:
@@ -133,7 +133,7 @@ def test_data_elements_where_there_is_no_choice_are_refused(operation: object) -
 
 @virtual_time
 async def test_the_sandbox_needs_no_restricted_token() -> None:
-    """Every call there carries the access token."""
+    """Every call in it carries the access token."""
     amazon = FakeAmazon()
     auth = authenticator(amazon, endpoints=Endpoints(sandbox=True))
     with call_options(restricted=True):
@@ -154,8 +154,8 @@ async def test_the_sandbox_needs_no_restricted_token() -> None:
         ("GET_MERCHANT_LISTINGS_ALL_DATA", False),
     ],
 )
-def test_a_report_document_is_restricted_as_its_type_is(report_type: str, restricted: bool) -> None:
-    """Learnt from the reply that named the document."""
+def test_a_report_document_is_restricted_if_its_type_is(report_type: str, restricted: bool) -> None:
+    """The type is learned from the reply that named the document."""
 
     @virtual_time
     async def scenario() -> None:
@@ -172,8 +172,8 @@ def test_a_report_document_is_restricted_as_its_type_is(report_type: str, restri
 
 
 @virtual_time
-async def test_an_unknown_document_is_looked_up_once_where_that_is_possible() -> None:
-    """The type then stays known."""
+async def test_the_type_of_an_unknown_document_is_looked_up_once() -> None:
+    """It is known from then on."""
     asked = []
 
     async def report_type_of(_: Account, document_id: str) -> str:
@@ -188,7 +188,7 @@ async def test_an_unknown_document_is_looked_up_once_where_that_is_possible() ->
 
 @virtual_time
 async def test_an_unknown_document_that_is_denied_gets_a_restricted_token() -> None:
-    """The access token is tried first; its 403 settles what the document is."""
+    """The access token is tried first; a 403 shows that the document is restricted."""
     auth = authenticator(FakeAmazon())
     token = await auth.token(DOCUMENT, account(), document("d"))
     assert token.startswith("Atza|")
@@ -198,8 +198,8 @@ async def test_an_unknown_document_that_is_denied_gets_a_restricted_token() -> N
 
 
 @pytest.mark.parametrize("restricted", [True, False])
-def test_the_caller_can_say_what_a_document_is(restricted: bool) -> None:
-    """And is believed: a denial is then final."""
+def test_the_caller_can_say_whether_a_document_is_restricted(restricted: bool) -> None:
+    """A denial is then final."""
 
     @virtual_time
     async def scenario() -> None:
@@ -217,7 +217,7 @@ def test_the_caller_can_say_what_a_document_is(restricted: bool) -> None:
 
 @pytest.mark.parametrize("body", [REVOKED, EXPIRED, b'{"message": "The incoming token has expired"}'])
 def test_an_expired_or_revoked_token_is_replaced_once(body: bytes) -> None:
-    """However many calls it failed; a replacement that fails too is not replaced again."""
+    """It is replaced once for all calls that it failed; a replacement that fails too is not replaced again."""
 
     @virtual_time
     async def scenario() -> None:
@@ -228,7 +228,7 @@ def test_an_expired_or_revoked_token_is_replaced_once(body: bytes) -> None:
         calls = (auth.token(PLAIN, account(), request()) for _ in range(50))
         assert set(await asyncio.gather(*calls)) == {"Atza|Atzr|a#2"}
         assert not auth.rejected("Atza|Atzr|a#2", PLAIN, account(), body)
-        assert auth.rejected(old, PLAIN, account(), body)  # a latecomer: the newer token is worth a try
+        assert auth.rejected(old, PLAIN, account(), body)  # a late rejection: the newer token has not been tried yet
         assert len(amazon.forms) == 2
 
     scenario()
@@ -247,7 +247,7 @@ def test_an_expired_or_revoked_token_is_replaced_once(body: bytes) -> None:
     ],
 )
 def test_a_refusal_that_is_not_the_tokens_fault_is_final(body: bytes) -> None:
-    """A missing role is not cured by another token."""
+    """Another token does not cure a missing role."""
 
     @virtual_time
     async def scenario() -> None:
@@ -262,7 +262,7 @@ def test_a_refusal_that_is_not_the_tokens_fault_is_final(body: bytes) -> None:
 
 @virtual_time
 async def test_a_denied_restricted_token_is_dropped_and_renewed_once() -> None:
-    """Whatever the 403 says; the access token behind it stays."""
+    """The message of the 403 does not matter, and the access token behind it stays."""
     amazon = FakeAmazon()
     auth = authenticator(amazon)
     first = await auth.token(ADDRESS, account(), request())
@@ -292,7 +292,7 @@ async def test_retiring_one_restricted_token_leaves_the_others() -> None:
 
 
 class NestedAmazon(FakeAmazon):
-    """A Tokens call that first needs an access token, as the real one does."""
+    """A Tokens call that first needs an access token, as in production."""
 
     auth: Authenticator
 
@@ -304,8 +304,8 @@ class NestedAmazon(FakeAmazon):
 
 @pytest.mark.parametrize("with_store", [False, True])
 @pytest.mark.parametrize("what", [ADDRESS, DOCUMENT, PLAIN], ids=lambda operation: operation.id)
-def test_cancelling_callers_at_any_await_never_breaks_the_flight(what: Operation[Any], with_store: bool) -> None:
-    """Access token, restricted token and batch: at every step of the loop, whoever gives up, the others get theirs."""
+def test_cancelled_callers_do_not_affect_the_others(what: Operation[Any], with_store: bool) -> None:
+    """At every step of the loop, for access tokens, restricted tokens and batches, the other callers get theirs."""
 
     async def scenario(step: int, victims: tuple[int, ...]) -> bool:
         amazon = NestedAmazon(latency=0)
@@ -322,7 +322,7 @@ def test_cancelling_callers_at_any_await_never_breaks_the_flight(what: Operation
         kept = {result for number, result in enumerate(results) if number not in victims}
         assert len(kept) == (len(victims) < len(callers))
         await asyncio.sleep(1)
-        asked = 1 if step or kept else 0  # cancelled before they began, they asked for nothing
+        asked = 1 if step or kept else 0  # cancelled before they began, they requested nothing
         assert (len(amazon.forms), len(amazon.bodies)) == (asked, 0 if what is PLAIN else asked)
         await auth.aclose()
         assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -333,12 +333,12 @@ def test_cancelling_callers_at_any_await_never_breaks_the_flight(what: Operation
         assert steps > 2
 
 
-# Secrets, events, codes, life
+# Secrets, events, codes, closing
 
 
 @virtual_time
 async def test_a_new_secret_renews_tokens_that_the_old_one_cannot() -> None:
-    """An expired client secret shows as a 403; once it is replaced, a call that fails so is worth a repetition."""
+    """An expired client secret shows as a 403; after its replacement, a call that fails like this is repeated."""
     amazon = FakeAmazon()
     auth = authenticator(amazon)
     token = await auth.token(PLAIN, account(), request())
@@ -364,7 +364,7 @@ async def test_another_applications_secret_is_refused() -> None:
 
 @virtual_time
 async def test_an_error_names_the_operation_that_wanted_the_token() -> None:
-    """Each waiter's own, though the flight was shared."""
+    """Each caller's error names its own operation, though they shared one request."""
     amazon = FakeAmazon()
     amazon.script = [lwa_error(400, "invalid_grant")]
     auth = authenticator(amazon)
@@ -374,8 +374,8 @@ async def test_an_error_names_the_operation_that_wanted_the_token() -> None:
 
 
 @virtual_time
-async def test_observers_learn_of_every_token_fetched() -> None:
-    """Its kind and lifetime, and never the token."""
+async def test_observers_are_called_with_every_token_fetched() -> None:
+    """The event has the token's kind and lifetime, never the token."""
     seen: list[Event] = []
     auth = authenticator(FakeAmazon(), observers=Observers([seen.append]))
     for _ in range(3):
@@ -415,7 +415,7 @@ async def test_names_for_events_are_kept_as_long_as_tokens() -> None:
 
 @virtual_time
 async def test_a_code_is_exchanged_for_a_refresh_token() -> None:
-    """It goes out with the redirect URI that the consent page was given."""
+    """The redirect URI that the consent page was given is sent with it."""
     amazon = FakeAmazon()
     granted = await authenticator(amazon).exchange_code(Secret("code"), "https://x/y")
     assert granted.refresh_token == Secret("Atzr|granted")
@@ -424,8 +424,8 @@ async def test_a_code_is_exchanged_for_a_refresh_token() -> None:
 
 
 @virtual_time
-async def test_a_code_that_buys_no_refresh_token_is_an_error() -> None:
-    """A reply without one is not an authorisation."""
+async def test_a_reply_to_a_code_without_a_refresh_token_is_an_error() -> None:
+    """Such a reply is not an authorisation."""
     amazon = FakeAmazon()
     amazon.script = [lambda _: amazon.grant({"client_secret": "secret", "grant_type": "x", "code": "c"})]
     with pytest.raises(AuthError, match="no refresh token"):
@@ -433,8 +433,8 @@ async def test_a_code_that_buys_no_refresh_token_is_an_error() -> None:
 
 
 @virtual_time
-async def test_closing_leaves_nothing_behind() -> None:
-    """Neither tasks nor waiters, single and batched."""
+async def test_closing_ends_tasks_and_waiting_callers() -> None:
+    """It does so for single and for batched tokens."""
     auth = authenticator(FakeAmazon(latency=60))
     calls = [(PLAIN, request()), (ADDRESS, request())]
     with call_options(restricted=True):

@@ -1,4 +1,4 @@
-"""The consent workflow: the address to send a browser to, and what it brings back."""
+"""The consent workflow: the URL to which a browser is sent, and what comes back with it."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,8 +24,8 @@ def test_every_marketplace_has_a_seller_and_a_vendor_host(place: Marketplace, ve
     assert parts.path == "/apps/authorize/consent"
 
 
-def test_the_query_carries_everything_encoded() -> None:
-    """State and redirect URI survive whatever they are made of."""
+def test_state_and_redirect_uri_are_encoded() -> None:
+    """They may contain any characters."""
     url = authorization_url(APP, "DE", state="a b&c=+/", redirect_uri="https://x.example/back?a=1&b=2", beta=True)
     assert parse_qs(urlsplit(url).query) == {
         "application_id": [APP],
@@ -35,8 +35,8 @@ def test_the_query_carries_everything_encoded() -> None:
     }
 
 
-def test_what_is_not_asked_for_is_not_sent() -> None:
-    """Without a redirect URI Amazon takes the registered one; without beta the application must be published."""
+def test_optional_parameters_are_left_out() -> None:
+    """Without a redirect URI Amazon uses the registered one; without beta the application must be published."""
     assert authorization_url(APP, "DE", state="s").endswith(f"/consent?application_id={APP}&state=s")
 
 
@@ -51,15 +51,15 @@ def test_what_is_not_asked_for_is_not_sent() -> None:
         ({"marketplace": "XX"}, "marketplace"),
     ],
 )
-def test_what_amazons_page_would_refuse_is_refused_here(changes: dict[str, str], what: str) -> None:
-    """Before the selling partner sees an error page."""
+def test_arguments_that_amazons_page_refuses_are_refused_first(changes: dict[str, str], what: str) -> None:
+    """The selling partner sees no error page."""
     arguments = {"application_id": APP, "marketplace": "DE", "state": "s", **changes}
     with pytest.raises(ConfigurationError, match=what):
         authorization_url(arguments.pop("application_id"), arguments.pop("marketplace"), **arguments)  # type: ignore[arg-type]
 
 
 def test_an_endpoint_replaces_the_host() -> None:
-    """For the emulator; there a plain http address of this machine may be the redirect URI."""
+    """For the emulator, a plain http URL of this machine may be the redirect URI."""
     url = authorization_url(
         APP, "US", state="s", redirect_uri="http://localhost:1/back", endpoint="http://127.0.0.1:8080/"
     )
@@ -67,7 +67,7 @@ def test_an_endpoint_replaces_the_host() -> None:
 
 
 def test_states_are_unguessable() -> None:
-    """256 bits, fit for a URL."""
+    """A state has 256 bits, and can be put into a URL."""
     states = {new_state() for _ in range(100)}
     assert len(states) == 100
     assert all(len(state) == 43 and state.isascii() for state in states)
@@ -77,13 +77,13 @@ def test_states_are_unguessable() -> None:
     ("expected", "returned"), [("a", "b"), ("a", None), (None, "a"), ("", ""), (None, None), ("ä", "a")]
 )
 def test_a_state_that_differs_is_refused(expected: str | None, returned: str | None) -> None:
-    """So is one that is missing, on either side; the error shows neither."""
+    """A missing one, on either side, is refused too; the error shows neither."""
     with pytest.raises(AuthError, match="not the one sent"):
         verify_state(expected, returned)
 
 
 def test_the_redirect_is_read_when_its_state_is_right() -> None:
-    """From the whole address or from its query; the code is a secret."""
+    """The whole URL or its query can be given; the code is a Secret."""
     url = "https://x/back?state=s&selling_partner_id=A1&spapi_oauth_code=MARK&mws_auth_token=old"
     consent = read_redirect(url, expected_state="s")
     assert consent == read_redirect(
@@ -108,7 +108,7 @@ CALLBACK = "https://sellercentral.amazon.com/apps/authorize/confirm/amzn1.sp.sol
 
 
 def test_a_visit_from_the_app_store_goes_back_to_amazon() -> None:
-    """With Amazon's state and one's own."""
+    """It carries Amazon's state and the application's own."""
     visit = {"amazon_callback_uri": CALLBACK, "amazon_state": "a=&", "selling_partner_id": "A1"}
     url = appstore_url(visit, state="s", redirect_uri="https://x.example/back", beta=True)
     assert url.partition("?")[0] == CALLBACK
@@ -133,21 +133,21 @@ def test_a_visit_from_the_app_store_goes_back_to_amazon() -> None:
         CALLBACK + "?x=1",
     ],
 )
-def test_nobody_is_sent_to_a_page_that_is_not_amazons(callback: str) -> None:
+def test_a_callback_that_is_not_amazons_is_refused(callback: str) -> None:
     """A forged visit must not turn the application into a redirector."""
     with pytest.raises(AuthError, match="app store"):
         appstore_url({"amazon_callback_uri": callback, "amazon_state": "a"}, state="s")
 
 
-def test_a_state_that_is_no_text_is_a_wrong_state() -> None:
-    """Half of a surrogate pair, as a hostile browser may send it, is refused like any other."""
+def test_a_state_that_is_not_valid_text_is_refused() -> None:
+    """A hostile browser may send half of a surrogate pair."""
     with pytest.raises(AuthError, match="state"):
         verify_state(new_state(), "\ud800")
 
 
 @virtual_time
-async def test_an_empty_code_is_not_sent() -> None:
-    """It cannot be exchanged, whatever the web framework made of a missing parameter."""
+async def test_an_empty_code_is_refused_without_a_request() -> None:
+    """A web framework may turn a missing parameter into an empty one."""
     amazon = FakeAmazon()
     nothing: Any = None
     for code in ("", Secret(""), nothing):

@@ -1,4 +1,4 @@
-"""Login with Amazon answers nobody: calls fail at once, and one at a time finds out whether it answers again."""
+"""Login with Amazon is unreachable: calls fail at once, and one at a time tries whether it answers again."""
 
 import asyncio
 
@@ -17,8 +17,8 @@ def tokens_of(names: str, auth: object) -> list[object]:
 
 
 @virtual_time
-async def test_calls_fail_at_once_while_nobody_gets_a_token() -> None:
-    """After two that gave up; the error says how long, and Login with Amazon is not asked meanwhile."""
+async def test_calls_fail_at_once_while_lwa_is_unreachable() -> None:
+    """Two calls gave up before; the error says for how long, and no request is made meanwhile."""
     amazon = FakeAmazon()
     auth = authenticator(amazon)
     amazon.script = [DOWN] * 8
@@ -32,8 +32,8 @@ async def test_calls_fail_at_once_while_nobody_gets_a_token() -> None:
 
 
 @virtual_time
-async def test_one_call_at_a_time_finds_out_whether_it_is_over() -> None:
-    """Of twenty that come when the pause is over one asks; when it gets its token, all others do."""
+async def test_one_call_at_a_time_tries_whether_lwa_is_back() -> None:
+    """Of twenty calls after the pause one sends a request; once it has a token, the others get theirs."""
     amazon = FakeAmazon(latency=1)
     auth = authenticator(amazon)
     amazon.script = [DOWN] * 8
@@ -47,7 +47,7 @@ async def test_one_call_at_a_time_finds_out_whether_it_is_over() -> None:
 
 @virtual_time
 async def test_a_probe_that_fails_doubles_the_pause() -> None:
-    """A broken endpoint is asked less and less often, at least every half minute."""
+    """A broken endpoint is tried less and less often, but at least every half minute."""
     amazon = FakeAmazon(latency=0)
     auth = authenticator(amazon, retry_delays=())
     amazon.script = [DOWN] * 40
@@ -59,8 +59,8 @@ async def test_a_probe_that_fails_doubles_the_pause() -> None:
 
 
 @virtual_time
-async def test_one_sellers_revoked_grant_is_nobody_elses_business() -> None:
-    """``invalid_grant`` proves that Login with Amazon is well."""
+async def test_a_revoked_grant_does_not_count_as_a_breakdown() -> None:
+    """``invalid_grant`` shows that Login with Amazon works."""
     amazon = FakeAmazon()
     auth = authenticator(amazon)
     amazon.script = [lwa_error(400, "invalid_grant")] * 3
@@ -69,8 +69,8 @@ async def test_one_sellers_revoked_grant_is_nobody_elses_business() -> None:
 
 
 @virtual_time
-async def test_a_probe_that_is_cancelled_makes_room_for_another() -> None:
-    """Its caller gave up and the application closed the flight: nothing was learned."""
+async def test_another_call_tries_after_a_cancelled_one() -> None:
+    """The cancelled call has shown nothing."""
     amazon = FakeAmazon(latency=5)
     auth = authenticator(amazon, retry_delays=())
     amazon.script = [DOWN] * 2
@@ -85,7 +85,7 @@ async def test_a_probe_that_is_cancelled_makes_room_for_another() -> None:
 
 @virtual_time
 async def test_tokens_are_fetched_ahead_a_few_at_a_time() -> None:
-    """Forty-five sellers, ten at once, each token once; the calls that follow ask for none."""
+    """Forty-five sellers' tokens are fetched ten at once, each once; the calls that follow fetch none."""
     amazon = FakeAmazon(latency=1)
     auth = authenticator(amazon)
     names = [f"s{number}" for number in range(45)]
@@ -97,7 +97,7 @@ async def test_tokens_are_fetched_ahead_a_few_at_a_time() -> None:
 
 @virtual_time
 async def test_warming_up_tries_every_seller_before_it_fails() -> None:
-    """The first error, with a note of how many more there were; the others have their tokens."""
+    """It raises the first error, with a note of how many more there were; the others have their tokens."""
     amazon = FakeAmazon()
     auth = authenticator(amazon)
     amazon.script = [lwa_error(400, "invalid_grant")] * 2
@@ -109,7 +109,7 @@ async def test_warming_up_tries_every_seller_before_it_fails() -> None:
 
 @virtual_time
 async def test_a_new_client_secret_is_tried_at_once() -> None:
-    """Something was done about it: nobody waits for the next probe."""
+    """The calls do not wait for the next attempt."""
     amazon = FakeAmazon()
     auth = authenticator(amazon)
     amazon.script = [lwa_error(401, "invalid_client")] * 2

@@ -30,7 +30,7 @@ async def browser() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def answers(session: aiohttp.ClientSession, running: "asyncio.Task[None]") -> bool:
-    """Wait for the first page; False when somebody else was quicker to take the port."""
+    """Wait for the first page; False when another process has taken the port."""
     while not running.done():
         with suppress(aiohttp.ClientConnectionError):
             await (await session.get("/")).read()
@@ -41,13 +41,13 @@ async def answers(session: aiohttp.ClientSession, running: "asyncio.Task[None]")
 
 
 async def visit(browser: aiohttp.ClientSession, path: str) -> tuple[int, str]:
-    """Status and text of the page that the browser ends on."""
+    """The status and text of the page on which the browser ends."""
     async with browser.get(path) as answer:
         return answer.status, await answer.text()
 
 
 async def test_a_selling_partner_is_connected(browser: aiohttp.ClientSession) -> None:
-    """Pick a marketplace, consent, come back: the first call has been made. The way back works once."""
+    """The user picks a marketplace, consents and comes back: the first call is made. The redirect works once."""
     assert "marketplace=DE" in (await visit(browser, "/"))[1]
     async with browser.get("/connect?marketplace=DE") as answer:
         assert "Connected" in await answer.text()
@@ -56,8 +56,8 @@ async def test_a_selling_partner_is_connected(browser: aiohttp.ClientSession) ->
 
 
 @pytest.mark.parametrize("query", ["", "state=forged&spapi_oauth_code=x", "spapi_oauth_code=x"])
-async def test_a_forged_way_back_is_refused(browser: aiohttp.ClientSession, query: str) -> None:
-    """Whoever did not start here is not connected."""
+async def test_a_forged_redirect_is_refused(browser: aiohttp.ClientSession, query: str) -> None:
+    """A browser that did not start on the example is not connected."""
     status, text = await visit(browser, f"/back?{query}")
     assert status == 400
     assert "start the authorisation again" in text

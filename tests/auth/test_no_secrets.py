@@ -1,4 +1,4 @@
-"""No secret shows anywhere: marked ones are planted, everything that can show is searched for them."""
+"""No secret is shown anywhere: marked secrets are planted, and everything that can be shown is searched for them."""
 
 import asyncio
 import copy
@@ -27,7 +27,7 @@ CODE = "MARK-authorization-code"
 
 
 class Stage:
-    """An emulator and an application between which everything goes wrong once."""
+    """An emulator and an application between which everything fails once."""
 
     def __init__(self, emulator: Emulator, app: Application) -> None:
         self.emulator = emulator
@@ -39,7 +39,7 @@ class Stage:
 
     @property
     def orders(self) -> Any:
-        """Orders of the seller's."""
+        """The seller's orders."""
         return self.app.selling_partner(REFRESH_TOKEN, region=Region.NA).orders_v0
 
     async def attempt(self, call: Awaitable[object]) -> None:
@@ -50,7 +50,7 @@ class Stage:
             self.errors.append(error)
 
     def secrets(self) -> set[str]:
-        """What must not show: planted marks, every token that was issued, a buyer's name."""
+        """What must not be shown: planted marks, every token that was issued, a buyer's name."""
         issued = set(self.emulator.tokens)
         assert any(token.startswith("Atz.sprdt|") for token in issued)
         return {"MARK", self.buyer, *issued, *(token[-40:] for token in issued)}
@@ -98,7 +98,7 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
 
 
 def everything_an_error_shows(error: BaseException) -> list[str]:
-    """Message, repr, facts, traceback with chain and notes, pickle and copy."""
+    """Its message, repr, facts, traceback with chain and notes, pickle and copy."""
     again = pickle.loads(pickle.dumps(error))
     facts = {name: value for name, value in vars(error).items() if name != "raw"}  # the caller's own data
     return [
@@ -109,15 +109,15 @@ def everything_an_error_shows(error: BaseException) -> list[str]:
     ]
 
 
-def assert_silent(shown: list[str], secrets: set[str]) -> None:
-    """None of the secrets is in what was shown; a failure names the place and not the secret."""
+def assert_no_secret(shown: list[str], secrets: set[str]) -> None:
+    """None of the secrets is in the text; a failure names the place and not the secret."""
     leaks = [text[:60] for text in shown for secret in secrets if secret in text]
     assert leaks == []
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_no_fault_makes_a_secret_show(stage: Stage, fault: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Logs at DEBUG, errors with their chains, pickles, events and reprs stay silent whatever goes wrong."""
+async def test_no_fault_shows_a_secret(stage: Stage, fault: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Logs at DEBUG, errors with their chains, pickles, events and reprs hold none, whatever goes wrong."""
     caplog.set_level(logging.DEBUG)
     stage.emulator.faults(*FAULTS[fault])
     with call_options(timeout=0.3 if fault == "too slow" else 60.0):
@@ -128,7 +128,7 @@ async def test_no_fault_makes_a_secret_show(stage: Stage, fault: str, caplog: py
     shown += [repr(stage.events), pickle.dumps(stage.events).decode("latin-1")]
     parts = (stage.app, *vars(stage.app).values(), stage.orders)
     shown += [text for part in parts for text in (repr(part), str(part), repr(getattr(part, "__dict__", "")))]
-    assert_silent(shown, stage.secrets())
+    assert_no_secret(shown, stage.secrets())
     assert bool(stage.errors) == (fault not in ("nothing", "tokens expired", "tokens revoked", "lwa hung up"))
 
 
@@ -141,21 +141,21 @@ REFUSED: dict[str, Callable[[Application], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-async def test_a_refused_credential_does_not_show(stage: Stage, case: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refused_credential_is_not_shown(stage: Stage, case: str, caplog: pytest.LogCaptureFixture) -> None:
     """Refresh tokens and codes that Amazon refuses are in no error and no log."""
     caplog.set_level(logging.DEBUG)
     await stage.attempt(REFUSED[case](stage.app))
     (error,) = stage.errors
-    assert_silent([*everything_an_error_shows(error), caplog.text], {"MARK"})
+    assert_no_secret([*everything_an_error_shows(error), caplog.text], {"MARK"})
 
 
-async def test_a_wrong_client_secret_does_not_show(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    """Not the refused one, nor the one it is replaced with."""
+async def test_a_wrong_client_secret_is_not_shown(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither the refused one nor its replacement is shown."""
     caplog.set_level(logging.DEBUG)
     async with Application("app", "MARK-wrong", endpoint=stage.emulator.url) as app:
         app.replace_client_secret("MARK-also-wrong")
         await stage.attempt(app.selling_partner(REFRESH_TOKEN, region="na").orders_v0.get_order("1-2-3"))
-        assert_silent([*everything_an_error_shows(stage.errors[0]), caplog.text, repr(vars(app))], {"MARK"})
+        assert_no_secret([*everything_an_error_shows(stage.errors[0]), caplog.text, repr(vars(app))], {"MARK"})
 
 
 NEW_SECRET = {"payload": {"applicationOAuthClientNewSecret": {"clientId": "c", "newClientSecret": "MARK"}}}
@@ -169,15 +169,15 @@ HOLDERS: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("name", HOLDERS)
-def test_what_holds_a_secret_neither_shows_nor_pickles_it(name: str) -> None:
-    """In repr, str, format, or inside another object; the way out is reveal()."""
+def test_a_secret_is_neither_shown_nor_pickled(name: str) -> None:
+    """Repr, str, format and the repr of a container hide it; reveal() returns it."""
     holder = HOLDERS[name]()
-    assert_silent([repr(holder), str(holder), f"{holder}", f"{[holder]}", repr({holder})], {"MARK"})
+    assert_no_secret([repr(holder), str(holder), f"{holder}", f"{[holder]}", repr({holder})], {"MARK"})
     with pytest.raises(TypeError):
         pickle.dumps(holder)
 
 
-async def test_tasks_of_the_token_path_show_nothing(stage: Stage) -> None:
+async def test_tasks_that_fetch_tokens_show_no_secret(stage: Stage) -> None:
     """Debuggers and asyncio's own messages print tasks."""
     stage.emulator.faults({"expire_tokens": True}, {"operation": "lwa", "delay": 0.1})
     call = asyncio.create_task(stage.orders.get_order(stage.order))
@@ -186,5 +186,5 @@ async def test_tasks_of_the_token_path_show_nothing(stage: Stage) -> None:
         assert not call.done()
         await asyncio.sleep(0)
         names = [repr(task) for task in asyncio.all_tasks()]
-    assert_silent(names, stage.secrets())
+    assert_no_secret(names, stage.secrets())
     await call

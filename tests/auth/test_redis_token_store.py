@@ -30,8 +30,8 @@ async def store(redis_url: str) -> AsyncIterator[RedisTokenStore]:  # noqa: F811
     await store.aclose()
 
 
-async def test_an_entry_comes_back_until_it_expires(store: RedisTokenStore) -> None:
-    """Its lifetime is kept by Redis."""
+async def test_an_entry_is_returned_until_it_expires(store: RedisTokenStore) -> None:
+    """Redis keeps its lifetime."""
     await store.set("k", b"v\0w", ttl=600)
     assert await store.get("k") == b"v\0w"
     await store.set("k", b"v\0w", ttl=0.05)
@@ -43,7 +43,7 @@ async def test_an_entry_comes_back_until_it_expires(store: RedisTokenStore) -> N
 
 
 async def test_lifetimes_are_seconds(store: RedisTokenStore, redis_url: str) -> None:  # noqa: F811
-    """An entry's and a lease's; a part of one counts."""
+    """Entries and leases live for seconds, fractions included."""
     await store.set("k", b"v", ttl=600)
     await store.acquire("k", "me", ttl=30.5)
     async with Redis.from_url(redis_url) as redis:
@@ -53,7 +53,7 @@ async def test_lifetimes_are_seconds(store: RedisTokenStore, redis_url: str) -> 
 
 
 async def test_nothing_readable_reaches_redis(store: RedisTokenStore, redis_url: str) -> None:  # noqa: F811
-    """Not the entry, and not under any key."""
+    """Neither values nor keys contain the entry's text."""
     await store.set("k", b"MARK", ttl=600)
     async with Redis.from_url(redis_url) as redis:
         keys: Any = await redis.keys()
@@ -67,7 +67,7 @@ async def test_an_entry_moved_to_another_key_is_ignored(
     redis_url: str,  # noqa: F811
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Who can write to Redis cannot hand one seller's token to another."""
+    """A program that can write to Redis cannot give one seller's token to another."""
     await store.set("seller-a", b"MARK", ttl=600)
     async with Redis.from_url(redis_url) as redis:
         await redis.copy("spapi_async:token:seller-a", "spapi_async:token:seller-b")
@@ -77,7 +77,7 @@ async def test_an_entry_moved_to_another_key_is_ignored(
 
 
 async def test_keys_rotate_without_losing_entries(redis_url: str) -> None:  # noqa: F811
-    """The first key encrypts, every key decrypts; an entry whose key is gone is simply not there."""
+    """The first key encrypts and every key decrypts; an entry whose key is gone counts as absent."""
     old = RedisTokenStore(redis_url, keys=[KEY], timeout=60)
     both = RedisTokenStore(redis_url, keys=[Secret(OTHER), KEY], timeout=60)
     new = RedisTokenStore(redis_url, keys=[OTHER], timeout=60)
@@ -92,14 +92,14 @@ async def test_keys_rotate_without_losing_entries(redis_url: str) -> None:  # no
 
 @pytest.mark.parametrize("keys", [[], [KEY, "short"], KEY, [""]], ids=["none", "one too short", "no list", "empty"])
 def test_keys_that_cannot_work_are_refused(keys: list[str]) -> None:
-    """At once, and without showing them."""
+    """The error comes at once, without showing them."""
     with pytest.raises(ConfigurationError, match="Fernet key") as caught:
         RedisTokenStore(keys=keys)
     assert KEY not in str(caught.value)
 
 
 async def test_a_lease_has_one_owner(store: RedisTokenStore) -> None:
-    """Only the owner gives it back, and it lapses by itself."""
+    """Only its owner can give it back, and it ends by itself."""
     assert await store.acquire("k", "one", ttl=600)
     assert not await store.acquire("k", "two", ttl=600)
     await store.release("k", "two")
@@ -111,12 +111,12 @@ async def test_a_lease_has_one_owner(store: RedisTokenStore) -> None:
 
 
 async def test_fifty_workers_cost_one_call(redis_url: str) -> None:  # noqa: F811
-    """All of them start at the same moment, each with connections of its own."""
+    """They start at the same time, each with connections of its own."""
     amazon = FakeAmazon()
     stores = [RedisTokenStore(redis_url, keys=[KEY], timeout=60) for _ in range(50)]
     workers = [authenticator(amazon, store=store, clock=SystemClock()) for store in stores]
     for worker in workers:
-        worker.wait_for_the_store(60)  # a busy machine is no reason to go without the store
+        worker.wait_for_the_store(60)  # on a busy machine, the store is still waited for
     tokens = await asyncio.gather(*(worker.token(PLAIN, account(), request()) for worker in workers))
     assert set(tokens) == {"Atza|Atzr|a#1"}
     assert len(amazon.forms) == 1
@@ -125,15 +125,15 @@ async def test_fifty_workers_cost_one_call(redis_url: str) -> None:  # noqa: F81
 
 
 @pytest.mark.parametrize("outage", ["kill", "pause", "fill"])
-async def test_a_redis_that_is_gone_breaks_no_call(
+async def test_no_call_fails_without_redis(
     redis_chaos: RedisServer,  # noqa: F811
     outage: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Dead, silent or full: the worker asks Amazon itself, and says once which Redis it is, without any token."""
+    """Dead, silent or full: the worker fetches its own token, and logs once which Redis it is, without any token."""
     caplog.set_level(logging.DEBUG, logger="spapi_async")
     store = RedisTokenStore(redis_chaos.url, keys=[KEY], timeout=0.2)
-    with suppress(RedisError):  # too slow, on a busy machine
+    with suppress(RedisError):  # too slow on a busy machine
         await store.get("warm the connection up")
     getattr(redis_chaos, outage)()
     auth = authenticator(FakeAmazon(latency=0), store=store, clock=SystemClock())
@@ -144,12 +144,12 @@ async def test_a_redis_that_is_gone_breaks_no_call(
 
 
 async def test_a_store_shows_no_secret() -> None:
-    """Neither keys nor the password in the address."""
+    """Its repr shows neither keys nor the password in the URL."""
     store = RedisTokenStore("redis://:MARK@localhost/0", keys=[KEY])
     assert repr(store) == "<RedisTokenStore redis://localhost/0>"
     await store.aclose()
 
 
-def test_a_new_key_is_a_working_one() -> None:
+def test_a_new_key_works() -> None:
     """It is a Secret, so that no log shows it."""
     RedisTokenStore(keys=[RedisTokenStore.new_key()])

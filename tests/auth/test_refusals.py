@@ -1,4 +1,4 @@
-"""What Login with Amazon has refused is not asked again at once."""
+"""Grants that Login with Amazon has refused are remembered for a minute."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ async def refusal(auth: Authenticator, seller: str = "a") -> LWAError:
 
 
 @virtual_time
-async def test_calls_one_after_another_ask_once_for_a_refused_grant() -> None:
-    """Each gets the refusal, with Amazon's code, request id and hint; Login with Amazon has heard of it once."""
+async def test_a_refused_grant_is_requested_once() -> None:
+    """Each later call gets the same refusal, with Amazon's code, request id and hint."""
     amazon = FakeAmazon()
     amazon.script = [lwa_error(400, "invalid_grant", "revoked")]
     auth = authenticator(amazon)
@@ -35,8 +35,8 @@ async def test_calls_one_after_another_ask_once_for_a_refused_grant() -> None:
 
 
 @virtual_time
-async def test_a_refused_grant_is_asked_for_again_after_a_minute() -> None:
-    """The selling partner may have authorised the application again; the clock alone decides."""
+async def test_a_refused_grant_is_requested_again_after_a_minute() -> None:
+    """The selling partner may have authorised the application again."""
     amazon = FakeAmazon()
     amazon.script = [lwa_error(400, "invalid_grant")]
     auth = authenticator(amazon)
@@ -60,8 +60,8 @@ async def test_a_refusal_concerns_its_own_grant_only() -> None:
 
 @virtual_time
 @pytest.mark.parametrize("what", ["a new secret", "an exchanged code"])
-async def test_what_may_change_the_answer_makes_a_refusal_forgotten(what: str) -> None:
-    """A rotated secret mends invalid_client; a fresh authorisation may mend invalid_grant."""
+async def test_a_new_secret_or_authorisation_clears_a_refusal(what: str) -> None:
+    """A rotated secret cures invalid_client; a new authorisation may cure invalid_grant."""
     amazon = FakeAmazon()
     amazon.script = [lwa_error(401, "invalid_client")]
     auth = authenticator(amazon)
@@ -75,7 +75,7 @@ async def test_what_may_change_the_answer_makes_a_refusal_forgotten(what: str) -
 
 @virtual_time
 async def test_a_refusal_of_an_older_secret_is_not_remembered() -> None:
-    """The secret was replaced while the old one was on its way to be refused, and the new one was refused too."""
+    """The secret was replaced while a request with the old one was under way, and the new one was refused too."""
     amazon = FakeAmazon()
     amazon.script = [lwa_error(400, "invalid_grant")]
     auth = authenticator(amazon)
@@ -87,8 +87,8 @@ async def test_a_refusal_of_an_older_secret_is_not_remembered() -> None:
 
 
 @virtual_time
-async def test_failures_that_may_pass_are_not_remembered() -> None:
-    """Login with Amazon was overloaded for as long as one call would wait; the next call asks."""
+async def test_temporary_failures_are_not_remembered() -> None:
+    """Login with Amazon was overloaded for as long as one call would wait; the next call tries again."""
     amazon = FakeAmazon()
     amazon.script = [lwa_error(503, "temporarily_unavailable")] * 4
     auth = authenticator(amazon)
@@ -97,8 +97,8 @@ async def test_failures_that_may_pass_are_not_remembered() -> None:
 
 
 @virtual_time
-async def test_a_refusal_without_a_name_is_somebody_else_s() -> None:
-    """An endpoint that is none answers 403 in its own words: the hint says so, and nothing is remembered."""
+async def test_a_refusal_without_a_code_is_not_amazons() -> None:
+    """A wrong endpoint answers 403 in its own words: the hint says so, and nothing is remembered."""
     amazon = FakeAmazon()
     amazon.script = [raw(403, b'{"errors": [{"code": "Unauthorized"}]}', "application/json")]
     auth = authenticator(amazon)

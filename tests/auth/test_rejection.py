@@ -1,4 +1,4 @@
-"""What a 401 or 403 is about, by Amazon's wording."""
+"""The reason of a 401 or 403, by Amazon's wording."""
 
 import pytest
 
@@ -18,13 +18,13 @@ from spapi_async.auth._rejection import Verdict, verdict_on
     ],
 )
 def test_a_message_has_one_meaning(message: str, verdict: Verdict) -> None:
-    """As text, as bytes, and inside the body that holds it."""
+    """It is the same as text, as bytes, and inside a body."""
     assert verdict_on(message) is verdict_on(message.encode()) is verdict
     assert verdict_on({"errors": [{"code": "Unauthorized", "message": message}]}) is verdict
 
 
 def test_an_expired_secret_explains_the_invalid_token_beside_it() -> None:
-    """A new token got with that secret would be refused too: what is to be replaced is the secret."""
+    """A new token from that secret would be refused too, so the secret must be replaced."""
     both = "The access token is invalid because the LWA client secret has expired"
     assert verdict_on(both) is Verdict.EXPIRED_SECRET
 
@@ -33,5 +33,5 @@ def test_an_expired_secret_explains_the_invalid_token_beside_it() -> None:
     "message", ["Expired or not: the client keeps its secret", "Revoked. An access token is required", "expired access"]
 )
 def test_words_count_in_their_order_and_in_one_sentence(message: str) -> None:
-    """Texts that merely mention them say nothing about the token."""
+    """Texts that merely contain the words say nothing about the token."""
     assert verdict_on(message) is Verdict.DENIED

@@ -1,4 +1,4 @@
-"""The broker of restricted data tokens: batches, delegation, bounds."""
+"""Restricted data tokens: batches, delegation, bounds."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,15 +19,15 @@ from spapi_async.errors import AuthError, BadRequestError, ConfigurationError, Q
 
 
 async def fetch_documents(auth: Authenticator, names: list[str], who: Account | None = None) -> list[Any]:
-    """Ask for many documents' tokens at once."""
+    """Request many documents' tokens at once."""
     with call_options(restricted=True):
         calls = [auth.token(DOCUMENT, who or account(), document(name)) for name in names]
         return await asyncio.gather(*calls, return_exceptions=True)
 
 
 @virtual_time
-async def test_documents_asked_for_together_share_a_tokens_call() -> None:
-    """Up to fifty in each."""
+async def test_documents_requested_together_share_a_tokens_call() -> None:
+    """Up to fifty share one."""
     amazon = FakeAmazon()
     names = [f"d{number}" for number in range(120)]
     tokens = await fetch_documents(authenticator(amazon), names)
@@ -37,8 +37,8 @@ async def test_documents_asked_for_together_share_a_tokens_call() -> None:
 
 
 @virtual_time
-async def test_documents_asked_for_during_a_tokens_call_share_the_next() -> None:
-    """One call for each seller is under way at a time."""
+async def test_documents_requested_during_a_tokens_call_share_the_next() -> None:
+    """Each seller has one call under way at a time."""
     amazon = FakeAmazon(latency=1.0)
     auth = authenticator(amazon)
     first = asyncio.create_task(fetch_documents(auth, ["a"]))
@@ -51,7 +51,7 @@ async def test_documents_asked_for_during_a_tokens_call_share_the_next() -> None
 
 @virtual_time
 async def test_one_bad_document_does_not_cost_the_others_their_token() -> None:
-    """A batch that Amazon refuses is halved until the culprit stands alone."""
+    """A batch that Amazon refuses is halved until the bad document is alone."""
     amazon = FakeAmazon()
 
     async def create(who: Account, body: dict[str, Any]) -> Any:
@@ -78,8 +78,8 @@ async def test_a_throttled_batch_is_not_split() -> None:
 
 
 @virtual_time
-async def test_a_token_too_long_for_a_header_is_split() -> None:
-    """Tokens grow with what they open, and the edge refuses long headers."""
+async def test_a_batch_whose_token_is_too_long_is_split() -> None:
+    """Tokens grow with their resources, and servers refuse long headers."""
     amazon = FakeAmazon()
 
     async def create(who: Account, body: dict[str, Any]) -> Any:
@@ -92,7 +92,7 @@ async def test_a_token_too_long_for_a_header_is_split() -> None:
 
 
 @virtual_time
-async def test_a_document_refused_loses_its_own_token_alone() -> None:
+async def test_a_denied_document_loses_only_its_own_token() -> None:
     """The other documents of the batch keep theirs."""
     amazon = FakeAmazon()
     auth = authenticator(amazon)
@@ -105,7 +105,7 @@ async def test_a_document_refused_loses_its_own_token_alone() -> None:
 
 @virtual_time
 async def test_an_expired_batch_token_is_replaced_for_all_its_documents() -> None:
-    """When the token itself is at fault nobody keeps it."""
+    """The token itself is at fault."""
     auth = authenticator(FakeAmazon())
     first, _ = await fetch_documents(auth, ["a", "b"])
     body = b'{"errors": [{"details": "The access token you provided has expired."}]}'
@@ -115,7 +115,7 @@ async def test_an_expired_batch_token_is_replaced_for_all_its_documents() -> Non
 
 @virtual_time
 async def test_cancelling_one_document_leaves_its_batch_alone() -> None:
-    """Whoever gives up, the others get their tokens."""
+    """The other documents get their tokens."""
     amazon = FakeAmazon(latency=1.0)
     auth = authenticator(amazon)
     with call_options(restricted=True):
@@ -128,8 +128,8 @@ async def test_cancelling_one_document_leaves_its_batch_alone() -> None:
 
 
 @virtual_time
-async def test_documents_do_not_crowd_out_the_tokens_that_last() -> None:
-    """Thousands of documents later the address token is still there, and the number kept is bounded."""
+async def test_documents_do_not_displace_lasting_tokens() -> None:
+    """After thousands of documents the token for addresses is still there, and the number of tokens is bounded."""
     amazon = FakeAmazon(latency=0)
     auth = authenticator(amazon)
     address = await auth.token(ADDRESS, account(), request())
@@ -139,8 +139,8 @@ async def test_documents_do_not_crowd_out_the_tokens_that_last() -> None:
 
 
 @virtual_time
-async def test_tokens_are_bounded() -> None:
-    """The least recently used goes first."""
+async def test_the_number_of_tokens_is_bounded() -> None:
+    """The least recently used one is dropped first."""
     auth = authenticator(FakeAmazon(latency=0), max_restricted_tokens=100)
     for number in range(150):
         await auth.token(ADDRESS, account(str(number)), request())
@@ -148,8 +148,8 @@ async def test_tokens_are_bounded() -> None:
 
 
 @virtual_time
-async def test_a_token_can_be_made_out_to_another_application() -> None:
-    """Delegation: it names the target, and is kept apart from one's own."""
+async def test_a_token_can_be_delegated_to_another_application() -> None:
+    """It names the target, and is kept apart from the application's own."""
     amazon = FakeAmazon()
     auth = authenticator(amazon)
     resources = [restricted_resource(ADDRESS), restricted_resource(ORDER, data_elements=ALL_ELEMENTS)]
@@ -170,7 +170,7 @@ async def test_a_token_can_be_made_out_to_another_application() -> None:
 
 @pytest.mark.parametrize("count", [0, 51])
 def test_a_token_takes_one_to_fifty_resources(count: int) -> None:
-    """More or fewer are refused here."""
+    """More or fewer are refused without a request."""
 
     @virtual_time
     async def scenario() -> None:
@@ -189,7 +189,7 @@ def test_a_report_document_has_no_template() -> None:
 
 @virtual_time
 async def test_a_reply_without_a_token_is_an_error() -> None:
-    """It is not sent on as an empty header."""
+    """No empty header is sent."""
 
     async def create(_: Account, __: dict[str, Any]) -> Any:
         return SimpleNamespace(restricted_data_token=None, expires_in=None)
@@ -200,7 +200,7 @@ async def test_a_reply_without_a_token_is_an_error() -> None:
 
 
 def test_a_batch_that_an_ended_loop_left_behind_is_started_anew() -> None:
-    """``asyncio.run`` that ends before the batch began, and then another one with the same application."""
+    """One ``asyncio.run`` ends before the batch has begun, and a second one uses the same application."""
     resource = restricted_resource(DOCUMENT, path="/reports/2021-06-30/documents/a")
     token = Token("Atz.sprdt|a", issued_at=0.0, expires_at=1.0)
 
@@ -224,7 +224,7 @@ def test_a_batch_that_an_ended_loop_left_behind_is_started_anew() -> None:
 
 @virtual_time
 async def test_batches_whose_token_was_too_long_stay_smaller() -> None:
-    """What comes later is not sent in vain and halved again."""
+    """Later batches are not sent too large and halved again."""
     sizes: list[int] = []
 
     async def issue(resources: Sequence[RestrictedResource]) -> Token:
@@ -237,13 +237,13 @@ async def test_batches_whose_token_was_too_long_stay_smaller() -> None:
     await asyncio.gather(*[batch.add(path) for path in paths[:8]])
     assert sizes == [8, 4, 4]
     await asyncio.sleep(0)
-    assert idle == [3]  # whoever keeps it may forget it
+    assert idle == [3]  # entries of unused sizes may be forgotten
     await asyncio.gather(*[batch.add(path) for path in paths[8:]])
     assert sizes == [8, 4, 4, 4, 4]
 
 
-def test_a_delegated_token_is_kept_apart_from_ones_own() -> None:
-    """By its digest in a shared store too: it is of no use to this application."""
+def test_a_delegated_token_is_stored_apart_from_ones_own() -> None:
+    """In a shared store it has another digest, since this application cannot use it."""
     resources = (RestrictedResource(method="GET", path="/a"),)
     digests = {
         RestrictedKey(who, resources, target).digest()
@@ -254,7 +254,7 @@ def test_a_delegated_token_is_kept_apart_from_ones_own() -> None:
 
 
 @virtual_time
-async def test_one_document_whose_token_is_too_long_gets_it_all_the_same() -> None:
+async def test_a_single_document_gets_a_token_however_long() -> None:
     """There is nothing left to halve."""
 
     async def issue(resources: Sequence[RestrictedResource]) -> Token:
@@ -265,8 +265,8 @@ async def test_one_document_whose_token_is_too_long_gets_it_all_the_same() -> No
 
 
 @virtual_time
-async def test_a_token_that_was_delegated_need_not_be_kept() -> None:
-    """Each caller has the one made for it, though another's takes its place in the cache at the same moment."""
+async def test_each_caller_gets_the_delegated_token_made_for_it() -> None:
+    """Another caller's may take its place in the cache at the same moment."""
     auth = authenticator(FakeAmazon(), max_restricted_tokens=1)
     resources = [restricted_resource(ADDRESS)]
     accounts = [account(name) for name in "abc"]

@@ -1,4 +1,4 @@
-"""The notifications that carry a new client secret, or warn of the old one's end."""
+"""The notifications that carry a new client secret, or warn that the old one ends."""
 
 import json
 from collections.abc import Callable
@@ -36,7 +36,7 @@ EXPIRY: dict[str, Any] = {
 
 
 def pascal(value: Any) -> Any:
-    """The same with every key in Pascal case."""
+    """The same value with every key in Pascal case."""
     if isinstance(value, dict):
         return {key[0].upper() + key[1:]: pascal(item) for key, item in value.items()}
     return value
@@ -54,8 +54,8 @@ WRAPPINGS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-def test_the_new_secret_is_read_however_it_is_wrapped(wrapping: str) -> None:
-    """Keys in lower camel or Pascal case, inside a queue's, a topic's or a bus's message."""
+def test_the_new_secret_is_read_in_any_wrapping(wrapping: str) -> None:
+    """Keys may be in lower camel or Pascal case, inside a message of a queue, a topic or a bus."""
     news = parse_secret_notification(WRAPPINGS[wrapping](NEW))
     assert isinstance(news, NewClientSecret)
     assert news.client_id == "amzn1.application-oa2-client.1"
@@ -72,8 +72,8 @@ def test_the_warning_is_read() -> None:
     )
 
 
-def test_a_time_that_is_none_loses_nothing_else() -> None:
-    """The secret is what matters."""
+def test_an_invalid_time_does_not_lose_the_secret() -> None:
+    """The time is then unknown."""
     broken = json.loads(json.dumps(NEW).replace("2026-06-01T00:00:00.000Z", "soon"))
     news = parse_secret_notification(broken)
     assert isinstance(news, NewClientSecret)
@@ -98,7 +98,7 @@ def test_a_time_that_is_none_loses_nothing_else() -> None:
     ],
 )
 def test_any_other_message_is_an_error_that_does_not_show_it(message: Any) -> None:
-    """It may hold a secret all the same."""
+    """It may hold a secret too."""
     with pytest.raises(AuthError, match="notification") as caught:
         parse_secret_notification(message)
     assert "MARK" not in str(caught.value)

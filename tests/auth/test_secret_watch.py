@@ -1,4 +1,4 @@
-"""The watch over the suite itself: it sees what it should."""
+"""The watch over the suite detects secrets."""
 
 import logging
 from typing import Any
@@ -12,18 +12,18 @@ from secret_watch import SecretWatch, looks_secret, pytest_runtest_makereport
     ["Atza|abc", "Atc|xyz", "amzn1.oa2-cs.v1.00ff", "https://b.s3/x?X-Amz-Signature=0a1b", "Atzr|IwE", "xMARKx"],
 )
 def test_secrets_are_recognised(text: str) -> None:
-    """By Amazon's prefixes."""
+    """Amazon's prefixes identify them."""
     assert looks_secret(text)
 
 
 @pytest.mark.parametrize("text", ["", "Atzr|", "a token", "X-Amz-Date=2025", "amzn1.sp.solution.1"])
-def test_other_text_is_not(text: str) -> None:
-    """Ids and headers are no secrets."""
+def test_ids_and_headers_are_not_secrets(text: str) -> None:
+    """Other text raises no alarm."""
     assert looks_secret(text) is None
 
 
-def test_a_logged_secret_is_noticed_wherever_it_stands() -> None:
-    """In the message, its arguments, a fact beside it, or the error's traceback; what is noted does not show it."""
+def test_a_logged_secret_is_noticed_anywhere_in_a_record() -> None:
+    """It may be in the message, its arguments, an extra fact or the error's traceback; the note does not show it."""
     watch, error = SecretWatch(), ValueError("Atz.sprdt|AODFNESL")
     records: list[dict[str, Any]] = [
         {"msg": "got Atza|IwEBI"},
@@ -40,7 +40,7 @@ def test_a_logged_secret_is_noticed_wherever_it_stands() -> None:
 
 @pytest.mark.parametrize(("printed", "outcome"), [("Atzr|IwEBI", "failed"), ("12 orders", "passed")])
 def test_a_test_that_prints_a_secret_fails(printed: str, outcome: str) -> None:
-    """Standard output and error alike."""
+    """Both standard output and standard error are watched."""
     report = pytest.TestReport(
         "t", ("t", 0, "t"), {}, "passed", None, "call", sections=[("Captured stdout call", printed)]
     )

@@ -1,4 +1,4 @@
-"""The single-flight cache: one fetch however many callers, whoever of them gives up, and however it ends."""
+"""The token cache: concurrent callers share one fetch, however many give up and however it ends."""
 
 import asyncio
 import gc
@@ -29,7 +29,7 @@ class Source:
         self.cache: TokenCache[str] = TokenCache(self.fetch, clock=self.clock, max_entries=10)
 
     async def get(self, key: str) -> str:
-        """The cache's token, for comparison."""
+        """The cache's token, as text for comparison."""
         return (await self.cache.get(key)).reveal()
 
     async def fetch(self, key: str, stale: Secret | None) -> Token:
@@ -45,7 +45,7 @@ class Source:
 
 @virtual_time
 async def test_ten_thousand_callers_cost_one_fetch() -> None:
-    """Everyone who asks while a flight is under way gets what it brings."""
+    """Every caller during a fetch gets its token."""
     source = Source()
     tokens = await asyncio.gather(*(source.get("a") for _ in range(10_000)))
     assert set(tokens) == {"a#1"}
@@ -57,7 +57,7 @@ async def test_ten_thousand_callers_cost_one_fetch() -> None:
 def test_cancelling_any_caller_at_any_await_leaves_the_flight_to_the_others(
     cancel_at: int, victims: tuple[int, ...]
 ) -> None:
-    """The flight belongs to nobody: not to the caller that started it, nor to the last one that waited."""
+    """Neither the first caller nor the last one owns the fetch."""
 
     @virtual_time
     async def scenario() -> None:
@@ -81,7 +81,7 @@ def test_cancelling_any_caller_at_any_await_leaves_the_flight_to_the_others(
 
 @virtual_time
 async def test_a_flight_that_everyone_left_still_fills_the_cache() -> None:
-    """When the last caller gives up the token is not thrown away."""
+    """The token is not thrown away when the last caller gives up."""
     source = Source()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):
@@ -93,7 +93,7 @@ async def test_a_flight_that_everyone_left_still_fills_the_cache() -> None:
 
 @virtual_time
 async def test_a_failure_reaches_every_waiter_as_an_error_of_its_own() -> None:
-    """One fetch fails once for all who wait, and no two of them raise the same object."""
+    """One failed fetch raises a separate error object for each caller."""
     source = Source()
     source.error = LWAError("no", code="invalid_grant", status=400)
     errors = await asyncio.gather(*(source.get("a") for _ in range(50)), return_exceptions=True)
@@ -114,7 +114,7 @@ async def test_a_failure_is_not_remembered() -> None:
 
 
 def test_a_failed_flight_that_nobody_awaits_leaves_no_unretrieved_exception() -> None:
-    """The event loop has nothing to complain about when every caller has gone and the fetch then fails."""
+    """Asyncio logs nothing when every caller has gone and the fetch then fails."""
     complaints: list[object] = []
 
     @virtual_time
@@ -134,8 +134,8 @@ def test_a_failed_flight_that_nobody_awaits_leaves_no_unretrieved_exception() ->
 
 
 @virtual_time
-async def test_the_old_token_is_served_while_a_new_one_is_on_its_way() -> None:
-    """Near its end a token is renewed in the background, once, and nobody waits for that."""
+async def test_the_old_token_is_used_while_a_new_one_is_fetched() -> None:
+    """Near its end a token is renewed once in the background, and no caller waits for that."""
     source = Source(latency=10.0)
     await source.get("a")
     await asyncio.sleep(3600 * 0.975)
@@ -149,7 +149,7 @@ async def test_the_old_token_is_served_while_a_new_one_is_on_its_way() -> None:
 
 @virtual_time
 async def test_early_renewal_is_spread_out() -> None:
-    """Tokens got together do not fall due together: renewals lie between 3 and 6 % before the end."""
+    """Tokens fetched together are not renewed together: renewals lie between 3 and 6 % before the end."""
     source = Source(latency=0.0)
     source.cache = TokenCache(source.fetch, clock=source.clock, max_entries=1000)
     names = [str(number) for number in range(200)]
@@ -168,8 +168,8 @@ async def test_early_renewal_is_spread_out() -> None:
 
 
 @virtual_time
-async def test_a_failing_background_renewal_harms_nobody_until_the_token_has_expired() -> None:
-    """The old token serves on, the renewal is tried again after a pause, and only then is the error raised."""
+async def test_a_failed_renewal_is_raised_only_when_the_token_has_expired() -> None:
+    """Until then the old token is used, and the renewal is tried again after a pause."""
     source = Source(latency=0.0)
     await source.get("a")
     source.error = LWAError("no", code="server_error")
@@ -184,8 +184,8 @@ async def test_a_failing_background_renewal_harms_nobody_until_the_token_has_exp
 
 
 @pytest.mark.parametrize("lifetime", [0.0, 1.0, 10.0, 900.0, 7200.0])
-def test_expires_in_is_honoured_whatever_it_is(lifetime: float) -> None:
-    """No token is served at or after its end, however short it lives."""
+def test_no_token_is_used_after_it_expires(lifetime: float) -> None:
+    """Very short lifetimes are kept, too."""
 
     @virtual_time
     async def scenario() -> None:
@@ -199,7 +199,7 @@ def test_expires_in_is_honoured_whatever_it_is(lifetime: float) -> None:
 
 @virtual_time
 async def test_retiring_replaces_exactly_that_token() -> None:
-    """Fifty callers that were refused with one token cause one fetch; the newer token stays."""
+    """Fifty callers that were refused with one token cause one fetch; a newer token stays."""
     source = Source()
     old = await source.get("a")
     assert source.cache.retire(Secret(old)) is Retirement.RETIRED
@@ -212,7 +212,7 @@ async def test_retiring_replaces_exactly_that_token() -> None:
 
 @virtual_time
 async def test_a_replacement_refused_at_once_is_not_replaced_again() -> None:
-    """A grant that Amazon will not serve costs one more token a minute, not one a call."""
+    """A grant that Amazon refuses costs one more token a minute, not one a call."""
     source = Source()
     source.cache.retire(Secret(await source.get("a")))
     fresh = await source.get("a")
@@ -223,8 +223,8 @@ async def test_a_replacement_refused_at_once_is_not_replaced_again() -> None:
 
 
 @virtual_time
-async def test_a_token_of_somewhere_else_is_unknown() -> None:
-    """What the cache never held it does not retire."""
+async def test_a_token_of_another_source_is_not_retired() -> None:
+    """The cache never held it."""
     source = Source()
     await source.get("a")
     assert source.cache.retire(Secret("b#1")) is Retirement.UNKNOWN
@@ -232,7 +232,7 @@ async def test_a_token_of_somewhere_else_is_unknown() -> None:
 
 @virtual_time
 async def test_the_least_recently_used_token_goes_first() -> None:
-    """The cache is bounded, and what is in use stays."""
+    """The cache is bounded, and tokens in use stay."""
     source = Source(latency=0.0)
     for name in "abcdefghij":
         await source.get(name)
@@ -245,7 +245,7 @@ async def test_the_least_recently_used_token_goes_first() -> None:
 
 @virtual_time
 async def test_a_fetch_has_options_of_its_own() -> None:
-    """The first caller's deadline and priority do not decide for everyone who waits."""
+    """The first caller's deadline and priority do not apply to the others."""
     source = Source(latency=0.0)
     with call_options(priority=Priority.BULK, max_wait=0.1, deadline=1.0, timeout=1.0, restricted=True):
         await source.get("a")
@@ -255,12 +255,12 @@ async def test_a_fetch_has_options_of_its_own() -> None:
 
 @virtual_time
 async def test_closing_ends_flights_and_leaves_no_task() -> None:
-    """Who waits gets an error, who comes later too, and nothing runs on."""
+    """Waiting and later callers get an error, and no task is left."""
     source = Source(latency=60.0)
     callers = [asyncio.create_task(source.get(name)) for name in "aab"]
     await asyncio.sleep(0.1)
     await source.cache.aclose()
-    assert asyncio.all_tasks() <= {asyncio.current_task(), *callers}  # the flights are over when it returns
+    assert asyncio.all_tasks() <= {asyncio.current_task(), *callers}  # the fetches have ended when it returns
     results = await asyncio.gather(*callers, return_exceptions=True)
     assert [type(result) for result in results] == [ClosedError] * 3
     with pytest.raises(ClosedError, match="closed"):
@@ -270,7 +270,7 @@ async def test_closing_ends_flights_and_leaves_no_task() -> None:
 
 @virtual_time
 async def test_closing_before_a_flight_has_begun_is_an_error_too() -> None:
-    """A flight cancelled before its first step does not look like the caller's own cancellation."""
+    """A fetch that is cancelled before its first step does not look like the caller's own cancellation."""
     source = Source()
     caller = asyncio.create_task(source.get("a"))
     await asyncio.sleep(0)
@@ -279,8 +279,8 @@ async def test_closing_before_a_flight_has_begun_is_an_error_too() -> None:
         await caller
 
 
-def test_a_token_shows_itself_nowhere() -> None:
-    """Not in its repr, and it does not pickle."""
+def test_a_token_is_neither_shown_nor_pickled() -> None:
+    """Its repr hides it."""
     token = Token("MARK", issued_at=0, expires_at=1)
     assert "MARK" not in repr(token)
     with pytest.raises(TypeError):
@@ -289,7 +289,7 @@ def test_a_token_shows_itself_nowhere() -> None:
 
 @virtual_time
 async def test_a_replacement_that_has_expired_is_replaced_again() -> None:
-    """Refused for its age and not for what it is, however short it lived."""
+    """It was refused because of its age, however short it lived."""
     source = Source(lifetime=5.0, latency=0.0)
     for _ in range(3):
         token = await source.get("a")
@@ -298,7 +298,7 @@ async def test_a_replacement_that_has_expired_is_replaced_again() -> None:
 
 
 def test_a_flight_that_an_ended_loop_left_behind_is_started_anew() -> None:
-    """``asyncio.run`` that ends before the flight began, and then another one with the same application."""
+    """One ``asyncio.run`` ends before the fetch has begun, and a second one uses the same application."""
     source = Source(latency=0.0)
 
     async def leave_at_once() -> None:
@@ -311,7 +311,7 @@ def test_a_flight_that_an_ended_loop_left_behind_is_started_anew() -> None:
 @pytest.mark.parametrize(("lifetime", "margin"), [(60.0, 0.6), (900.0, 9.0), (7200.0, 30.0)])
 @virtual_time
 async def test_a_token_is_used_until_shortly_before_its_end(lifetime: float, margin: float) -> None:
-    """A hundredth of its life, half a minute at most: it still has to travel, and renewals keep failing meanwhile."""
+    """The margin is a hundredth of its life, half a minute at most; renewals keep failing meanwhile."""
     source = Source(lifetime=lifetime, latency=0.0)
     assert await source.get("a") == "a#1"
     source.error = LWAError("down", code="server_error")
@@ -323,8 +323,8 @@ async def test_a_token_is_used_until_shortly_before_its_end(lifetime: float, mar
 
 
 @virtual_time
-async def test_a_token_that_merely_replaced_an_old_one_is_replaced_when_it_is_rejected() -> None:
-    """Only the replacement of a rejected token is left alone: there the fault is not the token's age."""
+async def test_a_rejected_token_is_replaced_unless_it_replaced_a_rejected_one() -> None:
+    """One that replaced an expired token is replaced."""
     source = Source()
     await source.get("a")
     await asyncio.sleep(3600)
@@ -334,8 +334,8 @@ async def test_a_token_that_merely_replaced_an_old_one_is_replaced_when_it_is_re
     assert source.cache.retire(Secret("a#3")) is Retirement.TOO_FRESH
 
 
-def test_what_a_dead_loop_left_behind_ends_no_flight_of_a_later_one() -> None:
-    """Its coroutine is closed whenever it is collected, in the middle of another loop."""
+def test_a_fetch_of_a_dead_loop_does_not_end_one_of_a_later_loop() -> None:
+    """Its coroutine may be collected, and so closed, in the middle of another loop."""
     source = Source(latency=1.0)
     loop, later = asyncio.new_event_loop(), asyncio.new_event_loop()
     abandoned = loop.create_task(source.get("a"))
@@ -359,8 +359,8 @@ def test_what_a_dead_loop_left_behind_ends_no_flight_of_a_later_one() -> None:
 
 
 @virtual_time
-async def test_a_wall_clock_that_is_set_back_keeps_no_token_that_has_expired() -> None:
-    """By ten hours, after a token was replaced: an hour later that one is refused, and replaced as any other."""
+async def test_a_clock_that_is_set_back_keeps_no_expired_token() -> None:
+    """It goes back by ten hours after a token was replaced; when that one is refused an hour later, it is replaced."""
     source = Source()
     source.cache.retire(await source.cache.get("a"))
     replacement = await source.cache.get("a")

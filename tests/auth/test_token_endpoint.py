@@ -27,7 +27,7 @@ def endpoint(amazon: FakeAmazon, secret: str = "secret") -> TokenEndpoint:
 
 @virtual_time
 async def test_each_grant_sends_its_fields() -> None:
-    """Refresh token, scope and code go out form-encoded with client id and secret."""
+    """Refresh token, scope and code are sent form-encoded with client id and secret."""
     amazon = FakeAmazon()
     lwa = endpoint(amazon)
     await lwa.issue(REFRESH)
@@ -44,15 +44,15 @@ async def test_each_grant_sends_its_fields() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 5, "", "a b", "a\nb", "Atza|é", ["a"]])
-def test_what_does_not_fit_into_a_header_is_no_token(value: object) -> None:
-    """Whatever a 2xx holds."""
+def test_a_token_that_no_header_can_hold_is_refused(value: object) -> None:
+    """The status of the reply does not matter."""
     assert token_in(value) is None
     assert token_in("Atza|a+/=") == Secret("Atza|a+/=")
 
 
 @virtual_time
-async def test_a_token_lives_from_when_it_was_asked_for() -> None:
-    """A slow reply makes it no younger than Amazon takes it to be."""
+async def test_a_tokens_lifetime_begins_with_its_request() -> None:
+    """A slow reply does not make it last longer."""
     amazon, clock = FakeAmazon(latency=7.0), VirtualClock()
     asked_at = clock.time()
     token = (await endpoint(amazon).issue(REFRESH)).access_token
@@ -90,8 +90,8 @@ def test_a_refusal_is_final_at_once(code: str) -> None:
         raising(RequestTimeoutError("too slow")),
     ],
 )
-def test_what_may_pass_is_tried_again(trouble: Step) -> None:
-    """5xx, 429, timeouts and failed connections, after a pause."""
+def test_temporary_failures_are_retried(trouble: Step) -> None:
+    """5xx, 429, timeouts and failed connections are repeated after a pause."""
 
     @virtual_time
     async def scenario() -> None:
@@ -105,7 +105,7 @@ def test_what_may_pass_is_tried_again(trouble: Step) -> None:
 
 @virtual_time
 async def test_retries_are_bounded() -> None:
-    """Four requests, then the error of the last one."""
+    """After four requests the last error is raised."""
     amazon = FakeAmazon()
     amazon.script = [raw(503, b"")] * 10
     with pytest.raises(LWAError) as caught:
@@ -116,7 +116,7 @@ async def test_retries_are_bounded() -> None:
 
 @virtual_time
 async def test_an_unreachable_host_is_a_connection_error() -> None:
-    """What never got an answer is no refusal of Amazon's."""
+    """A request without an answer was not refused by Amazon."""
     amazon = FakeAmazon()
     amazon.script = [raising(ConnectionFailedError("no route"))] * 4
     with pytest.raises(ConnectionFailedError):
@@ -136,7 +136,7 @@ async def test_an_unreachable_host_is_a_connection_error() -> None:
     ],
 )
 def test_an_answer_without_a_token_is_a_clear_error(answer: Step) -> None:
-    """A page of somebody else's, nothing, or JSON of the wrong shape is never taken for a token."""
+    """A foreign page, an empty body or JSON of the wrong shape is never taken for a token."""
 
     @virtual_time
     async def scenario() -> None:
@@ -154,7 +154,7 @@ def test_an_answer_without_a_token_is_a_clear_error(answer: Step) -> None:
     ("status", "code"), [(400, "invalid_request"), (401, "unauthorized_client"), (403, "access_denied")]
 )
 def test_a_refusal_that_is_not_json_is_named_after_its_status(status: int, code: str) -> None:
-    """As Amazon's own SDKs do."""
+    """Amazon's own SDKs do the same."""
 
     @virtual_time
     async def scenario() -> None:
@@ -169,7 +169,7 @@ def test_a_refusal_that_is_not_json_is_named_after_its_status(status: int, code:
 
 @virtual_time
 async def test_a_description_that_echoes_a_secret_is_redacted() -> None:
-    """Whatever a proxy writes into its error, no secret gets into ours."""
+    """A proxy may write anything into its error."""
     amazon = FakeAmazon()
     amazon.script = [lambda form: lwa_error(400, "invalid_grant", f"bad {form}")(form)]
     with pytest.raises(LWAError) as caught:
@@ -196,26 +196,26 @@ async def test_a_description_that_echoes_a_secret_is_redacted() -> None:
         (10**400, ASSUMED_LIFETIME),
     ],
 )
-def test_expires_in_is_believed_where_it_is_a_number(expires_in: object, seconds: float) -> None:
-    """And distrusted where it is not."""
+def test_expires_in_is_used_where_it_is_a_plausible_number(expires_in: object, seconds: float) -> None:
+    """Otherwise a default is used."""
     assert lifetime(expires_in) == seconds
 
 
 @virtual_time
-async def test_the_new_secret_takes_over_an_exchange_that_the_old_one_lost() -> None:
-    """A secret replaced while a request is under way costs no call."""
+async def test_a_request_refused_with_the_old_secret_is_repeated_with_the_new() -> None:
+    """A secret that is replaced while a request is under way costs no call."""
     amazon = FakeAmazon(latency=1.0)
     lwa = endpoint(amazon, "old")
     flight = asyncio.create_task(lwa.issue(REFRESH))
     await asyncio.sleep(0.5)
-    lwa.replace_client_secret(Secret("secret"))  # the only one that this Amazon takes
+    lwa.replace_client_secret(Secret("secret"))  # the only one that this Amazon accepts
     assert (await flight).access_token.value.reveal() == "Atza|Atzr|a#1"
     assert [form["client_secret"] for form in amazon.forms] == ["old", "secret"]
 
 
 @virtual_time
-async def test_the_old_secret_stands_in_until_the_new_one_works() -> None:
-    """Both are valid for some days, and one may be known before the other."""
+async def test_the_old_secret_is_used_until_the_new_one_works() -> None:
+    """Both are valid for some days, and Amazon may know one before the other."""
     amazon = FakeAmazon()
     lwa = endpoint(amazon, "secret")
     lwa.replace_client_secret(Secret("new"))

@@ -1,4 +1,4 @@
-"""Tokens shared between workers: one call to Amazon for all of them, and a store that can do no harm."""
+"""Tokens shared between workers: one token request for all of them, and a store whose failures do no harm."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ def memory() -> MemoryTokenStore:
 
 @virtual_time
 async def test_fifty_workers_of_one_seller_cost_one_call_an_hour() -> None:
-    """Through eight hours in which all of them are busy; restricted tokens likewise."""
+    """They are busy through eight hours; restricted tokens are shared, too."""
     amazon, store = FakeAmazon(), memory()
     workers = [authenticator(amazon, store=store) for _ in range(50)]
     for _ in range(8 * 60):
@@ -36,7 +36,7 @@ async def test_fifty_workers_of_one_seller_cost_one_call_an_hour() -> None:
 
 @virtual_time
 async def test_a_rejected_token_is_replaced_once_for_all_workers() -> None:
-    """The one that was refused never comes back out of the store."""
+    """The refused one is never read from the store again."""
     amazon, store = FakeAmazon(), memory()
     workers = [authenticator(amazon, store=store) for _ in range(5)]
     for worker in workers:
@@ -49,8 +49,8 @@ async def test_a_rejected_token_is_replaced_once_for_all_workers() -> None:
 
 
 @virtual_time
-async def test_a_worker_that_dies_with_the_lease_holds_nobody_up_for_long() -> None:
-    """The others wait ten seconds and then ask Amazon themselves."""
+async def test_a_worker_that_dies_with_the_lease_delays_others_by_ten_seconds() -> None:
+    """Then they request their own token."""
     amazon, store = FakeAmazon(), memory()
     await store.acquire(f"lwa:{account().grant.key}", "the dead", ttl=1e9)
     assert await authenticator(amazon, store=store).token(PLAIN, account(), request()) == "Atza|Atzr|a#1"
@@ -59,7 +59,7 @@ async def test_a_worker_that_dies_with_the_lease_holds_nobody_up_for_long() -> N
 
 @virtual_time
 async def test_a_refusal_gives_the_lease_back() -> None:
-    """The next one may try at once."""
+    """The next worker may try at once."""
     amazon, store = FakeAmazon(latency=0), memory()
     amazon.script = [lwa_error(400, "invalid_grant")]
     auth = authenticator(amazon, store=store)
@@ -91,8 +91,8 @@ class OvertakenStore(MemoryTokenStore):
 
 
 @pytest.mark.parametrize(("fails", "token"), [(False, "Atza|other"), (True, "Atza|Atzr|a#1")])
-def test_who_needs_the_lease_no_longer_gives_it_back(fails: bool, token: str) -> None:
-    """The token that it was for is there already, or the store is away: the next worker waits for nobody."""
+def test_an_unneeded_lease_is_given_back(fails: bool, token: str) -> None:
+    """The token is there already, or the store is away: the next worker does not wait."""
 
     @virtual_time
     async def scenario() -> None:
@@ -124,7 +124,7 @@ def test_a_store_that_fails_or_hangs_breaks_no_call(
     hangs: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The worker asks Amazon itself, within seconds, and logs no secret of the store's."""
+    """The worker requests its own token, within seconds, and logs no secret of the store's."""
     caplog.set_level(logging.DEBUG)
 
     @virtual_time
@@ -139,13 +139,13 @@ def test_a_store_that_fails_or_hangs_breaks_no_call(
 
 
 @virtual_time
-async def test_an_outage_of_the_store_is_said_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
-    """However many tokens are fetched meanwhile."""
+async def test_an_outage_of_the_store_is_logged_when_it_begins_and_ends(caplog: pytest.LogCaptureFixture) -> None:
+    """Each is logged once, however many tokens are fetched meanwhile."""
     store = BrokenStore("get", hangs=False)
     auth = authenticator(FakeAmazon(), store=store)
     for name in "abc":
         await auth.token(PLAIN, account(name), request())
-    del store.get  # back to the method of its class
+    del store.get  # restore the method of its class
     for name in "de":
         await auth.token(PLAIN, account(name), request())
     records = [record for record in caplog.records if record.name == "spapi_async.auth"]
@@ -157,8 +157,8 @@ async def test_an_outage_of_the_store_is_said_once_and_so_is_its_end(caplog: pyt
 
 
 @pytest.mark.parametrize("entry", [b"", b"rubbish", b"[1,2,3]", b'["MARK", "x", 1]', b"\xff"])
-def test_an_entry_that_is_no_token_is_dropped(entry: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever wrote it."""
+def test_an_entry_that_is_not_a_token_is_dropped(entry: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Another program may have written it."""
 
     @virtual_time
     async def scenario() -> None:
@@ -177,7 +177,7 @@ def test_an_entry_that_is_no_token_is_dropped(entry: bytes, caplog: pytest.LogCa
 
 @virtual_time
 async def test_entries_and_leases_expire() -> None:
-    """And a lease is given back only by its owner."""
+    """Only its owner can give a lease back."""
     store = memory()
     await store.set("k", b"v", ttl=10)
     assert await store.acquire("k", "one", ttl=10)

@@ -1,4 +1,4 @@
-"""The words after ``call`` as arguments."""
+"""How the words after ``call`` become arguments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GET_THINGS: Operation[Any] = Operation(
     "words", [["s1"], ["--shop_id", "s1"], ["--shop-id", "s1"], ["--shopId", "s1"], ["--shop-id=s1"], ["--SHOPID=s1"]]
 )
 def test_names_may_be_written_as_in_python_with_dashes_or_as_amazon_does(words: list[str]) -> None:
-    """And path parameters need no name."""
+    """Path parameters need no name."""
     assert parse_arguments(GET_THINGS, words) == {"shop_id": "s1"}
 
 
@@ -47,18 +47,18 @@ def test_lists_are_given_by_repetition_or_as_json(words: list[str]) -> None:
 
 
 def test_numbers_and_booleans_are_typed() -> None:
-    """Everything else stays the text that was given."""
+    """All other values stay text."""
     words = ["--page-size", "20", "--details=True"]
     assert parse_arguments(GET_THINGS, words) == {"page_size": 20, "details": True}
 
 
 def test_a_value_may_begin_with_a_dash() -> None:
-    """What follows a name is its value, whatever it looks like."""
+    """The word after a name is its value, whatever it looks like."""
     assert parse_arguments(GET_THINGS, ["--shop-id", "--x"]) == {"shop_id": "--x"}
 
 
-def test_restricted_data_elements_can_be_asked_for() -> None:
-    """They are no parameter of Amazon's, but one of the method's."""
+def test_restricted_data_elements_can_be_given() -> None:
+    """They are a parameter of the method, not of Amazon's operation."""
     assert parse_arguments(GET_THINGS, ["--data-elements", "buyerInfo"]) == {"data_elements": ["buyerInfo"]}
 
 
@@ -74,13 +74,13 @@ def test_restricted_data_elements_can_be_asked_for() -> None:
         (["--body", "x"], "no parameter 'body'"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_by_name(words: list[str], complaint: str) -> None:
+def test_invalid_arguments_are_refused_by_name(words: list[str], complaint: str) -> None:
     """Nothing is sent with an argument that was misread."""
     with pytest.raises(ConfigurationError, match=complaint):
         parse_arguments(GET_THINGS, words)
 
 
-def test_unknown_operation_names_the_nearest() -> None:
-    """A typing mistake costs no search through the list."""
+def test_an_unknown_operation_names_the_most_similar() -> None:
+    """A typing mistake needs no search through the list."""
     with pytest.raises(ConfigurationError, match=r"did you mean things_v1\.get_things\?"):
         find_operation({GET_THINGS.name: GET_THINGS}, "things_v1.get_thing")

@@ -1,4 +1,4 @@
-"""Everything that can be wrong outside of this program: one line on stderr, an exit code, no traceback, no secret."""
+"""Bad input: one line on stderr, an exit code, no traceback, no secret."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    """Exit code and stderr of a command that fails: one line, no output, no traceback, no secret."""
+    """Exit code and stderr of a command that fails, which must be one line without traceback or secret."""
     code = run(words)
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -58,7 +58,7 @@ def test_missing_credentials_are_named(
 
 
 @pytest.mark.usefixtures("environment")
-def test_wrong_region(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_region_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The line lists the regions that exist."""
     monkeypatch.setenv("SP_API_REGION", "MARS")
     assert complaint(capsys, "call", ORDER, "x") == (
@@ -68,8 +68,8 @@ def test_wrong_region(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 
 
 @pytest.mark.usefixtures("environment")
-def test_unknown_marketplace(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """In the environment and as an option alike."""
+def test_an_unknown_marketplace_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be in the environment or an option."""
     code, line = complaint(capsys, "sync", "orders", "--database", "sqlite://", "--marketplace", "XX")
     assert code == 2
     assert "unknown marketplace 'XX'" in line
@@ -80,7 +80,7 @@ def test_unknown_marketplace(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 
 @pytest.mark.usefixtures("environment")
-def test_region_that_does_not_serve_the_marketplace(
+def test_a_region_without_the_marketplace_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Contradictions are found before anything is sent."""
@@ -91,16 +91,18 @@ def test_region_that_does_not_serve_the_marketplace(
 
 
 @pytest.mark.usefixtures("environment")
-def test_malformed_order_id(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """Amazon's own words, with its request id."""
+def test_a_malformed_order_id_shows_amazons_message(
+    spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line has Amazon's own words and its request id."""
     code, line = complaint(capsys, "call", ORDER, "not-an-order", "--endpoint", spapi_emulator.url)
     assert code == 4
     assert f"{ORDER} [" in line
 
 
 @pytest.mark.usefixtures("environment")
-def test_unreachable_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody listens there."""
+def test_an_unreachable_endpoint_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """No server listens there."""
     words = ("call", ORDER, "111-1111111-1111111", "--endpoint", "http://127.0.0.1:1")
     code, line = complaint(capsys, *words)
     assert code == 5
@@ -109,8 +111,8 @@ def test_unreachable_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize("endpoint", ["127.0.0.1:80", "ftp://x", "http://"])
-def test_endpoint_that_is_no_url(capsys: pytest.CaptureFixture[str], endpoint: str) -> None:
-    """Refused before a token is sent anywhere."""
+def test_an_endpoint_that_is_not_a_url_is_refused(capsys: pytest.CaptureFixture[str], endpoint: str) -> None:
+    """No token is sent."""
     code, _ = complaint(capsys, "call", ORDER, "x", "--endpoint", endpoint)
     assert code == 2
 
@@ -125,10 +127,10 @@ REPLIES: list[tuple[str, dict[str, Any], int, str]] = [
 
 @pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize(("rule", "expected", "words"), [r[1:] for r in REPLIES], ids=[r[0] for r in REPLIES])
-def test_bad_replies(
+def test_bad_replies_are_errors_of_one_line(
     spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str], rule: dict[str, Any], expected: int, words: str
 ) -> None:
-    """None of them is a success, each keeps to one line."""
+    """None of them is a success."""
     spapi_emulator.faults({"operation": ORDER, **rule})
     code, line = complaint(capsys, "call", ORDER, "111-1111111-1111111", "--endpoint", spapi_emulator.url)
     assert code == expected
@@ -136,8 +138,8 @@ def test_bad_replies(
 
 
 @pytest.mark.usefixtures("environment")
-def test_refused_grant(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """Login with Amazon's error code, at once."""
+def test_a_refused_grant_shows_lwas_error_code(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """It fails at once."""
     spapi_emulator.faults({"revoke_refresh_token": REFRESH_TOKEN})
     code, line = complaint(capsys, "call", ORDER, "111-1111111-1111111", "--endpoint", spapi_emulator.url)
     assert code == 3
@@ -145,10 +147,10 @@ def test_refused_grant(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.usefixtures("environment")
-def test_quota_that_needs_more_patience_than_allowed(
+def test_a_wait_beyond_max_wait_ends_the_command(
     spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """The line says how long it would take; what was stored stays."""
+    """The line says how long it would take; stored orders stay."""
     words = ("sync", "orders", "--database", f"sqlite:///{tmp_path}/o.db", "--endpoint", spapi_emulator.url)
     code = run([*words, "--page-size", "1", "--max-wait", "2"])
     captured = capsys.readouterr()
@@ -176,15 +178,17 @@ def test_quota_that_needs_more_patience_than_allowed(
         (("nothing",), "nothing"),
     ],
 )
-def test_mistyped_commands(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], hint: str) -> None:
-    """Usage errors end with 2 and say what was meant."""
+def test_mistyped_commands_name_a_correction(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], hint: str
+) -> None:
+    """Usage errors end with 2."""
     code, line = complaint(capsys, *words)
     assert code == 2
     assert hint in line
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])
-def test_missing_extra_is_one_line(missing: str) -> None:
+def test_a_missing_extra_is_one_line(missing: str) -> None:
     """Without typer or rich the command says what to install."""
     program = f"import sys; sys.modules[{missing!r}] = None; from spapi_async.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -192,7 +196,7 @@ def test_missing_extra_is_one_line(missing: str) -> None:
     assert done.stderr == 'spapi-async: the command line needs an extra: pip install "spapi-async[cli]"\n'
 
 
-def test_missing_database_extra_is_one_line() -> None:
+def test_a_missing_database_extra_is_one_line() -> None:
     """Without sqlalchemy the sync says what to install."""
     program = "import sys; sys.modules['sqlalchemy'] = None; from spapi_async.cli import main; main()"
     words = ["sync", "orders", "--database", "sqlite://", "--emulator"]
@@ -203,15 +207,17 @@ def test_missing_database_extra_is_one_line() -> None:
 
 @pytest.mark.parametrize("option", ["--max-wait", "--deadline"])
 @pytest.mark.parametrize("value", ["-1", "nan"])
-def test_durations_are_not_negative(capsys: pytest.CaptureFixture[str], option: str, value: str) -> None:
-    """Refused by the parser, which names the option."""
+def test_negative_durations_are_refused(capsys: pytest.CaptureFixture[str], option: str, value: str) -> None:
+    """The parser names the option."""
     code, line = complaint(capsys, "call", ORDER, "x", "--emulator", option, value)
     assert code == 2
     assert option in line
 
 
-def test_postgresql_without_its_driver(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The line names the extra, not the module."""
+def test_postgresql_without_its_driver_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line does not name the module."""
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     words = ("sync", "orders", "--emulator", "--orders", "1", "--database", "postgresql://u:hush@127.0.0.1:1/x")
     code, line = complaint(capsys, *words)
@@ -220,8 +226,8 @@ def test_postgresql_without_its_driver(monkeypatch: pytest.MonkeyPatch, capsys: 
 
 
 @pytest.mark.parametrize("module", ["typer", "spapi_async.cli.application"])
-def test_interrupted_while_it_starts(module: str) -> None:
-    """Ctrl-C during the imports: one line and 130, no traceback."""
+def test_ctrl_c_during_the_imports_ends_with_130(module: str) -> None:
+    """It is one line without a traceback."""
     finder = f"""
 import signal, sys
 class Interrupt:
@@ -237,10 +243,10 @@ main()
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "spapi-async: interrupted\n")
 
 
-def test_interrupted_before_it_waits_for_anything(
+def test_ctrl_c_outside_of_the_event_loop_ends_with_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ctrl-C outside of the event loop says so too."""
+    """The line is the same."""
 
     def interrupted() -> None:
         raise KeyboardInterrupt
@@ -252,7 +258,7 @@ def test_interrupted_before_it_waits_for_anything(
 def test_an_emulator_in_process_never_sees_real_credentials(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Complete or absent, the environment's credentials change nothing and are not sent."""
+    """The environment's credentials, complete or absent, change nothing and are not sent."""
     sent: list[bytes] = []
     token = LoginWithAmazon.token
 
@@ -289,10 +295,10 @@ READERS = {
 
 @pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize("words", READERS.values(), ids=READERS)
-def test_a_misspelt_file_is_said_and_nothing_is_made(
+def test_a_missing_input_file_is_an_error_and_nothing_is_created(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What a command only reads is there, or its name is wrong: no empty database, no output, no journal."""
+    """There is no empty database, output or journal afterwards."""
     monkeypatch.chdir(tmp_path)
     code, line = complaint(capsys, *words)
     assert code == 2
@@ -300,10 +306,10 @@ def test_a_misspelt_file_is_said_and_nothing_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_plan_without_a_database_says_so_and_makes_none(
+def test_a_plan_without_a_database_creates_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before the first sync there is none to read; a misspelt one shows by the same line."""
+    """Before the first sync there is none; a line says so, which also reveals a misspelt name."""
     monkeypatch.chdir(tmp_path)
     assert run(["plan", "orders", "--database", "sqlite:///misspelt.db", "--emulator", "--orders", "20"]) == 0
     captured = capsys.readouterr()
@@ -351,7 +357,7 @@ def test_a_worker_of_a_fleet_takes_an_endpoint(
 def test_an_empty_option_is_refused_before_anything_is_sent(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is a variable of a script that was not set, and never stands for the usual value."""
+    """It comes from an unset variable of a script, and never means the default."""
     monkeypatch.chdir(tmp_path)
     for name in ("query.graphql", "feed.json"):
         (tmp_path / name).write_text("{}")

@@ -1,4 +1,4 @@
-"""What the commands print and do, against a real emulator."""
+"""What the commands print and do, with a real emulator."""
 
 from __future__ import annotations
 
@@ -27,19 +27,10 @@ from spapi_async.cli.application import app, run
 from spapi_async.cli.arguments import parse_arguments
 from spapi_async.emulator.server import Emulator
 
+pytest_plugins = ("cli_fixtures",)
+pytestmark = pytest.mark.usefixtures("terminal_with_credentials")
+
 WELL_BEHIND = time.time() - 3600  # the emulator's searches lag two minutes behind
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials in the environment, and a terminal that is wide and plain."""
-    monkeypatch.setenv("LWA_APP_ID", "amzn1.application-oa2-client.tests")
-    monkeypatch.setenv("LWA_CLIENT_SECRET", "a-made-up-secret")
-    monkeypatch.setenv("SP_API_REFRESH_TOKEN", "Atzr|cli-tests")
-    monkeypatch.setenv("SP_API_REGION", "NA")
-    monkeypatch.setenv("COLUMNS", "200")
-    for name in ("SP_API_MARKETPLACE", "SP_API_ENDPOINT"):
-        monkeypatch.delenv(name, raising=False)
 
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -61,7 +52,7 @@ def start() -> Iterator[Start]:
 
 
 def output(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """What a command that succeeds prints; on stderr it says nothing but that Amazon ends Orders v0."""
+    """What a successful command prints; on stderr it prints only that Amazon ends Orders v0."""
     code = run(words)
     captured = capsys.readouterr()
     said = [line for line in captured.err.splitlines() if " on 2027-03-27" not in line]
@@ -84,16 +75,16 @@ def seller_id(emulator: Emulator) -> str:
 
 
 def test_call_prints_amazons_json(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """The whole reply as Amazon sent it, envelope and all."""
+    """The whole reply is printed as Amazon sent it, with its envelope."""
     order_id = an_order(spapi_emulator)
     printed = output(capsys, "call", "orders_v0.get_order", order_id, "--endpoint", spapi_emulator.url)
     assert json.loads(printed)["payload"]["AmazonOrderId"] == order_id
 
 
-def test_call_with_json_tells_what_came_beside_the_body(
+def test_call_with_json_prints_the_facts_of_the_reply(
     spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Status, request id, rate, attempts, violations: in one line for machines."""
+    """Status, request id, rate, attempts and violations are one line for programs."""
     order_id = an_order(spapi_emulator)
     words = ("call", "orders_v0.get_order", "--orderId", order_id, "--endpoint", spapi_emulator.url, "--json")
     printed = output(capsys, *words)
@@ -105,7 +96,7 @@ def test_call_with_json_tells_what_came_beside_the_body(
 
 
 def test_call_sends_parameters_and_lists(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """Given by either form, marketplaces by their country too."""
+    """They can be given in either form, marketplaces by their country too."""
     words = ("call", "orders_2026_01_01.search_orders", "--param", "lastUpdatedAfter=2020-01-01T00:00:00Z")
     lists = ("--marketplace-ids", "US", "--marketplace-ids", "CA", "--max-results-per-page", "3")
     reply = json.loads(output(capsys, *words, *lists, "--endpoint", spapi_emulator.url))
@@ -123,7 +114,7 @@ def test_call_sends_a_body(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """From a file or from standard input."""
+    """It is read from a file or from standard input."""
     body = b'{"contentType": "text/xml; charset=UTF-8"}'
     path = tmp_path / "body.json"
     path.write_bytes(body)
@@ -137,7 +128,7 @@ def test_call_sends_a_body(
 def test_call_needs_no_credentials_with_an_emulator_of_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And sends none of the real ones to it."""
+    """It sends no real ones to it."""
     for name in ("LWA_APP_ID", "LWA_CLIENT_SECRET", "SP_API_REFRESH_TOKEN", "SP_API_REGION"):
         monkeypatch.delenv(name)
     reply = json.loads(output(capsys, "call", "sellers_v1.get_marketplace_participations", "--emulator"))
@@ -145,7 +136,7 @@ def test_call_needs_no_credentials_with_an_emulator_of_its_own(
 
 
 def test_operations_as_json_are_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
-    """With everything that decides how to call them."""
+    """Each has the facts that decide how to call it."""
     listed = json.loads(output(capsys, "operations", "--json"))
     assert [entry["name"] for entry in listed] == sorted(api.operations())
     (search,) = [entry for entry in listed if entry["name"] == "orders_2026_01_01.search_orders"]
@@ -163,8 +154,8 @@ def test_operations_as_json_are_all_of_them(capsys: pytest.CaptureFixture[str]) 
         (("--removed-by", "2027-08-27"), lambda entry: entry["removal"] is not None),
     ],
 )
-def test_operations_can_be_chosen(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], fact: Any) -> None:
-    """By API, restricted, grantless, removal: those and no others."""
+def test_operations_can_be_filtered(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], fact: Any) -> None:
+    """Filters are API, restricted, grantless and removal."""
     every = json.loads(output(capsys, "operations", "--json"))
     chosen = json.loads(output(capsys, "operations", "--json", *words))
     assert 0 < len(chosen) < len(every)
@@ -172,7 +163,7 @@ def test_operations_can_be_chosen(capsys: pytest.CaptureFixture[str], words: tup
 
 
 def test_operations_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """Rate, burst and notes beside verb and path."""
+    """Rate, burst and notes are beside verb and path."""
     printed = output(capsys, "operations", "--api", "orders_v0")
     (line,) = [line for line in printed.splitlines() if "get_order_address" in line]
     assert "GET /orders/v0/orders/{orderId}/address" in line
@@ -182,7 +173,7 @@ def test_operations_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.spapi_emulator(orders=40, rate_scale=1e5, anchor=WELL_BEHIND)
 def test_sync_prints_a_summary(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """A table for people, JSON for machines, and nothing moves where nobody watches."""
+    """It is a table, or JSON for programs; without a terminal there is no animation."""
     words = ("sync", "orders", "--database", f"sqlite:///{tmp_path}/o.db", "--endpoint", spapi_emulator.url)
     printed = output(capsys, *words)
     assert "Orders synced" in printed
@@ -193,7 +184,7 @@ def test_sync_prints_a_summary(spapi_emulator: Emulator, capsys: pytest.CaptureF
 
 
 def test_sync_runs_on_an_emulator_of_its_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The main job in one command, with either version of the API."""
+    """One command runs the main job, with either version of the API."""
     words = ("sync", "orders", "--emulator", "--orders", "25", "--rate-scale", "100000", "--json")
     for name in ("orders_2026_01_01", "orders_v0"):
         facts = json.loads(output(capsys, *words, "--database", f"sqlite:///{tmp_path}/{name}.db", "--api", name))
@@ -203,7 +194,7 @@ def test_sync_runs_on_an_emulator_of_its_own(capsys: pytest.CaptureFixture[str],
 def test_personal_data_is_stored_only_when_asked_for_and_encrypted(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Without --include no buyer reaches the database; with it, they stand apart and cannot be read without the key."""
+    """Without --include no buyer is stored; with it, buyers are stored apart and unreadable without the key."""
     import sqlite3
     from contextlib import closing
 
@@ -226,14 +217,14 @@ def test_personal_data_is_stored_only_when_asked_for_and_encrypted(
 def test_personal_data_without_keys_is_refused_with_the_command_that_makes_one(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Before anything is fetched."""
+    """Nothing is fetched."""
     database = f"sqlite:///{tmp_path}/o.db"
     assert run(["sync", "orders", "--emulator", "--database", database, "--include", "buyer"]) == 2
     assert "spapi-async keys new" in capsys.readouterr().err
 
 
-def test_interrupted_sync_says_that_its_checkpoint_is_good(spapi_emulator: Emulator, tmp_path: Path) -> None:
-    """Ctrl-C ends with 130 and one line, and the same command goes on."""
+def test_an_interrupted_sync_says_that_its_checkpoint_is_valid(spapi_emulator: Emulator, tmp_path: Path) -> None:
+    """Ctrl-C ends with 130 and one line, and the same command continues."""
     words = ["sync", "orders", "--database", f"sqlite:///{tmp_path}/o.db", "--endpoint", spapi_emulator.url]
     pipe = subprocess.PIPE
     process = warm_python.start(["-m", "spapi_async", *words, "--page-size", "5"], stdout=pipe, stderr=pipe)
@@ -249,11 +240,8 @@ def test_interrupted_sync_says_that_its_checkpoint_is_good(spapi_emulator: Emula
 
 
 @pytest.mark.long
-def test_demo_is_fast_enough_and_never_throttled(start: Start) -> None:
-    """2,000 orders in ten seconds of quota and few of work, as many rows as orders, no 429.
-
-    How much of the quota's time is spent waiting, and how much working, is up to the machine.
-    """
+def test_the_demo_is_fast_and_never_throttled(start: Start) -> None:
+    """2,000 orders take ten seconds of quota and little processor time; each order has a row, and there is no 429."""
     worked = _processor_seconds_of_children()
     process = start("demo", "--json")
     out, complaint = process.communicate(timeout=300)
@@ -269,13 +257,13 @@ def test_demo_is_fast_enough_and_never_throttled(start: Start) -> None:
 
 
 def _processor_seconds_of_children() -> float:
-    """Which other work on the same machine does not lengthen."""
+    """Processor time, which other work on the same machine does not change."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent.ru_utime + spent.ru_stime
 
 
 def test_emulator_command_serves_until_interrupted(start: Start) -> None:
-    """It says where it listens, answers there, and ends with 0 on Ctrl-C."""
+    """It prints where it listens, answers there, and ends with 0 on Ctrl-C."""
     process = start("emulator", "--port", "0", "--orders", "3", "--json")
     assert process.stdout is not None
     url = json.loads(process.stdout.readline())["url"]
@@ -287,7 +275,7 @@ def test_emulator_command_serves_until_interrupted(start: Start) -> None:
 
 
 def test_emulator_command_passes_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an order list may do to a client is asked for by flags."""
+    """Flags choose the irregularities of order lists."""
     seen: dict[str, Any] = {}
 
     class Started:
@@ -304,14 +292,14 @@ def test_emulator_command_passes_its_options_on(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_emulator_command_on_a_port_in_use(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line, exit code 2."""
+    """It prints one line and ends with 2."""
     port = spapi_emulator.url.rpartition(":")[2]
     assert run(["emulator", "--port", port]) == 2
     assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
 
 
-def test_tables_where_there_is_no_unicode(monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
-    """An ASCII pipe gets question marks, not an error once the work is done."""
+def test_tables_are_printed_without_unicode(monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
+    """An ASCII pipe gets question marks instead of an error at the end."""
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     process = start("operations", "--api", "tokens")
     out, complaint = process.communicate(timeout=300)
@@ -327,15 +315,15 @@ def every_command(group: Any) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name} {below}", each) for below, each in every_command(command))
 
 
-def test_every_help_is_left_to_the_terminal_to_wrap() -> None:
-    """A line of a docstring that ends in mid-sentence would end there on a narrow screen, too."""
+def test_help_texts_are_wrapped_by_the_terminal() -> None:
+    """A docstring line that ends in mid-sentence would end there on a narrow screen, too."""
     helps = {name: command.help for name, command in every_command(typer.main.get_command(app))}
     assert len(helps) > 25
     assert [name for name, text in helps.items() if not text or "\n" in text.replace("\n\n", "")] == []
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every command that the program has, and the exit codes."""
+    """It lists every command, and the exit codes."""
     printed = output(capsys, "--help")
     for command in ("demo", "sync", "call", "operations", "limits", "emulator", "130 interrupted"):
         assert command in printed
@@ -343,7 +331,7 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("words", [(), ("sync",)])
 def test_no_command_prints_the_help_once(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
-    """It is a usage error all the same."""
+    """It is a usage error nevertheless."""
     assert run(words) == 2
     captured = capsys.readouterr()
     assert (captured.out + captured.err).count("Usage:") == 1
@@ -353,7 +341,7 @@ VALUES = {"bool": "true", "int": "7", "float": "0.5"}
 
 
 def test_every_operation_can_be_called_by_words() -> None:
-    """Each parameter of each operation is found under its Python name, and what it becomes can be sent."""
+    """Each parameter is found under its Python name, and its value can be sent."""
     for operation in api.operations().values():
         words: list[str] = []
         for parameter in operation.parameters:

@@ -24,20 +24,20 @@ EMULATOR = ("--emulator", "--rate-scale", "50", "--marketplace", "US")
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with the identifiers, gzipped."""
+    """A folder with the gzipped identifiers."""
     monkeypatch.chdir(tmp_path)
     Path("asins.txt.gz").write_bytes(gzip.compress("\n".join([*ASINS, "B000000000", "bad"]).encode()))
 
 
 def crawl(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, float]:
-    """What a crawl says as JSON."""
+    """The JSON that a crawl prints."""
     assert run(["crawl", *words, *EMULATOR, "--json"]) == 0
     said: dict[str, float] = json.loads(capsys.readouterr().out)
     return said
 
 
 def test_one_command_crawls_a_file(capsys: pytest.CaptureFixture[str]) -> None:
-    """And the same command again has nothing left to do, until answers are old or failures are to be tried again."""
+    """Run again, it has nothing to do, until answers are old or failures are to be tried again."""
     words = ("catalog", "--input", "asins.txt.gz", "--output", "items.jsonl", "--include", "summaries")
     first = crawl(capsys, *words)
     assert (first["found"], first["not found"], first["failed"], first["throttled"]) == (60, 1, 1, 0)
@@ -51,7 +51,7 @@ def test_one_command_crawls_a_file(capsys: pytest.CaptureFixture[str]) -> None:
 def test_identifiers_come_from_standard_input(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Into a database as well."""
+    """The output may be a database."""
     piped = io.BufferedReader(io.BytesIO("\n".join(ASINS).encode()))
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=piped))
     said = crawl(capsys, "pricing", "--input", "-", "--output", "sqlite:///offers.db")
@@ -60,7 +60,7 @@ def test_identifiers_come_from_standard_input(
 
 
 def test_a_pipe_is_read_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """As a shell makes one of ``--input <(zcat asins.gz)``: counting it first would leave nothing."""
+    """A shell makes one of ``--input <(zcat asins.gz)``: counting it first would use it up."""
     reading, writing = os.pipe()
     os.write(writing, "\n".join(ASINS).encode())
     os.close(writing)
@@ -70,7 +70,7 @@ def test_a_pipe_is_read_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_several_sellers_crawl_the_catalogue_together(capsys: pytest.CaptureFixture[str]) -> None:
-    """What belongs to one seller is refused."""
+    """Crawls of data that belongs to one seller are refused."""
     entry = '[[sellers]]\nmarketplace = "US"\nrefresh_token = "Atzr|x"\n'
     Path("sellers.toml").write_text(entry + entry)
     words = ("--input", "asins.txt.gz", "--output", "items.jsonl", "--sellers", "sellers.toml", *EMULATOR)
@@ -81,7 +81,7 @@ def test_several_sellers_crawl_the_catalogue_together(capsys: pytest.CaptureFixt
 
 
 def test_tags_choose_among_the_sellers(capsys: pytest.CaptureFixture[str]) -> None:
-    """The one that is left may be asked what belongs to it; a tag that nobody has is said."""
+    """Data of the single remaining seller can be crawled; an unknown tag is an error."""
     entry = '[[sellers]]\nmarketplace = "US"\nrefresh_token = "Atzr|x"\n'
     Path("sellers.toml").write_text(f'{entry}tags = ["eu"]\n{entry}')
     words = ("--input", "asins.txt.gz", "--output", "items.jsonl", "--sellers", "sellers.toml", *EMULATOR)
@@ -100,8 +100,10 @@ def test_tags_choose_among_the_sellers(capsys: pytest.CaptureFixture[str]) -> No
         ("orders", "--input", "asins.txt.gz", "--output", "items.jsonl"),
     ],
 )
-def test_what_cannot_work_is_a_usage_error(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    """One line that says why."""
+def test_invalid_arguments_of_a_crawl_are_usage_errors(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says why."""
     assert run(["crawl", *words, *EMULATOR]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
@@ -109,15 +111,15 @@ def test_what_cannot_work_is_a_usage_error(words: tuple[str, ...], capsys: pytes
 def test_a_crawl_without_a_marketplace_says_how_to_name_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In words of the command line."""
+    """The error names the option of the command line."""
     monkeypatch.delenv("SP_API_MARKETPLACE", raising=False)
     words = ("--input", "asins.txt.gz", "--output", "items.jsonl", "--emulator")
     assert run(["crawl", "catalog", *words]) == 2
     assert "name a marketplace: --marketplace US" in capsys.readouterr().err
 
 
-def test_ages_are_short() -> None:
-    """Minutes, hours, days, weeks."""
+def test_ages_have_units_of_one_letter() -> None:
+    """Units are minutes, hours, days and weeks."""
     assert [parse_age(text) for text in ("30m", "12h", "7d", "2w", "1.5d")] == [
         timedelta(minutes=30),
         timedelta(hours=12),
@@ -130,5 +132,5 @@ def test_ages_are_short() -> None:
 
 
 def test_a_full_disk_has_the_exit_code_of_a_failed_output() -> None:
-    """Not that of a bug."""
+    """It does not have that of a bug."""
     assert exit_code(OSError(28, "No space left on device")) == 7

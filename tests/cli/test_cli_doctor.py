@@ -1,4 +1,4 @@
-"""``spapi-async doctor``: credentials tried, and one order by both versions."""
+"""``spapi-async doctor``: checks credentials, and shows one order in both versions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SEARCH = ("orders_2026_01_01.search_orders", "--last-updated-after", "2020-01-01
 
 
 def any_order(capsys: pytest.CaptureFixture[str]) -> str:
-    """The id of an order that the emulator has."""
+    """The id of an order of the emulator."""
     assert run(["call", *SEARCH, *EMULATOR]) == 0
     return str(msgspec.json.decode(capsys.readouterr().out)["orders"][0]["orderId"])
 
 
-def test_both_versions_stand_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
-    """In one vocabulary; what differs is marked."""
+def test_both_versions_of_an_order_are_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    """They use one vocabulary, and differences are marked."""
     order_id = any_order(capsys)
     assert run(["doctor", "order", order_id, *EMULATOR]) == 0
     shown = capsys.readouterr().out
@@ -34,8 +34,8 @@ def test_both_versions_stand_side_by_side(capsys: pytest.CaptureFixture[str]) ->
     assert found["orders_v0"]["items"].keys() == found["orders_2026_01_01"]["items"].keys()
 
 
-def test_an_order_that_neither_has_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """Refused by Amazon: 4."""
+def test_an_order_of_neither_version_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """Amazon refused it, so the exit code is 4."""
     assert run(["doctor", "order", "902-0000000-0000000", *EMULATOR]) == 4
     assert "not found" in capsys.readouterr().err
 
@@ -43,7 +43,7 @@ def test_an_order_that_neither_has_is_an_error(capsys: pytest.CaptureFixture[str
 def test_ids_are_whole_in_a_narrow_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They go on in the next line rather than end in dots."""
+    """They are wrapped, not truncated."""
     order_id = any_order(capsys)
     monkeypatch.setattr("spapi_async.cli.output._PIPED_WIDTH", 40)
     assert run(["doctor", "order", order_id, *EMULATOR]) == 0
@@ -51,7 +51,7 @@ def test_ids_are_whole_in_a_narrow_terminal(
 
 
 def test_credentials_are_tried(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where the seller sells, for people and for machines."""
+    """The output says where the seller sells, as a table or as JSON."""
     assert run(["doctor", "--emulator"]) == 0
     shown = capsys.readouterr().out
     assert "A1MADEUP@na" in shown

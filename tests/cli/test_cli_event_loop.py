@@ -1,4 +1,4 @@
-"""How a command's coroutine is run, and whom it is run against."""
+"""How a command's coroutine is run, and through which proxy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def nothing() -> None:
 
 
 def test_an_interrupt_before_the_work_begins_leaves_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C while uvloop is imported: the coroutine that nobody will await is closed."""
+    """Ctrl-C comes while uvloop is imported: the coroutine, which will not be awaited, is closed."""
 
     def interrupted() -> None:
         raise KeyboardInterrupt
@@ -34,7 +34,7 @@ def test_an_interrupt_before_the_work_begins_leaves_no_warning(monkeypatch: pyte
 async def test_amazon_is_reached_through_the_environments_proxy(
     monkeypatch: pytest.MonkeyPatch, endpoint: str | None, trusted: bool
 ) -> None:
-    """An endpoint that was named is not: it is an emulator, or the proxy itself."""
+    """A given endpoint is not: it is an emulator, or the proxy itself."""
     for name in ("LWA_APP_ID", "LWA_CLIENT_SECRET", "SP_API_REFRESH_TOKEN"):
         monkeypatch.setenv(name, "made-up")
     monkeypatch.setenv("SP_API_REGION", "NA")

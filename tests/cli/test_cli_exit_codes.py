@@ -29,12 +29,12 @@ from spapi_async.cli.exit_codes import describe, exit_code, innermost
     ],
 )
 def test_each_kind_of_failure_has_its_code(error: BaseException, code: int) -> None:
-    """Scripts can tell a bad setting from a refused token from a quota that needs patience."""
+    """Scripts can tell a bad setting, a refused token and short quota apart."""
     assert exit_code(error) == code
 
 
-def test_every_class_of_the_error_tree_is_told_from_a_bug() -> None:
-    """No error that the library raises on purpose ends with the code of a bug."""
+def test_no_error_of_the_library_has_the_code_of_a_bug() -> None:
+    """Each class of the tree has another one."""
     for name in errors.__all__:
         kind = getattr(errors, name)
         if isinstance(kind, type) and issubclass(kind, errors.SPAPIError):
@@ -42,13 +42,13 @@ def test_every_class_of_the_error_tree_is_told_from_a_bug() -> None:
 
 
 def test_a_database_error_is_known_without_sqlalchemy() -> None:
-    """Its module says where it comes from; the command line imports no database to find out."""
+    """The name of its module identifies it, so that the command line need not import a database."""
     sqlite3 = pytest.importorskip("sqlite3")
     assert exit_code(sqlite3.OperationalError("disk I/O error")) == 7
 
 
 def test_description_is_one_line_with_the_facts() -> None:
-    """Operation, request id, message, status, attempts and when to try again."""
+    """It has operation, request id, message, status, attempts and when to try again."""
     error = errors.ServerError(
         "Amazon\nfailed", operation="orders_v0.get_order", request_id="r-1", status=503, attempts=4, retry_after=2.4
     )
@@ -57,25 +57,25 @@ def test_description_is_one_line_with_the_facts() -> None:
 
 
 def test_notes_follow_the_error() -> None:
-    """What a command adds (what is stored, how to go on) stands in the same line."""
+    """Notes of a command (what is stored, how to continue) are on the same line."""
     error = errors.ConnectionFailedError("no route")
     error.add_note("3 orders are stored")
     assert describe(error) == "no route; 3 orders are stored"
 
 
 def test_a_bug_names_its_class_and_how_to_see_more() -> None:
-    """An error that nobody foresaw is still one line."""
+    """An unforeseen error is still one line."""
     assert describe(ZeroDivisionError("division by zero")).startswith("ZeroDivisionError: division by zero (")
 
 
 def test_a_file_that_failed_is_named() -> None:
-    """In the system's words, without its numbers."""
+    """The message is the system's, without its numbers."""
     assert describe(PermissionError(13, "Permission denied", "report.tsv")) == "report.tsv: Permission denied"
     assert describe(OSError(28, "No space left on device")) == "No space left on device"
     assert describe(BrokenPipeError(32, "Broken pipe")) == "whoever read the output is gone"
 
 
-def test_first_error_of_nested_groups_speaks() -> None:
-    """Task groups wrap what happened inside them."""
+def test_the_first_error_of_nested_groups_is_described() -> None:
+    """Task groups wrap errors of their tasks."""
     cause = errors.NotFoundError("x")
     assert innermost(BaseExceptionGroup("a", [BaseExceptionGroup("b", [cause])])) is cause

@@ -1,4 +1,4 @@
-"""What commands say when something is wrong: to machines in JSON, about Redis at once, about violations in a file."""
+"""How commands report failures: in JSON for programs, a missing Redis at once, violations in a file."""
 
 import io
 import json
@@ -27,7 +27,7 @@ pytest_plugins = ("cli_fixtures",)
     ],
 )
 def test_failures_are_json_too(words: list[str], error: dict[str, object], capsys: pytest.CaptureFixture[str]) -> None:
-    """One object on stdout, one line on stderr, the same exit code as without."""
+    """One object is on stdout and one line on stderr, with the same exit code."""
     assert run([*words, "--json"]) == error["exit_code"]
     out, err = capsys.readouterr()
     said = json.loads(out)["error"]
@@ -47,7 +47,7 @@ FEED = "feeds_2021_06_30.create_feed"
 def test_a_body_that_is_not_json_is_the_users_mistake(
     content: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not a bug of this program."""
+    """It does not count as a bug."""
     path = tmp_path / "body.json"
     path.write_bytes(content)
     assert run(["call", FEED, "--body", str(path), "--emulator"]) == 2
@@ -55,8 +55,8 @@ def test_a_body_that_is_not_json_is_the_users_mistake(
 
 
 @pytest.mark.parametrize("body", ['{"feedType": "X"}', " [1]"])
-def test_json_in_the_place_of_a_files_name_is_said(body: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """And not repeated: it may hold personal data."""
+def test_json_instead_of_a_file_name_is_recognised(body: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is not repeated, since it may hold personal data."""
     assert run(["call", FEED, "--body", body, "--emulator"]) == 2
     err = capsys.readouterr().err
     assert "--body takes the name of a file" in err
@@ -65,14 +65,14 @@ def test_json_in_the_place_of_a_files_name_is_said(body: str, capsys: pytest.Cap
 
 @pytest.mark.parametrize("words", [["--body", "no-\udcff"], ["--x-\udcff", "1"], ["[\udcff"], [5_000 * "["]])
 def test_arguments_that_are_not_utf8_fail_as_others_do(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Linux hands them on as halves of surrogate pairs, which JSON cannot hold."""
+    """Linux passes them as halves of surrogate pairs, which JSON cannot hold."""
     assert run(["call", FEED, *words, "--emulator", "--json"]) == 2
     out, err = capsys.readouterr()
     assert json.loads(out)["error"]["exit_code"] == 2
     assert err.encode()
 
 
-def test_what_was_done_and_what_failed_are_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_partial_result_and_its_failure_are_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A sync that stops half-way reports both."""
     words = ["sync", "orders", "--emulator", "--orders", "3000", "--max-wait", "1", "--page-size", "20", "--json"]
     assert run([*words, "--database", f"sqlite:///{tmp_path / 'orders.db'}"]) == 6
@@ -82,7 +82,7 @@ def test_what_was_done_and_what_failed_are_one_object(tmp_path: Path, capsys: py
 
 
 def test_violations_can_be_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """As many lines as the summary counts: operation, seller, request id and path, no value."""
+    """There are as many lines as the summary counts, with operation, seller, request id and path, but no value."""
     listed = tmp_path / "violations.jsonl"
     database = f"sqlite:///{tmp_path / 'orders.db'}"
     assert run(["sync", "orders", "--emulator", "--database", database, "--violations", str(listed), "--json"]) == 0
@@ -95,7 +95,7 @@ def test_violations_can_be_listed(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_a_redis_that_is_not_there_is_named_at_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """From the environment, where no `ps` shows its password: one line says which, and what happens instead."""
+    """One line says which, and what happens instead. The URL is in the environment, where `ps` shows no password."""
     monkeypatch.setenv("SP_API_REDIS", "redis://:PASSWORD@127.0.0.1:9/0")
     database = f"sqlite:///{tmp_path / 'orders.db'}"
     assert run(["sync", "orders", "--emulator", "--orders", "5", "--database", database]) == 0
@@ -106,7 +106,7 @@ def test_a_redis_that_is_not_there_is_named_at_once(
 
 @pytest.mark.parametrize("width", [40, 60, 110, 160, 240])
 def test_names_of_operations_are_whole_on_any_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what else fits; where nothing does, one a line."""
+    """They are beside what else fits; where nothing fits, one is on each line."""
     console = Console(width=width, file=io.StringIO(), record=True)
     monkeypatch.setattr(command, "table_console", lambda: console)
     command.operations(api=None, restricted=False, grantless=False, as_json=False)
@@ -126,6 +126,6 @@ def test_names_of_operations_are_whole_on_any_terminal(width: int, monkeypatch: 
 def test_the_emulator_knows_the_ids_of_amazons_documentation(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What everybody tries first."""
+    """New users try them first."""
     assert run(["call", *words, "--emulator"]) == 0
     assert words[1] in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""``spapi-async feed``: a file to Amazon, and what became of it."""
+"""``spapi-async feed``: submits a file and prints its result."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from spapi_async.emulator.server import Emulator
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Credentials, and a home of the test's own."""
+    """Credentials, and a home directory of the test's own."""
     for name, value in {**CREDENTIALS, "XDG_STATE_HOME": str(tmp_path / "state")}.items():
         monkeypatch.setenv(name, value)
 
 
 def feed(emulator: Emulator, *words: str) -> int:
-    """The exit code of ``feed``, at the emulator."""
+    """The exit code of ``feed`` with the emulator."""
     return run(["feed", *words, "--marketplace", "US", "--endpoint", emulator.url])
 
 
@@ -28,7 +28,7 @@ def feed(emulator: Emulator, *words: str) -> int:
 def test_a_listings_feed_says_what_was_refused(
     spapi_emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 4 where Amazon refused a message; the counts and issues in words and as JSON."""
+    """The exit code is 4 if Amazon refused a message; counts and issues are text or JSON."""
     file = tmp_path / "feed.json"
     messages = [{"messageId": 1, "sku": "GONE", "operationType": "DELETE"}]
     file.write_text(json.dumps({"header": {"sellerId": "A", "version": "2.0"}, "messages": messages}))
@@ -43,10 +43,10 @@ def test_a_listings_feed_says_what_was_refused(
 
 
 @pytest.mark.spapi_emulator(throttle=False)
-def test_another_feed_prints_or_keeps_its_report(
+def test_a_processing_report_is_printed_or_saved(
     spapi_emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """To standard output, or to the file that is named."""
+    """It goes to standard output or to the given file."""
     file, report = tmp_path / "stock.txt", tmp_path / "report.txt"
     file.write_text("sku\tquantity\n")
     assert feed(spapi_emulator, "POST_FLAT_FILE_INVLOADER_DATA", str(file)) == 0
@@ -57,10 +57,10 @@ def test_another_feed_prints_or_keeps_its_report(
 
 
 @pytest.mark.spapi_emulator(throttle=False)
-def test_a_file_that_is_none_is_refused(
+def test_a_missing_or_unreadable_file_is_refused(
     spapi_emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before anything is sent."""
+    """Nothing is sent."""
     assert feed(spapi_emulator, "X", str(tmp_path / "missing")) == 2
     assert "is not a file" in capsys.readouterr().err
     assert not spapi_emulator.received

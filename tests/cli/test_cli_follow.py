@@ -22,8 +22,8 @@ from spapi_async.emulator.server import Emulator
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-async def test_it_follows_until_it_is_told_to_end(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """SIGTERM is a clean end, Ctrl-C an interruption; what was committed stays, and no traceback is printed."""
+async def test_follow_runs_until_a_signal(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """SIGTERM is a clean end, Ctrl-C an interruption; committed rows stay, and no traceback is printed."""
     url = f"sqlite:///{tmp_path / 'orders.db'}"
     anchor = datetime.now(UTC).timestamp() - 3600
     async with Emulator(orders=40, rate_scale=1000, search_delay=0.0, anchor=anchor) as emulator:
@@ -34,9 +34,7 @@ async def test_it_follows_until_it_is_told_to_end(tmp_path: Path, number: signal
             emulator.change_orders(add=2)
             await _until(lambda: stored_orders(url) == emulated_orders(emulator))
             async with aiohttp.ClientSession() as client:
-                with anyio.fail_after(
-                    60
-                ):  # a page is counted after its commit, and orders that are met again count too
+                with anyio.fail_after(60):  # a page is counted after its commit, and orders that come again count too
                     while await _counted(client, port) < 42:
                         await anyio.sleep(0.05)
             process.send_signal(number)
@@ -68,7 +66,7 @@ async def test_it_follows_until_it_is_told_to_end(tmp_path: Path, number: signal
     ],
 )
 def test_options_that_do_not_go_together_are_refused(tmp_path: Path, words: list[str]) -> None:
-    """Before anything is opened."""
+    """Nothing is opened."""
     assert run(["sync", "orders", "--emulator", "--database", f"sqlite:///{tmp_path / 'o.db'}", *words]) == 2
     assert not (tmp_path / "o.db").exists()
 
@@ -113,7 +111,7 @@ async def _communicate(process: warm_python.Process) -> tuple[bytes, bytes]:
 
 @pytest.mark.long
 def test_a_history_by_every_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One option; the table says the same as for a sync by searches."""
+    """One option chooses them; the table is that of a sync by searches."""
     url = f"sqlite:///{tmp_path / 'orders.db'}"
     words = ["--emulator", "--orders", "50", "--rate-scale", "10000", "--database", url, "--json"]
     assert run(["sync", "orders", "--sources", "all", *words]) == 0

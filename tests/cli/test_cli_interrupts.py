@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment, from the first import on: one line, and 130."""
+"""Ctrl-C at any moment, from the first import on, prints one line and ends with 130."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import warm_python
 
-# Sends SIGINT to itself when the so-many-th module is imported after the package.
+# Sends SIGINT to itself when the module of this number is imported after the package.
 PROGRAM = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -31,16 +31,16 @@ main()
 
 
 @pytest.mark.parametrize("number", [2, 3, 10, 60, 200, 400, 600])
-def test_ctrl_c_while_the_imports_go_on(number: int) -> None:
-    """Whichever of them it meets."""
+def test_ctrl_c_during_any_import_ends_with_130(number: int) -> None:
+    """The number of the module does not matter."""
     program = PROGRAM.format(number=number)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, "spapi-async: interrupted\n")
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
-def test_ctrl_c_at_an_emulator_of_its_own(again: bool, tmp_path: Path) -> None:
-    """In the middle of the work, and once more for good measure: the checkpoint is good, and one line says so."""
+def test_ctrl_c_twice_during_a_sync_is_one_line(again: bool, tmp_path: Path) -> None:
+    """The checkpoint is valid, and the line says so."""
     url = f"sqlite:///{tmp_path / 'orders.db'}"
     words = ["-m", "spapi_async", "sync", "orders", "--emulator", "--database", url, "--orders", "3000"]
     pipe = subprocess.PIPE
@@ -55,8 +55,8 @@ def test_ctrl_c_at_an_emulator_of_its_own(again: bool, tmp_path: Path) -> None:
     assert err.startswith(b"spapi-async: interrupted")
 
 
-def test_a_program_that_was_started_deaf_stays_so() -> None:
-    """As a shell starts what runs in the background."""
+def test_a_program_that_was_started_with_sigint_ignored_ignores_it() -> None:
+    """A shell starts background programs so."""
     program = PROGRAM.format(number=60).replace("signal.default_int_handler)", "signal.SIG_IGN)")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

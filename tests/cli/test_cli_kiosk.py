@@ -19,10 +19,8 @@ def query(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_the_rows_become_a_file_and_their_number_is_said(
-    query: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A line for each, on stderr what there is now."""
+def test_the_rows_are_written_and_counted(query: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file has a line for each row; stderr has their number."""
     out = tmp_path / "rows.jsonl"
     assert run(("kiosk", query, "--out", str(out), "--emulator")) == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
@@ -31,8 +29,8 @@ def test_the_rows_become_a_file_and_their_number_is_said(
     assert (said.out, said.err) == ("", f"{out}: {len(rows)} rows\n")
 
 
-def test_as_json_there_are_the_facts_alone(query: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The query's id, the rows and the file."""
+def test_json_output_has_only_the_facts(query: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are the query's id, the number of rows and the file."""
     out = tmp_path / "rows.jsonl"
     assert run(("kiosk", query, "--out", str(out), "--emulator", "--json")) == 0
     said = capsys.readouterr()

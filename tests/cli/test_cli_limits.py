@@ -1,4 +1,4 @@
-"""The table of buckets: of a job's Redis, of an emulator."""
+"""``spapi-async limits``: the table of buckets, from a job's Redis or an emulator."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def lines(*snapshots: LimitSnapshot) -> list[list[str]]:
 
 
 def test_a_bucket_is_a_row() -> None:
-    """Debt shows as no tokens, the shared bucket of all sellers as such."""
+    """Debt is shown as no tokens, the bucket of all sellers as such."""
     shared = msgspec.structs.replace(SNAPSHOT, account="", waiting=0, next_available=0.0, tokens=7.25)
     assert lines(SNAPSHOT, shared) == [
         ["orders_v0.get_order", "seller@na", "plan", "0.5", "0.0/30", "1,200", "2.5 s", "31", "2"],
@@ -56,8 +56,8 @@ def test_a_rule_says_what_it_is_about() -> None:
     assert lines(sales)[0][2:5] == ["reportType=GET_SALES", "4 in 3600 s", "1.0/4"]
 
 
-def test_buckets_that_hold_calls_up_come_first() -> None:
-    """What somebody looks for is at the top."""
+def test_buckets_with_waiting_calls_come_first() -> None:
+    """They are what a user looks for."""
     idle = msgspec.structs.replace(SNAPSHOT, operation="a.a", waiting=0, next_available=0.0)
     assert [row[0] for row in lines(idle, SNAPSHOT)] == ["orders_v0.get_order", "a.a"]
 
@@ -65,7 +65,7 @@ def test_buckets_that_hold_calls_up_come_first() -> None:
 def test_limits_of_an_emulator(
     spapi_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What its buckets hold: as JSON for machines, as one table where no terminal could show a live one."""
+    """Its buckets are JSON for programs, or one table without a terminal."""
     credentials = {"LWA_APP_ID": "app", "LWA_CLIENT_SECRET": "made-up", "SP_API_REFRESH_TOKEN": "Atzr|x"}
     for name, value in {**credentials, "SP_API_REGION": "NA"}.items():
         monkeypatch.setenv(name, value)
@@ -82,10 +82,10 @@ def test_limits_of_an_emulator(
 def test_limits_of_a_running_jobs_redis(
     redis_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a sync with the same --redis has spent, from another process."""
+    """They show what a sync with the same --redis has spent, from another process."""
     defaults = RedisRateLimiter.__init__.__kwdefaults__
     assert defaults
-    monkeypatch.setitem(defaults, "timeout", 60.0)  # or the job goes on without Redis where a second passes too quickly
+    monkeypatch.setitem(defaults, "timeout", 60.0)  # otherwise the job continues without Redis on a busy machine
     words = ("sync", "orders", "--emulator", "--orders", "30", "--database", f"sqlite:///{tmp_path}/o.db")
     assert run([*words, "--page-size", "10", "--redis", redis_url]) == 0
     capsys.readouterr()
@@ -94,10 +94,10 @@ def test_limits_of_a_running_jobs_redis(
     assert (bucket["operation"], bucket["burst"], bucket["admitted"]) == ("orders_2026_01_01.search_orders", 20, 5)
 
 
-def test_the_address_of_redis_may_stand_in_the_environment(
+def test_the_redis_url_is_read_from_the_environment(
     redis_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A password on the command line is anybody's to read; --endpoint still has the last word."""
+    """Other users can read a command line; --endpoint takes precedence."""
     defaults = RedisRateLimiter.__init__.__kwdefaults__
     assert defaults
     monkeypatch.setitem(defaults, "timeout", 60.0)
@@ -111,20 +111,20 @@ def test_the_address_of_redis_may_stand_in_the_environment(
 
 
 @pytest.mark.parametrize("words", [("--redis", "redis://127.0.0.1:1"), ("--endpoint", "http://127.0.0.1:1")])
-def test_limits_of_nobody(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing answers: one line, exit code 5."""
+def test_limits_of_an_unreachable_host(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """It prints one line and ends with 5."""
     assert run(["limits", *words]) == 5
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_limits_of_something_else(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """A host that is no emulator is told from one that is away."""
+def test_limits_of_a_host_that_is_no_emulator(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error differs from that of an unreachable host."""
     assert run(["limits", "--endpoint", f"{spapi_emulator.url}/elsewhere"]) == 2
     assert "is not an emulator" in capsys.readouterr().err
 
 
-def test_limits_of_what_is_no_url(capsys: pytest.CaptureFixture[str]) -> None:
-    """A mistyped URL is told from a host that is away."""
+def test_limits_of_a_mistyped_url(capsys: pytest.CaptureFixture[str]) -> None:
+    """The error differs from that of an unreachable host."""
     assert run(["limits", "--endpoint", "nonsense"]) == 2
     assert "http://host" in capsys.readouterr().err
 
@@ -132,7 +132,7 @@ def test_limits_of_what_is_no_url(capsys: pytest.CaptureFixture[str]) -> None:
 def test_buckets_can_be_chosen_by_seller_and_operation(
     spapi_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By any part of the name, in any case; sixty sellers need not scroll past."""
+    """Any part of the name, in any case, chooses them."""
     monkeypatch.setenv("SP_API_ENDPOINT", spapi_emulator.url)
     for operation in ("sellers_v1.get_marketplace_participations", "orders_v0.get_order"):
         arguments = ["902-3159896-1390916"] if "order" in operation else []
@@ -156,7 +156,7 @@ def test_buckets_can_be_chosen_by_seller_and_operation(
 
 
 def test_a_table_that_has_no_room_says_how_much_is_missing() -> None:
-    """A terminal would cut it off in silence."""
+    """A terminal would truncate it without a word."""
     console = Console(width=120, file=io.StringIO(), record=True)
     console.print(limits_table([SNAPSHOT] * 60, 5))
     text = console.export_text()
@@ -165,7 +165,7 @@ def test_a_table_that_has_no_room_says_how_much_is_missing() -> None:
 
 
 def test_sellers_have_their_whole_names() -> None:
-    """Folded where there is no room, never cut."""
+    """They are wrapped if necessary, never truncated."""
     name = "b974b83167f74a40e00809f4@na"
     console = Console(width=70, file=io.StringIO(), record=True)
     console.print(limits_table([msgspec.structs.replace(SNAPSHOT, account=name)]))

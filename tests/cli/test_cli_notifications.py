@@ -15,6 +15,9 @@ from sqs_server import client, counts, send
 from spapi_async.cli.application import run
 from spapi_async.emulator.server import Emulator
 
+pytest_plugins = ("cli_fixtures",)
+pytestmark = pytest.mark.usefixtures("terminal_with_credentials")
+
 ARN = "arn:aws:sqs:us-east-1:123456789012:orders"
 WHOLE = {
     "notificationType": "SOMETHING_NEW",
@@ -24,26 +27,14 @@ WHOLE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials in the environment, and a terminal that is wide and plain."""
-    monkeypatch.setenv("LWA_APP_ID", "amzn1.application-oa2-client.tests")
-    monkeypatch.setenv("LWA_CLIENT_SECRET", "a-made-up-secret")
-    monkeypatch.setenv("SP_API_REFRESH_TOKEN", "Atzr|cli-tests")
-    monkeypatch.setenv("SP_API_REGION", "NA")
-    monkeypatch.setenv("COLUMNS", "200")
-    for name in ("SP_API_MARKETPLACE", "SP_API_ENDPOINT"):
-        monkeypatch.delenv(name, raising=False)
-
-
 async def command(*words: str) -> int:
-    """The command beside the servers of this test, in a thread with a loop of its own."""
+    """Run the command in a thread with a loop of its own, beside the servers of this test."""
     return await asyncio.to_thread(run, words)
 
 
 @pytest.mark.spapi_emulator(orders=0, rate_scale=1000)
 async def test_a_subscription_is_made_and_listed(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """Repeating it finds it; the list names the queue."""
+    """Repeating the command finds it; the list names the queue."""
     words = ["notifications", "subscribe", "ORDER_CHANGE", ARN, "--marketplace", "US", "--endpoint", spapi_emulator.url]
     assert await command(*words, "--json") == 0
     made = json.loads(capsys.readouterr().out)
@@ -57,7 +48,7 @@ async def test_a_subscription_is_made_and_listed(spapi_emulator: Emulator, capsy
 
 @pytest.mark.spapi_emulator(orders=0, rate_scale=1000)
 async def test_a_subscription_is_ended(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """The destination only when asked for; where there is none, that is said, and no error."""
+    """Its destination is deleted only on request; a missing one is reported, and is no error."""
 
     async def said(*words: str) -> str:
         assert await command("notifications", *words, "--endpoint", spapi_emulator.url) == 0
@@ -78,7 +69,7 @@ async def test_a_subscription_is_ended(spapi_emulator: Emulator, capsys: pytest.
 async def test_a_filter_that_a_type_does_not_take_is_a_usage_error(
     spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line, exit code 2, nothing sent."""
+    """It prints one line, ends with 2, and sends nothing."""
     words = [
         "notifications",
         "subscribe",
@@ -95,7 +86,7 @@ async def test_a_filter_that_a_type_does_not_take_is_a_usage_error(
 
 
 async def test_listening_prints_and_deletes(sqs_queue: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line for each; with ``--json`` the payload as it came."""
+    """Each message is a line; with ``--json`` it is the payload as it came."""
     await send(sqs_queue, [json.dumps(WHOLE)])
     assert await command("notifications", "listen", sqs_queue, "--max", "1") == 0
     assert capsys.readouterr().out == "2026-01-02 03:04:05+0000  SOMETHING_NEW  A1EXAMPLE  id-1\n"
@@ -109,7 +100,7 @@ async def test_listening_prints_and_deletes(sqs_queue: str, capsys: pytest.Captu
 async def test_a_client_secret_is_not_printed(
     sqs_queue: str, sqs_endpoint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And what is no notification goes to the queue that is named."""
+    """Messages that are not notifications are sent to the given queue."""
     async with client(sqs_endpoint) as sqs:
         aside = (await sqs.create_queue(QueueName=sqs_queue.rpartition("/")[2] + "-aside"))["QueueUrl"]
     secret = {"payload": {"applicationOAuthClientNewSecret": {"clientId": "c", "newClientSecret": "MARK"}}}
@@ -120,13 +111,13 @@ async def test_a_client_secret_is_not_printed(
 
 
 async def test_a_queue_that_does_not_exist_is_a_usage_error(sqs_queue: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """So is what is no queue's URL."""
+    """So is a URL that is not a queue's."""
     assert await command("notifications", "listen", f"{sqs_queue}-missing") == 2
     assert await command("notifications", "listen", "orders") == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
-async def test_ctrl_c_leaves_what_was_not_printed_in_the_queue(sqs_queue: str) -> None:
+async def test_ctrl_c_leaves_unprinted_messages_in_the_queue(sqs_queue: str) -> None:
     """One line says so; the exit code is that of an interruption."""
     pipe = subprocess.PIPE
     words = ["-m", "spapi_async", "notifications", "listen", sqs_queue, "--json"]

@@ -1,4 +1,4 @@
-"""The progress of a sync, as it is drawn."""
+"""The progress bar of a sync."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ LIMIT = LimitSnapshot(
 )
 
 
-def test_quota_state_tells_tokens_and_the_next_one() -> None:
-    """In words that fit beside a bar."""
+def test_quota_state_shows_tokens_and_the_time_of_the_next() -> None:
+    """The text fits beside a bar."""
     assert quota_state([LIMIT]) == "search_orders: 3.2 of 20 tokens"
     empty = msgspec.structs.replace(LIMIT, tokens=-0.5, next_available=91.26)
     assert quota_state([empty]) == "search_orders: 0.0 of 20 tokens, next in 91.3 s"
     assert quota_state([]) == ""
 
 
-def test_quota_state_tells_when_the_call_that_waits_has_its_turn() -> None:
-    """Not when one would that comes after it."""
+def test_quota_state_shows_when_the_waiting_call_is_sent() -> None:
+    """It does not show when a later call would be."""
     held_up = msgspec.structs.replace(LIMIT, tokens=0.44, waiting=1, next_available=278.6)
     assert quota_state([held_up]) == "search_orders: 0.4 of 20 tokens, next in 100.0 s"
 
 
-def test_quota_state_is_that_of_the_bucket_that_holds_the_run_up() -> None:
-    """Somebody waits there."""
+def test_quota_state_is_that_of_the_bucket_with_waiting_calls() -> None:
+    """Other buckets do not delay the run."""
     other = msgspec.structs.replace(LIMIT, operation="a.get_things", waiting=1, next_available=1.0)
     assert quota_state([LIMIT, other]).startswith("get_things")
 
@@ -60,13 +60,13 @@ def test_share_of_a_window_is_measured_in_time(days: int, share: float) -> None:
 
 
 def test_share_of_a_window_without_an_end_is_unknown() -> None:
-    """Then the bar only pulses."""
+    """The bar then only pulses."""
     assert window_share(START, START, None) is None
     assert window_share(START, None, START) is None
 
 
 async def test_bar_draws_a_sellers_run() -> None:
-    """Orders so far and the quota state, from the first page to the last."""
+    """It has the orders so far and the quota state, from the first page to the last."""
     console = Console(file=io.StringIO(), force_terminal=True, width=160)
     bar = SyncBar(console, lambda: [LIMIT])
     page = PageStored(
@@ -85,7 +85,7 @@ async def test_bar_draws_a_sellers_run() -> None:
 
 
 async def test_bar_draws_how_long_the_rest_takes() -> None:
-    """By the last forecast, and how much is done of what there is; not when it is over."""
+    """It uses the last forecast for the rest and the share done, until the run is over."""
     console = Console(file=io.StringIO(), force_terminal=True, width=160)
     bar = SyncBar(console, list)
     page = PageStored(
@@ -108,7 +108,7 @@ async def test_bar_draws_how_long_the_rest_takes() -> None:
     assert "left" not in console.file.getvalue()
 
 
-async def test_bar_draws_nothing_where_nobody_watches() -> None:
+async def test_bar_draws_nothing_without_a_terminal() -> None:
     """A log file gets no control characters."""
     console = Console(file=io.StringIO(), force_terminal=False)
     bar = SyncBar(console, lambda: [LIMIT])
@@ -119,8 +119,8 @@ async def test_bar_draws_nothing_where_nobody_watches() -> None:
     assert console.file.getvalue() == ""
 
 
-def test_a_tally_adds_up_what_the_events_tell() -> None:
-    """Requests, 429s among them, seconds waited for quota, violations."""
+def test_a_tally_adds_up_the_events() -> None:
+    """It counts requests, 429s among them, seconds waited for quota, and violations."""
     call = {"operation": "a.b", "account": "s"}
     tally = Tally()
     for status in (200, 429):
@@ -133,6 +133,6 @@ def test_a_tally_adds_up_what_the_events_tell() -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0, "0 s"), (119.4, "119 s"), (150, "2.5 min"), (3600, "60 min"), (9000, "2.5 h")]
 )
-def test_a_span_is_as_precise_as_it_matters(seconds: float, words: str) -> None:
-    """Seconds, minutes, hours."""
+def test_a_duration_is_in_seconds_minutes_or_hours(seconds: float, words: str) -> None:
+    """Its precision depends on its length."""
     assert show_span(seconds) == words

@@ -1,4 +1,4 @@
-"""``spapi-async report``: a report as a file, the types, and what there is."""
+"""``spapi-async report``: a report as a file, the types, and lists of reports."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from spapi_async.errors import ConfigurationError
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Credentials, a home of the test's own, and a wide terminal."""
+    """Credentials, a home directory of the test's own, and a wide terminal."""
     for name, value in {**CREDENTIALS, "XDG_STATE_HOME": str(tmp_path / "state"), "COLUMNS": "200"}.items():
         monkeypatch.setenv(name, value)
 
 
 def report(emulator: Emulator, *words: str) -> int:
-    """The exit code of ``report``, at the emulator."""
+    """The exit code of ``report`` with the emulator."""
     return run(["report", *words, "--endpoint", emulator.url])
 
 
 @pytest.mark.spapi_emulator(throttle=False)
 def test_a_report_becomes_a_file(spapi_emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """As Amazon made it, decompressed; what was written is said."""
+    """It is as Amazon made it, decompressed; a line says what was written."""
     out = tmp_path / "listings.txt"
     assert report(spapi_emulator, LISTINGS, "--marketplace", "US", "--out", str(out)) == 0
     assert len(out.read_text("cp1252").splitlines()) == 61
@@ -49,10 +49,10 @@ def test_a_report_becomes_a_file(spapi_emulator: Emulator, tmp_path: Path, capsy
 
 @pytest.mark.parametrize("out", ["-", "rows.jsonl"])
 @pytest.mark.spapi_emulator(throttle=False)
-def test_rows_as_json_lines(
+def test_rows_are_written_as_json_lines(
     spapi_emulator: Emulator, tmp_path: Path, out: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To a file or to standard output, which holds nothing else."""
+    """They go to a file or to standard output, which holds nothing else."""
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written))
     target = out if out == "-" else str(tmp_path / out)
@@ -64,8 +64,8 @@ def test_rows_as_json_lines(
 
 
 @pytest.mark.spapi_emulator(throttle=False)
-def test_rows_as_utf_8(spapi_emulator: Emulator, tmp_path: Path) -> None:
-    """Whatever encoding Amazon chose; --option reaches Amazon."""
+def test_rows_are_written_as_utf_8(spapi_emulator: Emulator, tmp_path: Path) -> None:
+    """Amazon may have chosen another encoding; --option reaches Amazon."""
     out = tmp_path / "listings.tsv"
     words = [LISTINGS, "--marketplace", "US", "--out", str(out), "--format", "tsv"]
     assert report(spapi_emulator, *words, "--option", "emulatorCharset=windows-1252") == 0
@@ -73,8 +73,8 @@ def test_rows_as_utf_8(spapi_emulator: Emulator, tmp_path: Path) -> None:
 
 
 @pytest.mark.spapi_emulator(throttle=False)
-def test_rows_as_parquet(spapi_emulator: Emulator, tmp_path: Path) -> None:
-    """A Parquet file of text columns."""
+def test_rows_are_written_as_parquet(spapi_emulator: Emulator, tmp_path: Path) -> None:
+    """The file has text columns."""
     out = tmp_path / "listings.parquet"
     words = [LISTINGS, "--marketplace", "US", "--out", str(out), "--format", "parquet"]
     assert report(spapi_emulator, *words) == 0
@@ -83,7 +83,7 @@ def test_rows_as_parquet(spapi_emulator: Emulator, tmp_path: Path) -> None:
 
 @pytest.mark.spapi_emulator(throttle=False)
 def test_the_name_of_the_file_says_the_format(spapi_emulator: Emulator, tmp_path: Path) -> None:
-    """Nobody wants a table of tabs called Parquet; ``--format`` overrules the name."""
+    """``--format`` takes precedence over the name."""
     words = [LISTINGS, "--marketplace", "US", "--reuse", "1h"]
     beginnings = {"a.parquet": b"PAR1", "b.jsonl": b'{"', "c.txt": b"seller-sku\t", "d.tsv": b"seller-sku\t"}
     for name, beginning in beginnings.items():
@@ -94,8 +94,10 @@ def test_the_name_of_the_file_says_the_format(spapi_emulator: Emulator, tmp_path
 
 
 @pytest.mark.spapi_emulator(throttle=False)
-def test_what_was_done_as_json(spapi_emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """For machines: the ids, and where the file is."""
+def test_json_output_has_the_ids_and_the_file(
+    spapi_emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Programs read it."""
     out = tmp_path / "orders.txt"
     words = [ALL_ORDERS, "--marketplace", "US", "--start", "2026-01-01", "--end", "2026-01-20", "--no-data", "empty"]
     assert report(spapi_emulator, *words, "--out", str(out), "--json") == 0
@@ -105,10 +107,10 @@ def test_what_was_done_as_json(spapi_emulator: Emulator, tmp_path: Path, capsys:
 
 
 @pytest.mark.spapi_emulator(throttle=False)
-def test_a_cancelled_report_is_said_in_one_line(
+def test_a_cancelled_report_is_one_line(
     spapi_emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And leaves no file."""
+    """It leaves no file."""
     out = tmp_path / "orders.txt"
     words = [ALL_ORDERS, "--marketplace", "US", "--start", "2026-01-01", "--end", "2026-01-20"]
     assert report(spapi_emulator, *words, "--out", str(out)) == 4
@@ -120,7 +122,7 @@ def test_a_cancelled_report_is_said_in_one_line(
 
 @pytest.mark.spapi_emulator(throttle=False, processing=3.0)
 def test_ctrl_c_leaves_a_run_that_the_same_command_picks_up(spapi_emulator: Emulator, tmp_path: Path) -> None:
-    """One line, exit code 130, and one report in the end."""
+    """It prints one line, ends with 130, and one report is made in the end."""
     out = tmp_path / "listings.txt"
     words = ["report", LISTINGS, "--marketplace", "US", "--out", str(out), "--endpoint", spapi_emulator.url]
     command = ["-m", "spapi_async", *words]
@@ -142,7 +144,7 @@ def test_ctrl_c_leaves_a_run_that_the_same_command_picks_up(spapi_emulator: Emul
 def test_open_runs_and_amazons_reports_are_listed(
     spapi_emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without a type what the journal holds, with one what Amazon holds."""
+    """Without a type they are those of the journal, with one those of Amazon."""
     words = ["-m", "spapi_async", "report", LISTINGS, "--marketplace", "US", "--out", "unused"]
     waiting = warm_python.start([*words, "--endpoint", spapi_emulator.url], stderr=subprocess.DEVNULL)
     while not calls(spapi_emulator, "reports_2021_06_30.get_report"):
@@ -161,7 +163,7 @@ def test_open_runs_and_amazons_reports_are_listed(
 
 
 def test_the_types_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    """As a table, or as JSON with every fact."""
+    """They are a table, or JSON with every fact."""
     assert run(["report", "types", "--search", "ledger"]) == 0
     assert "GET_LEDGER_DETAIL_VIEW_DATA" in capsys.readouterr().out
     assert run(["report", "types", "--restricted", "--json"]) == 0
@@ -183,22 +185,24 @@ def test_the_types_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["--out", "x", "--marketplace", "US", "--journal", "mysql://x/y"], "not supported"),
     ],
 )
-def test_words_that_cannot_work_are_refused(words: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """In one line, before anything is sent."""
+def test_invalid_arguments_of_a_report_are_refused(
+    words: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line is printed, and nothing is sent."""
     assert run(["report", LISTINGS, *words, "--endpoint", "http://127.0.0.1:9"]) == 2
     assert why in capsys.readouterr().err
 
 
 @pytest.mark.spapi_emulator(throttle=False)
 def test_a_format_of_rows_needs_rows(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """A JSON report is not turned into something it is not."""
+    """A JSON report is not converted."""
     words = ["GET_VENDOR_FORECASTING_REPORT", "--marketplace", "US", "--out", "-", "--format", "tsv"]
     assert report(spapi_emulator, *words) == 2
     assert "is JSON, not rows" in capsys.readouterr().err
 
 
-def test_spans_and_moments() -> None:
-    """Units of one letter; times without a zone are UTC."""
+def test_durations_and_times_are_parsed() -> None:
+    """Units have one letter; times without a zone are UTC."""
     span, moment = parse_span("--reuse", "90m"), parse_moment("--start", "2026-01-31")
     assert span is not None
     assert moment is not None
@@ -217,14 +221,14 @@ def test_an_emulator_in_the_process_needs_no_journal(tmp_path: Path) -> None:
 
 
 class WaitingRun:
-    """As much of a run as the bar looks at."""
+    """The part of a run that the bar reads."""
 
     status = "IN_PROGRESS"
     next_poll_in = 7.0
 
 
 async def test_the_bar_moves_on_a_terminal() -> None:
-    """It shows the state and the next question, and then the bytes that were read."""
+    """It shows the state and the next poll, and then the bytes that were read."""
     drawn = io.StringIO()
     bar = ReportBar(Console(file=drawn, force_terminal=True, width=120), LISTINGS)
     async with bar.shown():
@@ -233,8 +237,8 @@ async def test_the_bar_moves_on_a_terminal() -> None:
     assert "IN_PROGRESS, asked about again in 7 s" in drawn.getvalue()
 
 
-def test_the_bar_says_where_a_run_stands() -> None:
-    """In words, and when Amazon is asked again."""
+def test_the_bar_shows_the_state_of_a_run() -> None:
+    """It also shows when Amazon is polled again."""
     assert run_state("PLANNED", None) == "waiting for quota"
     assert run_state("IN_PROGRESS", 11.7) == "IN_PROGRESS, asked about again in 12 s"
     assert ReportBar(Console(file=io.StringIO()), LISTINGS).state() == "asking"

@@ -1,4 +1,4 @@
-"""``sync orders`` for several sellers, what it says of ``--since`` and of databases, and its table on any terminal."""
+"""``sync orders`` for several sellers, its messages about ``--since`` and databases, and its table on any terminal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ refresh_token = "Atzr|hush-two"
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An application's credentials, and no seller's."""
+    """An application's credentials, but no seller's."""
     monkeypatch.setenv("LWA_APP_ID", "amzn1.application-oa2-client.tests")
     monkeypatch.setenv("LWA_CLIENT_SECRET", "a-made-up-secret")
     monkeypatch.setenv("SELLER_ONE", "Atzr|hush-one")
@@ -58,7 +58,7 @@ def sync(tmp_path: Path, spapi_emulator: Emulator, *words: str) -> int:
 
 
 def sellers_in(tmp_path: Path) -> list[str]:
-    """Whose checkpoints the database holds."""
+    """The sellers whose checkpoints the database holds."""
     with closing(sqlite3.connect(tmp_path / "o.db")) as connection:
         return [row[0] for row in connection.execute("SELECT seller FROM checkpoints ORDER BY seller")]
 
@@ -66,7 +66,7 @@ def sellers_in(tmp_path: Path) -> list[str]:
 def test_several_sellers_are_synced_by_one_run(
     tmp_path: Path, spapi_emulator: Emulator, sellers: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each of a file, in its own region, with its own checkpoint, from one application."""
+    """Each is in its own region, with its own checkpoint, from one application."""
     assert sync(tmp_path, spapi_emulator, "--sellers", sellers, "--json") == 0
     captured = capsys.readouterr()
     facts = json.loads(captured.out)
@@ -87,7 +87,7 @@ def test_a_seller_that_fails_is_named_and_stops_no_other(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One line each; the exit code is that of the first."""
+    """Each has one line; the exit code is that of the first."""
     monkeypatch.setenv("SELLER_ONE", "revoked-hush")
     assert sync(tmp_path, spapi_emulator, "--sellers", sellers) == 3
     captured = capsys.readouterr()
@@ -103,7 +103,7 @@ def test_a_seller_that_fails_is_named_and_stops_no_other(
 def test_an_emulator_in_process_gets_no_real_token(
     tmp_path: Path, sellers: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even where the file's variable is not set."""
+    """The file's variable need not be set."""
     monkeypatch.delenv("SELLER_ONE")
     words = ("sync", "orders", "--database", f"sqlite:///{tmp_path}/o.db", "--emulator", "--orders", "5", "--json")
     assert run((*words, "--sellers", sellers)) == 0
@@ -111,7 +111,7 @@ def test_an_emulator_in_process_gets_no_real_token(
 
 
 @pytest.mark.parametrize("place", ["DE", "PL", "JP"])
-def test_an_emulator_in_process_sells_where_the_sellers_do(
+def test_an_emulator_in_process_has_the_sellers_marketplaces(
     place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A seller of Europe or the Far East has orders there, and a plan counts them."""
@@ -127,7 +127,7 @@ def test_an_emulator_in_process_sells_where_the_sellers_do(
 def test_sellers_of_two_regions_are_planned_on_one_emulator(
     tmp_path: Path, sellers: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Which has one address for both, so each seller asks about the marketplaces of its own region alone."""
+    """It has one URL for both regions, so each seller asks only for marketplaces of its own."""
     words = ("--database", f"sqlite:///{tmp_path}/o.db", "--emulator", "--orders", "40", "--json")
     assert run(("plan", "orders", *words, "--sellers", sellers)) == 0
     assert [planned["orders"] > 0 for planned in json.loads(capsys.readouterr().out)["sellers"]] == [True, True]
@@ -154,7 +154,7 @@ def test_sellers_of_two_regions_are_planned_on_one_emulator(
         ("s.json", '[{"refresh_token_env": "NOT_SET", "region": "NA"}]', "variable NOT_SET is not set"),
     ],
 )
-def test_a_file_that_cannot_work_is_refused_in_one_line(  # noqa: PLR0917 - fixtures
+def test_an_invalid_file_of_sellers_is_refused_in_one_line(  # noqa: PLR0917 - fixtures
     tmp_path: Path,
     spapi_emulator: Emulator,
     capsys: pytest.CaptureFixture[str],
@@ -162,7 +162,7 @@ def test_a_file_that_cannot_work_is_refused_in_one_line(  # noqa: PLR0917 - fixt
     content: str | bytes,
     message: str,
 ) -> None:
-    """With the place and without what stands there; nothing has been sent."""
+    """The line has the place but no value from it; nothing is sent."""
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert sync(tmp_path, spapi_emulator, "--sellers", str(path)) == 2
@@ -173,8 +173,8 @@ def test_a_file_that_cannot_work_is_refused_in_one_line(  # noqa: PLR0917 - fixt
     assert spapi_emulator.stats()["tokens"]["lwa_requests"] == 0
 
 
-def test_a_list_by_itself_is_taken_too(tmp_path: Path) -> None:
-    """JSON with and without the name around it; a repr shows no token."""
+def test_a_bare_list_of_sellers_is_accepted(tmp_path: Path) -> None:
+    """JSON may have the name around it or not; a repr shows no token."""
     entry = '[{"refresh_token": "Atzr|hush", "seller_id": "A1", "region": "NA"}]'
     (tmp_path / "one.json").write_text(entry)
     (tmp_path / "two.json").write_text(f'{{"sellers": {entry}}}')
@@ -189,7 +189,7 @@ def test_a_list_by_itself_is_taken_too(tmp_path: Path) -> None:
 def test_a_file_of_tokens_that_others_can_read_is_warned_about(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warned: bool
 ) -> None:
-    """With the cure, and without a token; a file that names variables may be anybody's to read."""
+    """The warning has the cure and no token; a file that names variables may be readable by others."""
     path = tmp_path / "sellers.json"
     path.write_text('[{"refresh_token": "Atzr|hush", "seller_id": "A1", "region": "NA"}]')
     path.chmod(mode)
@@ -203,10 +203,10 @@ def test_a_file_of_tokens_that_others_can_read_is_warned_about(
     assert caplog.text == ""
 
 
-def test_since_is_said_to_be_for_a_first_run(
+def test_since_without_effect_is_reported(
     tmp_path: Path, spapi_emulator: Emulator, sellers: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In one line, for however many sellers, and only where a checkpoint has the last word."""
+    """One line for all sellers says so, where a checkpoint decides."""
     assert sync(tmp_path, spapi_emulator, "--sellers", sellers, "--since", "2026-01-01") == 0
     assert capsys.readouterr().err == ""
     assert sync(tmp_path, spapi_emulator, "--sellers", sellers, "--since", "2026-01-01") == 0
@@ -223,10 +223,10 @@ def test_since_is_said_to_be_for_a_first_run(
         ("postgresql://127.0.0.1:1/orders?password=hush", "postgresql://127.0.0.1:1/orders?password=***:"),
     ],
 )
-def test_a_database_is_called_what_its_user_calls_it(
+def test_a_database_is_named_as_the_user_named_it(
     spapi_emulator: Emulator, sellers: str, capsys: pytest.CaptureFixture[str], url: str, shown: str
 ) -> None:
-    """Without the driver that was chosen for it, and without its password."""
+    """Its name shows neither the chosen driver nor the password."""
     words = ("sync", "orders", "--database", url, "--endpoint", spapi_emulator.url, "--sellers", sellers)
     assert run(words) == 2
     line = capsys.readouterr().err.replace("%2A", "*")
@@ -235,7 +235,7 @@ def test_a_database_is_called_what_its_user_calls_it(
 
 
 def table_at(width: int, sellers: int = 2) -> str:
-    """The summary of a run as a terminal of this width shows it."""
+    """The summary of a run on a terminal of this width."""
     results = [
         SellerResult(seller=f"{number}234567890abcdef01234567@na", pages=12, orders=1200, inserted=1100, items=2400)
         for number in range(sellers)
@@ -248,7 +248,7 @@ def table_at(width: int, sellers: int = 2) -> str:
 
 @pytest.mark.parametrize("width", [200, 100, 80, 79, 60, 46])
 def test_the_summary_is_whole_on_any_terminal(width: int) -> None:
-    """A row for each seller where it fits, a list where it does not: no heading, no figure and no name is cut."""
+    """It is a table where that fits and a list otherwise: no heading, figure or name is truncated."""
     table = table_at(width)
     for whole in ("pages", "orders", "updated", "synced to", "1,200", "1,100", "2,400", "1234567890abcdef01234567@na"):
         assert whole in table
@@ -257,7 +257,7 @@ def test_the_summary_is_whole_on_any_terminal(width: int) -> None:
 
 
 async def test_bars_of_several_sellers_carry_their_names() -> None:
-    """As they are, though brackets mean colours to the terminal's library."""
+    """They are shown as they are, though brackets mean colours to rich."""
     console = Console(file=io.StringIO(), force_terminal=True, width=160, color_system=None)
     bar = SyncBar(console, list, named=True)
     async with bar.shown():

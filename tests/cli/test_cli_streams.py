@@ -1,4 +1,4 @@
-"""Where output goes, and what becomes of a command whose output cannot go there."""
+"""Where output goes, and what happens when it cannot be written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spapi_async.emulator.server import Emulator
 
 
 def shell(redirection: str, *words: str) -> tuple[int, str, str]:
-    """Exit code, output and complaints of ``spapi-async`` with its streams as a shell redirects them."""
+    """Exit code, output and errors of ``spapi-async`` with its streams redirected by a shell."""
     command = f'"$0" -m spapi_async "$@" {redirection}'
     program = ["bash", "-o", "pipefail", "-c", command, sys.executable, *words]
     done = subprocess.run(
@@ -31,10 +31,10 @@ def shell(redirection: str, *words: str) -> tuple[int, str, str]:
     ids=["closed", "full"],
 )
 @pytest.mark.spapi_emulator(throttle=False)
-def test_output_that_nobody_takes_is_an_error(
+def test_output_that_cannot_be_written_is_an_error(
     spapi_emulator: Emulator, tmp_path: Path, redirection: str, says: str
 ) -> None:
-    """One line and the code of a failed file, never success; also where a socket would take the stream's place."""
+    """It is one line with the code of a failed file, also when a socket would get the stream's descriptor."""
     report = ["report", LISTINGS, "--marketplace", "US", "--out", "-", "--endpoint", spapi_emulator.url]
     for words in ([*report, "--journal", f"sqlite:///{tmp_path / 'runs.db'}"], ["report", "types"]):
         code, _, complaint = shell(redirection, *words)
@@ -43,7 +43,7 @@ def test_output_that_nobody_takes_is_an_error(
 
 @pytest.mark.spapi_emulator(throttle=False)
 def test_a_file_is_written_with_every_stream_closed(spapi_emulator: Emulator, tmp_path: Path) -> None:
-    """As some service managers start programs."""
+    """Some service managers start programs like this."""
     out = tmp_path / "report.tsv"
     words = ["report", LISTINGS, "--marketplace", "US", "--out", str(out), "--endpoint", spapi_emulator.url]
     code, _, _ = shell("<&- >&- 2>&-", *words, "--journal", f"sqlite:///{tmp_path / 'runs.db'}")
@@ -51,8 +51,8 @@ def test_a_file_is_written_with_every_stream_closed(spapi_emulator: Emulator, tm
     assert len(out.read_text("cp1252").splitlines()) == 61
 
 
-def test_a_reader_that_has_enough_is_no_bug() -> None:
-    """``| head`` ends the command without a word, and not with the code of a bug."""
+def test_a_closed_pipe_ends_the_command_silently() -> None:
+    """``| head`` does not end it with the code of a bug."""
     code, _, complaint = shell("| true", "operations", "--json")
     assert code in (0, 7)
     assert complaint == ""
@@ -60,14 +60,14 @@ def test_a_reader_that_has_enough_is_no_bug() -> None:
 
 @pytest.mark.parametrize("out", ["", "folder", "missing/file", "new/"])
 @pytest.mark.spapi_emulator(throttle=False)
-def test_a_target_that_cannot_be_is_refused_before_anything_is_asked(
+def test_an_impossible_target_is_refused_before_anything_is_sent(
     spapi_emulator: Emulator,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     out: str,
 ) -> None:
-    """By each command that waits an hour before it writes."""
+    """Each command that waits an hour before it writes checks it."""
     from spapi_async.cli.application import run
 
     for name, value in {**CREDENTIALS, "XDG_STATE_HOME": str(tmp_path)}.items():

@@ -1,4 +1,4 @@
-"""``sync orders`` over a database that is there: a window read again, columns filled anew, a seller that is held."""
+"""``sync orders`` with an existing database: a window read again, columns filled again, a seller that is held."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def again(path: Path, *words: str) -> int:
 
 
 def test_a_window_is_read_again(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is missing comes back; where the sync stands does not change."""
+    """Missing orders come back, and the checkpoint does not change."""
     places = execute(database, "SELECT * FROM checkpoints")
     (begin, end), (lost,) = (
         execute(database, "SELECT min(last_updated_at), max(last_updated_at) FROM orders")[0],
@@ -55,7 +55,7 @@ def test_a_window_is_read_again(database: Path, capsys: pytest.CaptureFixture[st
     (seller,) = json.loads(capsys.readouterr().out)["sellers"]
     assert (seller["inserted"], seller["updated"]) == (1, 0)
     assert execute(database, f"SELECT count(*) FROM orders WHERE order_id = '{lost}'") == [(1,)]
-    assert set(places) < set(execute(database, "SELECT * FROM checkpoints"))  # the window has one of its own
+    assert set(places) < set(execute(database, "SELECT * FROM checkpoints"))  # the window has a checkpoint of its own
 
 
 @pytest.mark.parametrize(
@@ -70,15 +70,15 @@ def test_a_window_is_read_again(database: Path, capsys: pytest.CaptureFixture[st
 def test_half_a_window_is_a_usage_error(
     database: Path, words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Said in one line."""
+    """One line says so."""
     assert again(database, *words) == 2
     assert said in capsys.readouterr().err
 
 
-def test_columns_are_filled_anew_without_a_call(
+def test_columns_are_filled_again_without_a_call(
     database: Path, spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From the payloads, and nobody who follows the changes hears of it."""
+    """They come from the payloads, and no change appears in the change feed."""
     before = execute(database, "SELECT order_id, status, total_amount FROM orders ORDER BY order_id")
     changes = execute(database, "SELECT count(*) FROM order_changes")
     execute(database, "UPDATE orders SET status = 'wrong', total_amount = NULL")
@@ -96,7 +96,7 @@ def test_columns_are_filled_anew_without_a_call(
 def test_a_seller_that_is_held_is_an_error_or_waited_for(
     database: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is said by whom; with ``--wait`` the run goes on when the other has let go."""
+    """The error names the holder; with ``--wait`` the run begins when the holder has finished."""
     ((name, stream),) = execute(database, "SELECT seller, stream FROM checkpoints")
 
     async def hold(*, seconds: float) -> Any:

@@ -1,4 +1,4 @@
-"""Applications and their handles: what they are made of, what they share, and what they refuse."""
+"""Applications and their handles: what they consist of, what they share, and what they refuse."""
 
 import asyncio
 import gc
@@ -64,7 +64,7 @@ def app() -> Application:
 
 @pytest.mark.parametrize("name", ["LWA_APP_ID", "LWA_CLIENT_SECRET", "SP_API_REFRESH_TOKEN"])
 async def test_a_missing_variable_is_named(name: str) -> None:
-    """Missing and blank are the same."""
+    """A blank variable counts as missing."""
     for environ in ({**ENVIRONMENT, name: " "}, {key: ENVIRONMENT[key] for key in ENVIRONMENT if key != name}):
         with pytest.raises(ConfigurationError, match=f"^environment variable {name} is not set$"):
             async with connect(environ):
@@ -72,7 +72,7 @@ async def test_a_missing_variable_is_named(name: str) -> None:
 
 
 async def test_a_missing_region_is_named() -> None:
-    """Either variable would do."""
+    """The error names both variables that would do."""
     environ = {key: ENVIRONMENT[key] for key in ENVIRONMENT if key != "SP_API_MARKETPLACE"}
     with pytest.raises(ConfigurationError, match="set SP_API_REGION or SP_API_MARKETPLACE"):
         async with connect(environ):
@@ -82,7 +82,7 @@ async def test_a_missing_region_is_named() -> None:
 
 
 async def test_connecting_takes_everything_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process's own, where none is given; the application is closed with the block."""
+    """The process's own environment is the default; the application is closed with the block."""
     async with Emulator(orders=3) as emulator:
         for name, value in {**ENVIRONMENT, "SP_API_ENDPOINT": emulator.url}.items():
             monkeypatch.setenv(name, value)
@@ -94,7 +94,7 @@ async def test_connecting_takes_everything_from_the_environment(monkeypatch: pyt
 
 
 def test_an_option_beats_the_environment() -> None:
-    """An endpoint that is given replaces the variable."""
+    """A given endpoint replaces the variable."""
     environ = {**ENVIRONMENT, "SP_API_ENDPOINT": "not a url"}
     assert repr(Application.from_env(environ, endpoint="http://127.0.0.1:1")) == "<Application app>"
     with pytest.raises(ConfigurationError):
@@ -113,7 +113,7 @@ def test_an_option_beats_the_environment() -> None:
     ids=str,
 )
 def test_options_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
-    """At once, not at the first call."""
+    """The error comes at once, not at the first call."""
     with pytest.raises(ConfigurationError):
         Application(**{"client_id": "app", "client_secret": "secret", **options})
 
@@ -130,8 +130,8 @@ def test_options_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
     ],
     ids=str,
 )
-def test_a_region_comes_from_either_argument(app: Application, place: dict[str, Any], region: Region) -> None:
-    """By name or by marketplace."""
+def test_a_region_is_given_by_name_or_marketplace(app: Application, place: dict[str, Any], region: Region) -> None:
+    """Both arguments lead to the same region."""
     assert app.selling_partner("Atzr|a", **place).region is region
 
 
@@ -145,14 +145,14 @@ def test_a_region_comes_from_either_argument(app: Application, place: dict[str, 
     ],
     ids=str,
 )
-def test_a_region_that_cannot_be_is_refused(app: Application, place: dict[str, Any], says: str) -> None:
-    """With what is wrong about it."""
+def test_an_invalid_region_is_refused(app: Application, place: dict[str, Any], says: str) -> None:
+    """The error says what is wrong with it."""
     with pytest.raises(ConfigurationError, match=says):
         app.selling_partner("Atzr|a", **place)
 
 
 def test_an_unknown_namespace_is_an_attribute_error(app: Application) -> None:
-    """So ``hasattr`` and ``getattr`` with a default work; a known one is made once."""
+    """``hasattr`` and ``getattr`` with a default work; a known namespace is made once."""
     seller = app.selling_partner("Atzr|a", region="na")
     assert not hasattr(seller, "orders_v9")
     assert seller.orders_v0 is seller.orders_v0
@@ -161,13 +161,13 @@ def test_an_unknown_namespace_is_an_attribute_error(app: Application) -> None:
 
 
 def test_dir_names_every_namespace(app: Application) -> None:
-    """For completion in a shell, with the handle's own methods."""
+    """A shell can complete them, with the handle's own methods."""
     names = dir(app.selling_partner("Atzr|a", region="na"))
     assert {*NAMESPACES, "call", "region", "seller_id"} <= set(names)
 
 
-def test_handles_cost_next_to_nothing(app: Application) -> None:
-    """Less than 2 KB each, a used namespace included."""
+def test_a_handle_takes_less_than_two_kilobytes(app: Application) -> None:
+    """A used namespace is included."""
     assert app.selling_partner("Atzr|warm", region="na").orders_v0
     gc.collect()
     tracemalloc.start()
@@ -179,7 +179,7 @@ def test_handles_cost_next_to_nothing(app: Application) -> None:
 
 
 def test_reprs_show_no_secret_and_nothing_with_a_secret_pickles(app: Application) -> None:
-    """The seller's id where it is known, a key where not."""
+    """They show the seller's id where it is known, and a key otherwise."""
     anonymous = app.selling_partner("Atzr|MARK", region="na")
     named = app.selling_partner("Atzr|MARK", region="na", seller_id="A1")
     assert repr(named) == "<SellingPartner A1@na>"
@@ -192,12 +192,12 @@ def test_reprs_show_no_secret_and_nothing_with_a_secret_pickles(app: Application
 
 
 def test_limits_can_be_shown_outside_a_loop(app: Application) -> None:
-    """After ``asyncio.run``, or before it."""
+    """They can be shown before and after ``asyncio.run``."""
     assert app.limits() == ()
 
 
 async def test_a_grantless_handle_refuses_sellers_operations() -> None:
-    """And calls those that need no seller, with a token of their scope."""
+    """It calls those that need no seller, with a token of their scope."""
     async with running() as (emulator, app):
         nobody = app.grantless(region="na")
         await nobody.call(GET_DESTINATIONS)
@@ -207,7 +207,7 @@ async def test_a_grantless_handle_refuses_sellers_operations() -> None:
 
 
 async def test_a_delegated_handle_sends_the_token_it_was_given() -> None:
-    """Another application's restricted token: no token is fetched, and none is replaced when it is refused."""
+    """No token is fetched, and none is replaced when it is refused."""
     async with running() as (emulator, app), Application("other", "s", endpoint=emulator.url) as other:
         seller = app.selling_partner("Atzr|a", region="na")
         order_id = (await seller.orders_v0.get_orders(**ORDERS)).orders[0].amazon_order_id
@@ -222,7 +222,7 @@ async def test_a_delegated_handle_sends_the_token_it_was_given() -> None:
 
 
 async def test_two_handles_of_one_seller_share_bucket_and_token() -> None:
-    """And connections, over all API versions."""
+    """They also share connections, over all API versions."""
     async with running() as (emulator, app):
         one, two = (app.selling_partner("Atzr|a", marketplace=place) for place in ("US", "CA"))
         for seller in (one, two):
@@ -236,7 +236,7 @@ async def test_two_handles_of_one_seller_share_bucket_and_token() -> None:
 
 
 async def test_two_sellers_share_neither_bucket_nor_token() -> None:
-    """The worst bug that a client can have is another seller's token."""
+    """A call with another seller's token would be the worst bug of a client."""
     async with running() as (emulator, app):
         sellers = [app.selling_partner(f"Atzr|{name}", region="na") for name in "ab"]
         await asyncio.gather(*(seller.sellers_v1.get_marketplace_participations() for seller in sellers))
@@ -256,7 +256,7 @@ async def test_limits_say_what_the_header_announced() -> None:
 
 
 async def test_closing_twice_is_closing_once() -> None:
-    """And leaves no connection behind; calls afterwards say so."""
+    """It leaves no connection open; later calls raise ClosedError."""
     async with running() as (emulator, app):
         seller = app.selling_partner("Atzr|a", region="na")
         await seller.sellers_v1.get_marketplace_participations()
@@ -269,7 +269,7 @@ async def test_closing_twice_is_closing_once() -> None:
 
 
 async def test_closing_during_calls_ends_every_one_of_them() -> None:
-    """With an error of the library's, whatever each of them was waiting for."""
+    """Each gets an error of the library, whatever it was waiting for."""
     async with running(rate_scale=1) as (emulator, app):
         emulator.faults({"delay": 30, "times": None})
         sellers = [app.selling_partner(f"Atzr|{number}", region="na") for number in range(3)]
@@ -282,15 +282,15 @@ async def test_closing_during_calls_ends_every_one_of_them() -> None:
 
 
 def test_a_sandbox_application_calls_the_sandbox() -> None:
-    """In the region of the handle; tokens come from where they always come from."""
+    """It calls that of the handle's region; tokens come from the usual endpoint."""
     endpoints = Application("app", "secret", sandbox=True)._pipeline._endpoints
     assert endpoints.api(Region.EU) == "https://sandbox.sellingpartnerapi-eu.amazon.com"
     assert endpoints.lwa == "https://api.amazon.com/auth/o2/token"
 
 
 @pytest.mark.parametrize("decoding", ["lenient", "strict"])
-async def test_decoding_is_as_chosen(decoding: str) -> None:
-    """One field that breaks its model: a violation, or an error that names it."""
+async def test_decoding_is_lenient_or_strict(decoding: str) -> None:
+    """A field that breaks its model is a violation, or an error that names it."""
     async with running({"decoding": decoding}) as (emulator, app):
         seller = app.selling_partner("Atzr|a", region="na")
         emulator.faults({"operation": "orders_v0.get_orders", "body": {"payload": {"Orders": [{"AmazonOrderId": 5}]}}})
@@ -305,7 +305,7 @@ async def test_decoding_is_as_chosen(decoding: str) -> None:
 
 
 def test_the_consent_page_is_the_endpoints_where_one_is_given() -> None:
-    """And Amazon's otherwise."""
+    """Without an endpoint it is Amazon's."""
     arguments: Any = {"application_id": "amzn1.sp.solution.x", "marketplace": "DE", "state": "s" * 32}
     local = Application("app", "secret", endpoint="http://127.0.0.1:9")
     assert local.authorization_url(**arguments).startswith("http://127.0.0.1:9/")
@@ -314,7 +314,7 @@ def test_the_consent_page_is_the_endpoints_where_one_is_given() -> None:
 
 
 async def test_a_replaced_client_secret_is_used_at_once() -> None:
-    """Where Amazon takes the old one no longer."""
+    """Amazon no longer accepts the old one."""
     async with (
         Emulator(orders=1, applications={"app": "new"}) as emulator,
         Application("app", "old", endpoint=emulator.url) as app,
@@ -327,8 +327,8 @@ async def test_a_replaced_client_secret_is_used_at_once() -> None:
 
 
 async def test_the_applications_timeout_bounds_a_call() -> None:
-    """A plain number is the total."""
-    # On a busy machine an exchange that is answered may take longer than that, too, and is tried once more.
+    """A plain number is the total timeout."""
+    # On a busy machine, the answered exchange may also time out and be repeated.
     patient = RetryPolicy(attempts=1000, base=0.001, cap=0.001)
     async with running({"timeout": 0.2, "retry": patient}, throttle=False) as (emulator, app):
         emulator.faults({"operation": "sellers_v1.get_marketplace_participations", "delay": 300, "times": 1})
@@ -338,7 +338,7 @@ async def test_the_applications_timeout_bounds_a_call() -> None:
 
 
 async def test_an_observer_that_raises_breaks_no_call() -> None:
-    """Whatever it is told of."""
+    """It may raise at any event."""
 
     def broken(_: object) -> None:
         raise RuntimeError("observer")
@@ -353,8 +353,8 @@ async def test_an_observer_that_raises_breaks_no_call() -> None:
     assert caught.value.attempts == 3
 
 
-async def test_what_a_client_raises_pickles() -> None:
-    """To another process, with its facts."""
+async def test_errors_pickle() -> None:
+    """They reach another process with their facts."""
     async with raw_server(hang_up) as server, Application("app", "secret", endpoint=server.url, timeout=1) as app:
         token_endpoint(app).retry_delays = ()
         with pytest.raises(SPAPIError) as caught:
@@ -363,15 +363,15 @@ async def test_what_a_client_raises_pickles() -> None:
     assert (type(copy), str(copy), copy.attempts) == (type(caught.value), str(caught.value), 0)
 
 
-async def test_a_token_endpoint_that_hangs_is_given_up() -> None:
-    """Within the deadline of the call."""
+async def test_the_deadline_bounds_the_wait_for_a_hanging_token_endpoint() -> None:
+    """The call gets its error within the deadline."""
     async with running() as (emulator, app):
         emulator.faults({"operation": "lwa", "delay": 30, "times": None})
         with call_options(deadline=0.1), pytest.raises(RequestTimeoutError, match="deadline"):
             await app.selling_partner("Atzr|a", region="na").sellers_v1.get_marketplace_participations()
 
 
-class LaterObserver:
+class AsyncObserver:
     """An observer that would have to be awaited."""
 
     async def __call__(self, event: object) -> None:
@@ -382,8 +382,8 @@ async def later(event: object) -> None:
     raise AssertionError
 
 
-@pytest.mark.parametrize("observer", [later, partial(later), LaterObserver(), None])
-def test_an_observer_that_nobody_would_await_is_refused(observer: Any) -> None:
-    """It would be called and never run."""
+@pytest.mark.parametrize("observer", [later, partial(later), AsyncObserver(), None])
+def test_an_asynchronous_observer_is_refused(observer: Any) -> None:
+    """It would be called, but never run."""
     with pytest.raises(ConfigurationError, match="must be a plain function"):
         Application("app", "secret", observers=[observer])

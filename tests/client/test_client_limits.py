@@ -30,12 +30,12 @@ OTHER = "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL"
 
 
 def report(kind: str) -> dict[str, Any]:
-    """What createReport is called with."""
+    """Arguments of createReport."""
     return {"body": {"reportType": kind, "marketplaceIds": ["ATVPDKIKX0DER"]}}
 
 
 def throttled(emulator: Emulator) -> int:
-    """429s so far."""
+    """The number of 429s so far."""
     return sum(figures["throttled"] for figures in emulator.stats()["operations"].values())
 
 
@@ -47,7 +47,7 @@ async def selling(emulator: Emulator, **options: Any) -> AsyncIterator[SellingPa
 
 
 async def test_the_fifth_sales_report_is_refused_with_the_seconds_and_other_types_pass() -> None:
-    """Four leave, the fifth would wait for the rest of the hour; the emulator never had to refuse one."""
+    """Four are sent, the fifth would wait for the rest of the hour; the emulator refuses none."""
     async with Emulator() as emulator, selling(emulator) as seller:
         for _ in range(4):
             await seller.call(CREATE_REPORT, **report(SALES))
@@ -59,7 +59,7 @@ async def test_the_fifth_sales_report_is_refused_with_the_seconds_and_other_type
 
 
 async def test_the_fifth_waits_for_the_window_to_open() -> None:
-    """A thousand times faster: the fifth leaves a window after the first, and is not refused."""
+    """A thousand times faster, the fifth is sent a window after the first, and is not refused."""
     rule = PlanRule(CREATE_REPORT.name, "body.reportType", SALES, (Window(4, 3.6),))
     events: list[Event] = []
     async with (
@@ -73,8 +73,8 @@ async def test_the_fifth_waits_for_the_window_to_open() -> None:
     assert waited.seconds == pytest.approx(3.6, abs=0.5)
 
 
-async def test_a_sellers_forecast_asks_nobody() -> None:
-    """Seconds until so many calls could have left; by argument where a limit depends on one."""
+async def test_a_sellers_forecast_sends_nothing() -> None:
+    """It returns the seconds until so many calls could be sent, by argument where a limit depends on one."""
     async with Emulator() as emulator, selling(emulator) as seller:
         for _ in range(4):
             await seller.call(CREATE_REPORT, **report(SALES))
@@ -92,7 +92,7 @@ async def test_a_sellers_forecast_asks_nobody() -> None:
 
 
 async def test_limits_show_rules() -> None:
-    """With what they apply to, and the seller's name."""
+    """They show to what a rule applies, and the seller's name."""
     async with Emulator() as emulator, Application("app", "secret", endpoint=emulator.url) as app:
         seller = app.selling_partner("Atzr|one", region=Region.NA, seller_id="A1")
         await seller.call(CREATE_REPORT, **report(SALES))
@@ -102,7 +102,7 @@ async def test_limits_show_rules() -> None:
 
 
 async def test_the_level_that_a_listings_429_names_is_learned() -> None:
-    """Somebody else spends the application's relationships: those slow down, the seller's plan does not."""
+    """Another client uses the application's relationships up: those slow down, the seller's plan does not."""
     body = {"productType": "X", "patches": [{"op": "delete", "path": "/attributes/child_parent_sku_relationship"}]}
     arguments: dict[str, Any] = {"seller_id": "A", "sku": "S", "marketplace_ids": ["ATVPDKIKX0DER"], "body": body}
     async with Emulator() as emulator, selling(emulator) as seller:
@@ -116,7 +116,7 @@ async def test_the_level_that_a_listings_429_names_is_learned() -> None:
 
 
 async def test_observers_are_called_by_a_limiter_that_is_given() -> None:
-    """Waiting comes from the call's own way, a 429 from the limiter, whoever made it."""
+    """The call sends the event of a wait, the limiter that of a 429."""
     events: list[Event] = []
     limiter = LocalRateLimiter()
     async with (
@@ -130,7 +130,7 @@ async def test_observers_are_called_by_a_limiter_that_is_given() -> None:
     assert {event.account for event in events if isinstance(event, Throttled)} == {seller.name}
 
 
-async def test_a_batch_that_found_items_throttled_tells_the_limiter() -> None:
+async def test_throttled_items_of_a_batch_slow_the_limiter_down() -> None:
     """The next call waits as after a 429 of its own."""
     async with Emulator() as emulator, selling(emulator) as seller:
         await seller.call(CREATE_REPORT, **report(OTHER))
@@ -138,8 +138,8 @@ async def test_a_batch_that_found_items_throttled_tells_the_limiter() -> None:
         assert seller.forecast(CREATE_REPORT, report(OTHER)) > 1.0
 
 
-async def test_one_credential_has_one_name() -> None:
-    """The first seller id given is the seller's; who does not give it gets it, another one is refused."""
+async def test_one_credential_has_one_seller_id() -> None:
+    """A handle without an id gets the first one that was given; another id is refused."""
     async with Application("app", "secret") as app:
         unnamed = app.selling_partner("Atzr|one", region=Region.NA)
         named = app.selling_partner("Atzr|one", region=Region.NA, seller_id="A1")
@@ -166,14 +166,14 @@ async def test_the_name_of_a_credential_is_kept_while_it_is_used() -> None:
 
 
 @pytest.mark.parametrize("seller_id", ["", " ", "A1@na", "A|1", "{A1}", 5, "A\n1", "A1\x1b"])
-async def test_a_seller_id_that_is_none_is_refused(seller_id: Any) -> None:
-    """It would become part of keys, tables and lines of logs."""
+async def test_an_invalid_seller_id_is_refused(seller_id: Any) -> None:
+    """It would become part of keys, tables and log lines."""
     async with Application("app", "secret") as app:
         with pytest.raises(ConfigurationError, match="seller_id must be like"):
             app.selling_partner("Atzr|one", region=Region.NA, seller_id=seller_id)
 
 
 async def test_rules_that_cannot_work_are_refused_when_the_application_is_made() -> None:
-    """Not in the middle of a call."""
+    """The error does not come in the middle of a call."""
     with pytest.raises(ConfigurationError, match="must be a list of PlanRule"):
         Application("app", "secret", plan_rules=[Bucket(1, 1)])  # type: ignore[list-item]

@@ -1,4 +1,4 @@
-"""What an application refuses before it sends anything, and what it takes in the forms that this library hands out."""
+"""What an application refuses before it sends anything, and which forms of values it accepts."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ from spapi_async.ratelimit import RedisRateLimiter
     ],
 )
 def test_settings_that_cannot_work_are_refused_at_once(option: str, value: Any, message: str) -> None:
-    """By name, instead of failing in the middle of a call or looking like an unreachable Amazon."""
+    """The error names the setting, instead of failing in a call or looking like an unreachable Amazon."""
     with pytest.raises(ConfigurationError, match=message) as caught:
         Application("app", "secret", **{option: value})
     assert "MARK" not in str(caught.value)
 
 
-def test_settings_that_work_are_taken() -> None:
-    """Seconds or a Timeout, whole numbers or not; a proxy with a password."""
+def test_valid_settings_are_accepted() -> None:
+    """Seconds or a Timeout, whole numbers or not, and a proxy with a password are valid."""
     for timeout in (1, 0.5, Timeout(read=2.0), None):
         Application("app", "secret", timeout=timeout, proxy="http://user:word@[::1]:3128", retry=RetryPolicy())
 
@@ -68,22 +68,22 @@ def test_settings_that_work_are_taken() -> None:
         ("restricted", "yes"),
     ],
 )
-def test_call_options_that_no_call_could_heed_are_refused(option: str, value: Any) -> None:
-    """Where they are set, by name."""
+def test_call_options_that_cannot_work_are_refused(option: str, value: Any) -> None:
+    """The error comes where they are set, and names them."""
     options: dict[str, Any] = {option: value}
     with pytest.raises(ConfigurationError, match=f"^{option} must be"), call_options(**options):
         pass
 
 
 async def test_missing_variables_are_named_together() -> None:
-    """So that a newcomer sets them in one go."""
+    """A new user can set them all at once."""
     with pytest.raises(ConfigurationError, match="SP_API_REFRESH_TOKEN, LWA_APP_ID and LWA_CLIENT_SECRET are not set"):
         async with connect({}):
             pass
 
 
-def test_secrets_are_taken_as_this_library_hands_them_out() -> None:
-    """``exchange_code`` and ``delegate`` return Secrets; they open the same account as their text."""
+def test_secrets_of_exchange_code_and_delegate_are_accepted() -> None:
+    """A Secret opens the same account as its text."""
     app = Application("app", Secret("secret"))
     seller = app.selling_partner(Secret("Atzr|a"), region="na")
     assert seller.key == app.selling_partner("Atzr|a", region="na").key
@@ -93,21 +93,21 @@ def test_secrets_are_taken_as_this_library_hands_them_out() -> None:
 
 @pytest.mark.parametrize("token", [5, b"Atzr|a", None])
 def test_a_refresh_token_of_another_type_is_refused(token: Any) -> None:
-    """Its type is named, not its value."""
+    """The error names its type, not its value."""
     with pytest.raises(ConfigurationError, match="refresh_token must be a string, not") as caught:
         Application("app", "secret").selling_partner(token, region="na")
     assert "Atzr" not in str(caught.value)
 
 
 def test_a_marketplace_of_another_type_is_refused() -> None:
-    """Like one that does not exist."""
+    """It is refused like one that does not exist."""
     wrong: Any = 5
     with pytest.raises(ConfigurationError, match="unknown marketplace 5"):
         Application("app", "secret").selling_partner("Atzr|a", marketplace=wrong)
 
 
 @pytest.mark.parametrize("secret", ["", " ", "new\n", "amzn1.sp.solution.MARK", 5])
-def test_a_client_secret_is_not_replaced_by_what_is_none(secret: Any) -> None:
+def test_a_client_secret_is_not_replaced_by_an_empty_one(secret: Any) -> None:
     """A forgotten variable would lock every seller out at the next token."""
     app = Application("app", "secret")
     with pytest.raises(ConfigurationError, match="client_secret") as caught:
@@ -116,8 +116,8 @@ def test_a_client_secret_is_not_replaced_by_what_is_none(secret: Any) -> None:
 
 
 @pytest.mark.parametrize("url", ["", " ", "host:6379", "http://:MARK@host", "redis://:MARK@h:99999", None, 5])
-def test_a_redis_that_cannot_be_one_is_refused_where_it_is_named(url: Any) -> None:
-    """By the limiter and the token store alike, without the password."""
+def test_a_bad_redis_url_is_refused_when_it_is_given(url: Any) -> None:
+    """Limiter and token store refuse it alike, without showing the password."""
     makers: list[Any] = [RedisRateLimiter, lambda url: RedisTokenStore(url, keys=[RedisTokenStore.new_key()])]
     for make in makers:
         with pytest.raises(ConfigurationError, match="the Redis URL") as caught:
@@ -126,7 +126,7 @@ def test_a_redis_that_cannot_be_one_is_refused_where_it_is_named(url: Any) -> No
 
 
 async def test_a_closed_application_says_that_it_is_closed() -> None:
-    """By every way of calling, and when it is entered again."""
+    """Every kind of call, and entering it again, raises ClosedError."""
     app = Application("app", "secret")
     seller = app.selling_partner("Atzr|a", region="na")
     await app.aclose()
@@ -136,14 +136,14 @@ async def test_a_closed_application_says_that_it_is_closed() -> None:
 
 
 @pytest.mark.parametrize("observers", [print, [5]])
-def test_observers_that_cannot_observe_are_refused(observers: Any) -> None:
-    """One without a list around it, one that cannot be called."""
+def test_invalid_observers_are_refused(observers: Any) -> None:
+    """One is not in a list, the other cannot be called."""
     with pytest.raises(ConfigurationError, match="observer"):
         Application("app", "secret", observers=observers)
 
 
-def test_an_observer_that_would_have_to_be_awaited_is_refused() -> None:
-    """Nobody would await it, and its first event would be a warning."""
+def test_a_coroutine_function_is_refused_as_an_observer() -> None:
+    """It would not be awaited, and its first event would be a warning."""
 
     async def observe(event: object) -> None: ...
 
@@ -163,7 +163,7 @@ def test_an_observer_that_would_have_to_be_awaited_is_refused() -> None:
     ],
 )
 def test_credentials_of_the_wrong_kind_are_refused(client_id: str, client_secret: str, message: str) -> None:
-    """By how they begin; the message shows none of them."""
+    """Their first letters show the kind; the message shows none of them."""
     with pytest.raises(ConfigurationError, match=message) as caught:
         Application(client_id, client_secret)
     assert "MARK" not in str(caught.value)
@@ -177,9 +177,16 @@ def test_credentials_of_the_wrong_kind_are_refused(client_id: str, client_secret
         ("Atzr|MARK ", "refresh_token has spaces"),
     ],
 )
-async def test_a_token_that_is_no_refresh_token_is_refused(token: str, message: str) -> None:
-    """Before anything is sent."""
+async def test_a_token_of_another_kind_is_refused_as_a_refresh_token(token: str, message: str) -> None:
+    """Nothing is sent."""
     async with Application("app", "secret") as app:
         with pytest.raises(ConfigurationError, match=message) as caught:
             app.selling_partner(token, region="na")
     assert "MARK" not in str(caught.value)
+
+
+@pytest.mark.parametrize("endpoint", ["", " ", "localhost:8080", "ftp://host"])
+def test_an_empty_or_invalid_endpoint_is_refused(endpoint: str) -> None:
+    """With a forgotten variable, tokens meant for an emulator would go to Amazon otherwise."""
+    with pytest.raises(ConfigurationError, match="endpoint"):
+        Application("app", "secret", endpoint=endpoint)

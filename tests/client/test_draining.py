@@ -1,4 +1,4 @@
-"""How an application ends: calls under way may finish, new ones are refused; tokens can be fetched ahead."""
+"""How an application is closed: calls under way may finish, new ones are refused. Tokens can be fetched ahead."""
 
 import asyncio
 import os
@@ -38,8 +38,8 @@ def search(seller: SellingPartner) -> asyncio.Task[object]:
     return asyncio.create_task(found(seller))
 
 
-async def test_calls_under_way_end_in_the_time_of_grace() -> None:
-    """Those that wait for quota too; a call that comes meanwhile is refused."""
+async def test_calls_under_way_end_during_the_grace_period() -> None:
+    """So do those that wait for quota; a call that comes meanwhile is refused."""
     async with Emulator(rate_scale=10, latency=0.05) as emulator:
         app = Application("app", "secret", endpoint=emulator.url)
         seller = app.selling_partner("Atzr|a", region="na")
@@ -54,7 +54,7 @@ async def test_calls_under_way_end_in_the_time_of_grace() -> None:
 
 
 async def test_a_call_under_way_still_gets_its_restricted_token() -> None:
-    """That token is another call, and the application refuses new ones already."""
+    """Fetching that token is another call, though new calls are refused."""
     async with Emulator(orders=5, rate_scale=1000, latency=0.05) as emulator:
         app = Application("app", "secret", endpoint=emulator.url)
         seller = app.selling_partner("Atzr|a", region="na")
@@ -70,7 +70,7 @@ async def test_a_call_under_way_still_gets_its_restricted_token() -> None:
         assert emulator.stats()["tokens"]["rdt"] == 1
 
 
-async def test_grace_is_a_bound() -> None:
+async def test_the_grace_period_is_a_bound() -> None:
     """A call that would take longer gets an error when it is over."""
     async with Emulator(latency=5) as emulator:
         app = Application("app", "secret", endpoint=emulator.url)
@@ -83,7 +83,7 @@ async def test_grace_is_a_bound() -> None:
 
 
 async def test_tokens_can_be_fetched_ahead() -> None:
-    """One request to Login with Amazon for each grant, and none when the calls come."""
+    """Each grant costs one request to Login with Amazon, and the calls cost none."""
     async with Emulator(rate_scale=1000) as emulator, Application("app", "secret", endpoint=emulator.url) as app:
         sellers = [app.selling_partner(f"Atzr|{name}", region="na") for name in "abc"]
         await app.warm_up(sellers)
@@ -95,15 +95,15 @@ async def test_tokens_can_be_fetched_ahead() -> None:
 
 @pytest.mark.parametrize("grace", [-1, float("nan"), "10"])
 async def test_a_grace_that_is_no_number_of_seconds_is_refused(grace: object) -> None:
-    """Before anything is closed."""
+    """Nothing is closed."""
     async with Application("app", "secret") as app:
         with pytest.raises(ConfigurationError, match="grace must be zero or more seconds"):
             await app.aclose(grace=grace)  # type: ignore[arg-type]
         assert not app.closed
 
 
-async def test_several_applications_of_one_client_are_hinted_at_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Twelve tasks with one each: they share neither tokens nor quota, and one line says so."""
+async def test_simultaneous_applications_of_one_client_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Twelve tasks with one each share neither tokens nor quota, and one line says so."""
     unclosed.hinted.discard("twelve")
     async with Emulator(rate_scale=1000, latency=0.05) as emulator:
 
@@ -117,8 +117,8 @@ async def test_several_applications_of_one_client_are_hinted_at_once(caplog: pyt
     assert len(hints) == 1
 
 
-async def test_applications_one_after_another_are_nobodys_business(caplog: pytest.LogCaptureFixture) -> None:
-    """Tests do so, and tasks of a queue."""
+async def test_successive_applications_of_one_client_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Tests and tasks of a queue use them like this."""
     async with Emulator(rate_scale=1000) as emulator:
         for _ in range(2):
             async with Application("alone", "secret", endpoint=emulator.url) as app:
@@ -127,8 +127,8 @@ async def test_applications_one_after_another_are_nobodys_business(caplog: pytes
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-async def test_a_forked_child_has_no_right_to_its_parents_burst(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its buckets begin empty, those that the parent never used too; that quota is not shared is said once."""
+async def test_a_forked_child_begins_with_empty_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So are those that the parent never used; one warning says that quota is not shared."""
     from spapi_async.api.orders_v0 import GET_ORDER
     from spapi_async.credentials import Account, Grant
     from spapi_async.marketplaces import Region
@@ -136,7 +136,7 @@ async def test_a_forked_child_has_no_right_to_its_parents_burst(monkeypatch: pyt
 
     limiter = LocalRateLimiter()
     account = Account(Grant.refresh_token("app", "Atzr|a"), Region.NA)
-    monkeypatch.setattr(os, "getpid", lambda: -1)  # as in the child of a fork
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # as in a forked child
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         lane = None
@@ -154,19 +154,19 @@ TOKEN = reply(b'{"access_token": "Atza|x", "expires_in": 3600}')
 
 
 async def silent(request: bytes, writer: asyncio.StreamWriter) -> None:
-    """A token, and no answer to anything else."""
+    """Answer token requests, and nothing else."""
     if b"/auth/o2/token" in request:
         writer.write(TOKEN)
 
 
 async def half_a_reply(request: bytes, writer: asyncio.StreamWriter) -> None:
-    """A token, and half of every other answer."""
+    """Answer token requests, and send half of every other reply."""
     writer.write(TOKEN if b"/auth/o2/token" in request else reply(b"{" + b" " * 100_000)[:1000])
 
 
 @pytest.mark.parametrize("answer", [silent, half_a_reply])
-async def test_calls_that_are_cut_off_end_there_and_then(answer: Answer) -> None:
-    """Whether they wait for a free connection, for an answer or for its rest; a write that was sent may have acted."""
+async def test_closing_ends_calls_at_once(answer: Answer) -> None:
+    """They may wait for a free connection, a reply or its rest; a write that was sent may have taken effect."""
     async with raw_server(answer) as server:
         app = Application("app", "secret", endpoint=server.url, connections=1)
         seller = app.selling_partner("Atzr|a", region="na")
@@ -186,8 +186,8 @@ async def test_calls_that_are_cut_off_end_there_and_then(answer: Answer) -> None
 
 
 @pytest.mark.parametrize("waiting", [True, False], ids=["waiting", "between two pieces"])
-async def test_a_document_that_is_cut_off_ends_there_and_then(waiting: bool) -> None:
-    """While its reader waits for more of it, and where it comes back for more."""
+async def test_closing_ends_a_document_at_once(waiting: bool) -> None:
+    """Its reader gets the error while it waits for more, or when it reads on."""
     async with raw_server(half_a_reply) as server:
         app = Application("app", "secret", endpoint=server.url)
         async with app.selling_partner("Atzr|a", region="na").documents.url(f"{server.url}/file") as document:
@@ -202,8 +202,8 @@ async def test_a_document_that_is_cut_off_ends_there_and_then(waiting: bool) -> 
 
 
 @pytest.mark.parametrize("shared", [False, True])
-async def test_a_block_in_a_cancelled_scope_closes_all_the_same(shared: bool, redis_url: str, tmp_path: Path) -> None:
-    """A scope of anyio's cancels at every await until it is left: nothing could be closed in it."""
+async def test_an_application_in_a_cancelled_scope_is_closed(shared: bool, redis_url: str, tmp_path: Path) -> None:
+    """A scope of anyio cancels at every await until it is left."""
     async with Emulator(orders=3) as emulator:
         limiter = RedisRateLimiter(redis_url) if shared else None
         opened: list[Any] = []
@@ -230,8 +230,8 @@ async def test_a_block_in_a_cancelled_scope_closes_all_the_same(shared: bool, re
         assert engine_of(journal) is None
 
 
-class Kept(MemoryTokenStore):
-    """A store that says when it is closed."""
+class RecordsClosing(MemoryTokenStore):
+    """A store that records that it was closed."""
 
     closed = False
 
@@ -240,13 +240,13 @@ class Kept(MemoryTokenStore):
 
 
 async def test_a_part_that_fails_to_close_keeps_no_other_open() -> None:
-    """Its error is raised when everything else is closed: connections, tokens, journal."""
+    """Its error is raised when connections, tokens and journal are closed."""
 
     class Failing(LocalRateLimiter):
         async def aclose(self) -> None:
             raise OSError("no space left")
 
-    tokens, limiter = Kept(), Failing()
+    tokens, limiter = RecordsClosing(), Failing()
     app = Application("app", "secret", limiter=limiter, tokens=tokens)
     with pytest.raises(OSError, match="no space left"):
         await app.aclose()

@@ -1,4 +1,4 @@
-"""``app.health()``: how each part fared the last time."""
+"""``app.health()``: the last outcome of each part."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IMPATIENT = RetryPolicy(attempts=1)
 
 
 async def test_nothing_is_known_and_nothing_sent_before_the_first_call() -> None:
-    """Unknown is not unwell."""
+    """The state is unknown, which does not count as unhealthy."""
     async with Emulator() as emulator, Application("app", "secret", endpoint=emulator.url) as app:
         found = await app.health()
         assert found.ok
@@ -28,7 +28,7 @@ async def test_nothing_is_known_and_nothing_sent_before_the_first_call() -> None
 
 
 async def test_the_last_outcome_of_each_part_with_its_time() -> None:
-    """A refusal is an answer; a failure of Amazon's is one of its parts; the next success heals it."""
+    """A refusal counts as an answer; a failure of Amazon counts against it until the next success."""
     async with Emulator(orders=1) as emulator, Application("a", "b", endpoint=emulator.url, retry=IMPATIENT) as app:
         seller = app.selling_partner("Atzr|one", region="EU")
         before = time.time()
@@ -46,8 +46,8 @@ async def test_the_last_outcome_of_each_part_with_its_time() -> None:
         assert (await app.health()).ok
 
 
-async def test_a_probe_asks_without_a_token() -> None:
-    """Any answer says that a host is there; none says that it is not."""
+async def test_a_probe_sends_no_token() -> None:
+    """Any answer shows that a host is reachable."""
     async with Emulator() as emulator:
         app = Application("app", "secret", endpoint=emulator.url, retry=IMPATIENT)
         found = await app.health(probe=True)
@@ -61,7 +61,7 @@ async def test_a_probe_asks_without_a_token() -> None:
 
 
 async def test_a_shared_limiter_and_a_token_store_are_parts(redis_url: str) -> None:
-    """Well while Redis answers, unwell when it does not; the address shows no password."""
+    """They are healthy while Redis answers; the URL is shown without its password."""
     async with Emulator() as emulator:
         key = RedisTokenStore.new_key()
         for url, well in ((redis_url, True), ("redis://:planted@127.0.0.1:9/0", False)):

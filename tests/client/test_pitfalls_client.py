@@ -1,4 +1,4 @@
-"""What breaks other clients, against the whole of this one: quota, tokens, requests over real HTTP."""
+"""Known failures of other clients, tested with the whole of this one: quota, tokens, requests over real HTTP."""
 
 import asyncio
 import random
@@ -29,7 +29,7 @@ QUICK = RetryPolicy(base=0.001)
 
 
 class Calendar(SystemClock):
-    """Real time for whoever waits; the date, by which tokens grow old, moves when it is told to."""
+    """A clock in real time whose date, by which tokens expire, a test can move."""
 
     def __init__(self) -> None:
         self.date = 1_790_000_000.0
@@ -56,7 +56,7 @@ def seen(emulator: Emulator, operation: str) -> int:
 
 
 async def test_pages_within_the_burst_are_not_paced() -> None:
-    """Pages of a plan of one request a minute come at once: its burst is twenty."""
+    """Pages of a plan of one request a minute are fetched at once, since its burst is twenty."""
     async with running(rate_scale=1, orders=100) as (emulator, app):
         seller = app.selling_partner("Atzr|a", region="na")
         pages = seller.orders_v0.iter_orders(**ORDERS, max_results_per_page=5)
@@ -67,7 +67,7 @@ async def test_pages_within_the_burst_are_not_paced() -> None:
 
 
 async def test_a_plan_that_the_header_raises_is_used_at_once() -> None:
-    """Thirty calls where the published plan admits twenty and then one a minute."""
+    """Thirty calls pass where the published plan admits twenty and then one a minute."""
     async with running(rate_scale=5000) as (emulator, app):
         seller = app.selling_partner("Atzr|a", region="na")
         async with asyncio.timeout(120):
@@ -76,8 +76,8 @@ async def test_a_plan_that_the_header_raises_is_used_at_once() -> None:
     assert emulator.stats()["operations"]["orders_v0.get_orders"]["throttled"] == 0
 
 
-async def test_a_rate_header_that_flaps_or_is_none_breaks_nothing() -> None:
-    """`string`, nothing, zero, none at all, and back to the truth: the last number counts."""
+async def test_invalid_rate_headers_are_ignored() -> None:
+    """After `string`, an empty one, zero and none at all, the last number counts."""
     async with running() as (emulator, app):
         seller = app.selling_partner("Atzr|a", region="na")
         for spoiled in ("string", "", "0", "-1", "nan", "inf", None):
@@ -90,7 +90,7 @@ async def test_a_rate_header_that_flaps_or_is_none_breaks_nothing() -> None:
 
 
 async def test_retries_are_counted_for_each_call_alone() -> None:
-    """Concurrent calls through one handle: every attempt belongs to one of them, and none has more than its four."""
+    """Of concurrent calls through one handle, none has more attempts than its four."""
     async with running() as (emulator, app):
         seller = app.selling_partner("Atzr|a", region="na")
         emulator.faults({"operation": "orders_v0.get_orders", "status": 503, "body": "html", "times": 10})
@@ -105,7 +105,7 @@ async def test_retries_are_counted_for_each_call_alone() -> None:
 
 
 async def test_cancelled_calls_leave_the_next_caller_its_quota() -> None:
-    """Sixty searches of a plan of one a minute, cancelled in the queue: the next waits for a minute, not for forty."""
+    """After sixty cancelled searches of a plan of one a minute, the next one waits for a minute, not for forty."""
     async with running(rate_scale=1) as (emulator, app):
         seller = app.selling_partner("Atzr|a", region="na")
         calls = [asyncio.create_task(seller.orders_v0.get_orders(**ORDERS)) for _ in range(60)]
@@ -138,8 +138,8 @@ async def test_calls_cancelled_before_they_begin_leave_the_next_caller_the_burst
 
 
 async def test_calls_cancelled_at_random_lose_no_quota_and_break_no_other() -> None:
-    """Whatever each of them was waiting for: queue, token, reply, retry."""
-    patient = RetryPolicy(base=0.001, attempts=50)  # one in 10 fails: no call may use them all up
+    """They may wait for quota, a token, a reply or a retry."""
+    patient = RetryPolicy(base=0.001, attempts=50)  # one in 10 fails, and no call may use up all attempts
     calendar = Calendar()
     async with running(retry=patient, clock=calendar, latency=(0.0, 0.01)) as (emulator, app):
         emulator.faults({"probability": 0.1, "times": None, "status": 503}, {"operation": "lwa", "status": 500})
@@ -149,7 +149,7 @@ async def test_calls_cancelled_at_random_lose_no_quota_and_break_no_other() -> N
         for _ in range(60):
             await asyncio.sleep(0.002)
             chance.choice(calls).cancel()
-        calendar.date += 3600  # every token has expired, once: a call whose token is refused twice may fail
+        calendar.date += 3600  # every token expires, once: a call whose token is refused twice may fail
         for _ in range(30):
             await asyncio.sleep(0.002)
             chance.choice(calls).cancel()
@@ -161,7 +161,7 @@ async def test_calls_cancelled_at_random_lose_no_quota_and_break_no_other() -> N
 
 
 async def test_many_sellers_in_turns_cost_one_token_each() -> None:
-    """Thirty sellers, five rounds: no cache is too small for them, and none is fetched twice."""
+    """In five rounds of thirty sellers, no token is fetched twice."""
     async with running(throttle=False) as (emulator, app):
         for _ in range(5):
             for number in range(30):
@@ -170,21 +170,21 @@ async def test_many_sellers_in_turns_cost_one_token_each() -> None:
         assert emulator.stats()["tokens"]["lwa_requests"] == 30
 
 
-async def test_a_token_that_expires_during_a_run_is_renewed_unseen() -> None:
-    """Again and again, by few calls to the token endpoint."""
+async def test_a_token_that_expires_during_a_run_is_renewed_without_an_error() -> None:
+    """It happens several times, with few calls to the token endpoint."""
     calendar = Calendar()
     async with running(clock=calendar, rate_scale=100_000) as (emulator, app):
         seller = app.selling_partner("Atzr|a", region="na")
         for _ in range(40):
             calls = [asyncio.create_task(seller.sellers_v1.get_marketplace_participations()) for _ in range(5)]
             await asyncio.sleep(0)
-            calendar.date += 400  # while they are under way: a token may be good when it is sent and not on arrival
+            calendar.date += 400  # during the calls: a token may be valid when it is sent and not when it arrives
             await asyncio.gather(*calls)
         assert 3 < emulator.stats()["tokens"]["lwa_requests"] < 40
 
 
-async def test_a_withdrawn_grant_is_asked_for_once() -> None:
-    """`invalid_grant` is no server error: no back-off, no second request."""
+async def test_a_withdrawn_grant_is_requested_once() -> None:
+    """`invalid_grant` is not a server error, so it is not repeated."""
     async with running() as (emulator, app):
         with pytest.raises(SPAPIError, match="invalid_grant"):
             await app.selling_partner("no such token", region="na").sellers_v1.get_marketplace_participations()
@@ -192,7 +192,7 @@ async def test_a_withdrawn_grant_is_asked_for_once() -> None:
 
 
 async def test_a_throttled_tokens_call_is_a_call_like_any_other() -> None:
-    """It is limited and repeated: one 429 becomes no authentication error."""
+    """It is limited and repeated: a 429 does not become an authentication error."""
     async with running() as (emulator, app):
         seller = app.selling_partner("Atzr|a", region="na")
         order = (await seller.orders_v0.get_orders(**ORDERS)).orders[0].amazon_order_id
@@ -205,8 +205,8 @@ async def test_a_throttled_tokens_call_is_a_call_like_any_other() -> None:
         assert RDT in {limit.operation for limit in app.limits()}
 
 
-async def test_no_restricted_token_is_asked_for_where_none_is_needed() -> None:
-    """Orders 2026-01-01, and lists of reports (Amazon would refuse one)."""
+async def test_no_restricted_token_is_requested_where_none_is_needed() -> None:
+    """Orders 2026-01-01 and lists of reports need none (Amazon would refuse one)."""
     async with running() as (emulator, app):
         seller = app.selling_partner("Atzr|a", region="na")
         await seller.orders_2026_01_01.search_orders(**ORDERS)
@@ -225,8 +225,8 @@ def create_feed(seller: SellingPartner) -> Awaitable[Any]:
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 503, "body": "html"}, {"disconnect": "after"}], ids=str)
 @pytest.mark.parametrize("call", [purchase_shipment, create_feed])
-async def test_what_must_not_happen_twice_is_sent_once(fault: dict[str, Any], call: Any) -> None:
-    """And the caller is told that its outcome is not known."""
+async def test_a_write_with_an_unknown_outcome_is_sent_once(fault: dict[str, Any], call: Any) -> None:
+    """The caller gets OutcomeUnknownError."""
     async with running() as (emulator, app):
         emulator.faults({**fault, "times": None})
         with pytest.raises(OutcomeUnknownError, match="check before repeating"):
@@ -235,7 +235,7 @@ async def test_what_must_not_happen_twice_is_sent_once(fault: dict[str, Any], ca
 
 
 async def test_a_read_is_repeated_after_a_dropped_connection() -> None:
-    """Even one that dropped in the middle of the reply."""
+    """The connection may even drop in the middle of the reply."""
     async with running() as (emulator, app):
         seller = app.selling_partner("Atzr|a", region="na")
         emulator.faults({"disconnect": "before"}, {"disconnect": "after"}, {"truncate": True})
@@ -244,7 +244,7 @@ async def test_a_read_is_repeated_after_a_dropped_connection() -> None:
 
 @pytest.mark.parametrize("sku", ["a/b", "100%", "+&,;=#?", "sp ace", "!'()*", "Ünïcödé-日本", "%2F"])
 async def test_any_sku_reaches_its_listing(sku: str) -> None:
-    """In the path of a request, over HTTP, and back."""
+    """Every SKU survives the path of a request, HTTP, and the way back."""
     async with running() as (_, app):
         listings = app.selling_partner("Atzr|a", region="na").listings_items_2021_08_01
         body = {"productType": "LUGGAGE", "attributes": {"item_name": [{"value": "x"}]}}
@@ -253,7 +253,7 @@ async def test_any_sku_reaches_its_listing(sku: str) -> None:
 
 
 async def test_all_versions_share_the_connections_of_a_region() -> None:
-    """Not one pool for each API class: calls after one another over six versions use one connection."""
+    """Sequential calls over six API versions use one connection."""
     async with running(throttle=False) as (emulator, app):
         seller = app.selling_partner("Atzr|a", region="na")
         for _ in range(3):

@@ -16,7 +16,7 @@ from spapi_async.api import NAMESPACES
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 async def test_a_workflow_is_a_folder_and_a_line(name: str) -> None:
-    """The attribute is an instance of the class that the folder of that name exports; it is made once."""
+    """The attribute is an instance of the class that the folder of that name exports, made once."""
     module = import_module(f"spapi_async.workflows.{name}")
     assert Path(str(module.__file__)).name == "__init__.py"
     async with Application("a", "b") as app:
@@ -27,7 +27,7 @@ async def test_a_workflow_is_a_folder_and_a_line(name: str) -> None:
 
 
 def test_a_workflow_hides_no_attribute_of_a_seller() -> None:
-    """Nor an API's namespace."""
+    """It hides no API's namespace, either."""
     assert not set(WORKFLOWS) & ({*NAMESPACES} | {*dir(SellingPartner)})
 
 

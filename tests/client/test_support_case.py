@@ -1,4 +1,4 @@
-"""Errors carry what Amazon's support asks for, and nothing that is not for its eyes."""
+"""Errors carry what Amazon's support asks for, and no secrets or personal data."""
 
 import pickle
 
@@ -35,7 +35,7 @@ async def granted(form: object) -> object:
 
 
 async def test_an_error_has_the_headers_of_its_reply() -> None:
-    """In any case, without what could hold a secret, after a pickle too."""
+    """Their names have any case, secrets are left out, and pickling keeps them."""
     error = await the_error()
     for each in (error, pickle.loads(pickle.dumps(error))):
         assert each.headers["X-AMZN-REQUESTID"] == each.request_id == "R-1"
@@ -44,7 +44,7 @@ async def test_an_error_has_the_headers_of_its_reply() -> None:
 
 
 async def test_a_support_case_says_what_amazon_asks_for() -> None:
-    """Operation, request without values, request id, time; no order id, no token."""
+    """It has operation, request without values, request id and time, but no order id and no token."""
     text = (await the_error()).support_case()
     assert "Operation: orders_v0.get_order_items" in text
     assert "Request: GET /orders/v0/orders/{orderId}/orderItems?NextToken=…" in text
@@ -55,6 +55,6 @@ async def test_a_support_case_says_what_amazon_asks_for() -> None:
     assert "MARK" not in text
 
 
-def test_a_support_case_of_an_error_that_knows_nothing_says_what_it_is() -> None:
+def test_a_support_case_without_a_request_names_the_error() -> None:
     """Outside of a call there is no request."""
     assert SPAPIError("what happened").support_case() == "Error: SPAPIError: what happened"

@@ -1,4 +1,4 @@
-"""The way of one call through the package, read off with a profile hook."""
+"""The path of one call through the package, recorded with a profile hook."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def file_of(frame: FrameType | None) -> str:
     return path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) and path != PACKAGE else ""
 
 
-async def test_a_call_walks_straight_down() -> None:
-    """Each step of the ladder is a file with one purpose, entered in this order; values (_core) are no step."""
+async def test_a_call_enters_the_files_in_order() -> None:
+    """Each step is a file with one purpose; values (_core) are not a step."""
     entered: list[str] = []
 
     def hook(frame: FrameType, event: str, _argument: Any) -> None:

@@ -1,4 +1,4 @@
-"""Whether a 2xx reply to a write holds what the write was for."""
+"""Whether a 2xx reply to a write contains the result of the write."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ from spapi_async.api.vendor_orders_v1 import SUBMIT_ACKNOWLEDGEMENT
     ],
     ids=str,
 )
-def test_a_write_is_confirmed_by_what_its_model_promises(
+def test_a_write_is_confirmed_by_any_result_of_its_model(
     operation: Operation[Any], status: int, body: bytes, confirmed: bool
 ) -> None:
-    """By any of it; where the model promises nothing, any 2xx does."""
+    """Where the model has no result, any 2xx confirms it."""
     assert confirms(operation, decode(operation, status, {}, body)) is confirmed

@@ -1,4 +1,4 @@
-"""Text that Amazon sends where its model has an object: kept, and shown in no repr."""
+"""Text that Amazon sends instead of an object: it is kept, and shown in no repr."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def order_with_text_for_an_address() -> Order:
     return order
 
 
-def test_text_in_the_place_of_an_object_shows_in_no_repr() -> None:
-    """An address that came as one line is an address all the same, in the model that holds it and by itself."""
+def test_text_instead_of_an_object_is_in_no_repr() -> None:
+    """An address in one line is still an address, in the model that holds it and by itself."""
     order = order_with_text_for_an_address()
     address: object = order.shipping_address
     assert address == ADDRESS
     assert "Roe" not in repr(order) + repr(address) + repr([address])
 
 
-def test_text_in_the_place_of_an_object_is_text() -> None:
+def test_text_instead_of_an_object_is_a_string() -> None:
     """It has the methods of a string, pickles, copies, and is encoded as Amazon sent it."""
     order = order_with_text_for_an_address()
     address: object = order.shipping_address
@@ -41,7 +41,7 @@ def test_text_in_the_place_of_an_object_is_text() -> None:
     assert msgspec.json.decode(msgspec.json.encode(order))["ShippingAddress"] == ADDRESS
 
 
-def test_text_in_the_place_of_an_object_without_personal_data_is_hidden_too() -> None:
-    """Which structures hold personal data is the model's to say, and this reply does not follow it."""
+def test_text_instead_of_any_object_is_hidden() -> None:
+    """The reply breaks its model, so the model cannot tell whether it is personal."""
     body = msgspec.json.encode({"payload": {"ShipmentId": "1", "Insurance": ADDRESS, "Label": [ADDRESS]}})
     assert "Roe" not in repr(decode(GET_SHIPMENT, 200, {}, body).body)

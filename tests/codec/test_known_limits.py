@@ -1,4 +1,4 @@
-"""What Amazon is known to refuse is refused before a token is spent; each refusal names parameter, value and cure."""
+"""Requests that Amazon is known to refuse are refused before quota is spent, with parameter, value and cure."""
 
 import warnings
 from typing import Any
@@ -25,19 +25,19 @@ def query(places: Any, region: Region | None = Region.NA) -> str:
 @pytest.mark.parametrize(
     "places", ["US", ["us"], Marketplace.US, [Marketplace.US], "ATVPDKIKX0DER", ("ATVPDKIKX0DER",)]
 )
-def test_a_marketplace_goes_by_country_id_or_member(places: Any) -> None:
-    """One of them stands for a list of one."""
+def test_a_marketplace_is_given_by_country_id_or_member(places: Any) -> None:
+    """A single one stands for a list of one."""
     assert query(places) == "/orders/v0/orders?MarketplaceIds=ATVPDKIKX0DER"
 
 
 @pytest.mark.parametrize("place", ["GB", "UK", "uk"])
 def test_great_britain_has_two_codes(place: str) -> None:
-    """And one id."""
+    """Both lead to one id."""
     assert query([place], Region.EU).endswith("=A1F83G8C2ARO7P")
 
 
-def test_an_id_that_is_newer_than_the_library_is_sent() -> None:
-    """Amazon opens marketplaces; a country that is none is a mistake."""
+def test_an_unknown_marketplace_id_is_sent() -> None:
+    """Amazon opens marketplaces; an unknown country is an error."""
     assert query(["A1NEWMARKETPLA"]).endswith("=A1NEWMARKETPLA")
     with pytest.raises(ConfigurationError, match="marketplace_ids holds an unknown marketplace 'XX'"):
         query(["XX"])
@@ -45,7 +45,7 @@ def test_an_id_that_is_newer_than_the_library_is_sent() -> None:
 
 @pytest.mark.parametrize("place", [Marketplace.DE, "DE", "A1PA6795UKMFR9"])
 def test_a_marketplace_of_another_region_is_refused(place: Any) -> None:
-    """The message says where it lies and how to reach it."""
+    """The error names its region and how to call it."""
     message = r"marketplace_ids holds DE, which is in region EU, but this seller's handle is for NA: .*Marketplace\.DE"
     with pytest.raises(ConfigurationError, match=message):
         query([Marketplace.US, place])
@@ -53,7 +53,7 @@ def test_a_marketplace_of_another_region_is_refused(place: Any) -> None:
 
 @pytest.mark.parametrize("as_struct", [True, False])
 def test_a_body_of_another_region_is_refused_too(as_struct: bool) -> None:
-    """As struct or as mapping; a country in it is refused with the id, for bodies are sent as they are."""
+    """It may be a struct or a mapping; a country in it is refused with the id, since bodies are sent unchanged."""
     struct = CreateReportSpecification(report_type="X", marketplace_ids=["A1PA6795UKMFR9"])
     mapping = {"reportType": "X", "marketplaceIds": ["A1PA6795UKMFR9"]}
     with pytest.raises(ConfigurationError, match="body: marketplaceIds holds DE, which is in region EU"):
@@ -62,16 +62,16 @@ def test_a_body_of_another_region_is_refused_too(as_struct: bool) -> None:
         target(REPORT, body={"reportType": "X", "marketplaceIds": ["US"]})
 
 
-def test_lists_have_a_size() -> None:
-    """Twenty identifiers are a request, twenty-one are two."""
+def test_lists_that_are_too_long_are_refused() -> None:
+    """Twenty identifiers are one request, twenty-one need two."""
     known: dict[str, Any] = {"marketplace_ids": ["US"], "identifiers_type": "ASIN"}
     assert target(SEARCH, identifiers=["B0"] * 20, **known)
     with pytest.raises(ConfigurationError, match="identifiers takes at most 20 items, not 21: make several calls"):
         target(SEARCH, identifiers=["B0"] * 21, **known)
 
 
-def test_numbers_have_bounds() -> None:
-    """Those of the model."""
+def test_numbers_out_of_bounds_are_refused() -> None:
+    """The bounds are the model's."""
     known: dict[str, Any] = {"marketplace_ids": ["US"], "keywords": ["a"]}
     assert target(SEARCH, page_size=20, **known)
     with pytest.raises(ConfigurationError, match="page_size must be at most 20, not 21"):
@@ -89,14 +89,14 @@ def test_numbers_have_bounds() -> None:
         ("feeds_2021_06_30.get_feeds", {"feed_types": []}, "feed_types or next_token is required"),
     ],
 )
-def test_one_of_several_must_be_there(name: str, arguments: dict[str, Any], message: str) -> None:
-    """The models say so in prose alone."""
+def test_one_of_several_alternatives_is_required(name: str, arguments: dict[str, Any], message: str) -> None:
+    """The models state this only in prose."""
     with pytest.raises(ConfigurationError, match=message):
         target(name, **arguments)
 
 
-def test_what_stands_for_all_of_them_is_enough() -> None:
-    """A page's token; order ids."""
+def test_a_page_token_or_order_ids_replace_the_alternatives() -> None:
+    """The request is then sent."""
     assert target("orders_v0.get_orders", marketplace_ids="US", amazon_order_ids=["1"])
     assert target("orders_2026_01_01.search_orders", pagination_token="t")
     assert target("reports_2021_06_30.get_reports", next_token="t")
@@ -111,8 +111,8 @@ def test_what_stands_for_all_of_them_is_enough() -> None:
         ("product_pricing_2022_05_01.get_featured_offer_expected_price_batch", 40),
     ],
 )
-def test_batches_have_a_size(name: str, most: int) -> None:
-    """Also where no schema says so."""
+def test_batches_that_are_too_large_are_refused(name: str, most: int) -> None:
+    """Some limits are in no schema."""
     assert target(name, body={"requests": [{}] * most})
     with pytest.raises(ConfigurationError, match=f"body takes at most {most} requests in a call, not {most + 1}"):
         target(name, body={"requests": [{}] * (most + 1)})
@@ -121,14 +121,14 @@ def test_batches_have_a_size(name: str, most: int) -> None:
 
 
 @pytest.fixture
-def nothing_said_yet() -> None:
-    """Each set of keys is warned of once in a process."""
+def no_warnings_yet() -> None:
+    """Each set of keys is warned about once in a process: forget earlier warnings."""
     body_keys.warned.clear()
 
 
-@pytest.mark.usefixtures("nothing_said_yet")
-def test_a_key_that_the_model_does_not_know_is_warned_of_once() -> None:
-    """With the nearest that it knows, at the caller's line; the body is sent as it is."""
+@pytest.mark.usefixtures("no_warnings_yet")
+def test_an_unknown_key_is_warned_about_once() -> None:
+    """The warning names the most similar known key at the caller's line; the body is sent unchanged."""
     body = {"reportType": "X", "markeplaceIds": ["ATVPDKIKX0DER"]}
     with pytest.warns(SPAPIWarning, match=r"markeplaceIds \(did you mean marketplaceIds\?\)") as caught:
         request = prepare(operations()[REPORT], {"body": body})
@@ -139,17 +139,17 @@ def test_a_key_that_the_model_does_not_know_is_warned_of_once() -> None:
         prepare(operations()[REPORT], {"body": body})
 
 
-@pytest.mark.usefixtures("nothing_said_yet")
-def test_keys_are_looked_at_all_the_way_down() -> None:
-    """In lists and in structs; the path says where."""
+@pytest.mark.usefixtures("no_warnings_yet")
+def test_keys_are_checked_at_every_level() -> None:
+    """Lists and structs are included, and the warning has the path."""
     body = {"restrictedResources": [{"method": "GET", "path": "/x"}, {"methd": "GET"}]}
     with pytest.warns(SPAPIWarning, match=r"restrictedResources\[\]\.methd \(did you mean method\?\)"):
         prepare(operations()["tokens_2021_03_01.create_restricted_data_token"], {"body": body})
 
 
-@pytest.mark.usefixtures("nothing_said_yet")
+@pytest.mark.usefixtures("no_warnings_yet")
 def test_free_form_objects_may_hold_any_key() -> None:
-    """Options of a report, attributes of a listing."""
+    """A report's options and a listing's attributes are such objects."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         prepare(operations()[REPORT], {"body": {"reportType": "X", "reportOptions": {"anything": "goes"}}})

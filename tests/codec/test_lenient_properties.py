@@ -1,4 +1,4 @@
-"""Random structs, random damage: nothing raises, nothing is invented, every undamaged field survives."""
+"""Random structs with random damage: nothing raises, nothing is invented, every undamaged field is kept."""
 
 import json
 from collections import Counter
@@ -77,14 +77,14 @@ def contents(draw: st.DrawFn, shape: Any) -> Any:
 
 
 def at(value: Any, path: Path) -> Any:
-    """What a decoded value has at a JSON path."""
+    """The value of a decoded object at a JSON path."""
     for key in path:
         value = getattr(value, str(key)) if isinstance(value, msgspec.Struct) else value[key]
     return value
 
 
 def leaves(content: Any) -> Iterator[str]:
-    """Every scalar inside as text, so that 5, 5.0 and "5" are one, and so are 1, true and "true"."""
+    """Every scalar as text, so that 5, 5.0 and "5" are equal, as are 1, true and "true"."""
     if isinstance(content, dict | list):
         for value in content.values() if isinstance(content, dict) else content:
             yield from leaves(value)
@@ -100,8 +100,8 @@ def leaves(content: Any) -> Iterator[str]:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_random_damage_loses_only_what_it_hit(data: st.DataObject) -> None:
-    """Undamaged fields equal the fast path's; nothing appears that was not in the body."""
+def test_random_damage_loses_only_the_damaged_fields(data: st.DataObject) -> None:
+    """The other fields equal those of the fast path, and every value comes from the body."""
     shape = data.draw(st.tuples(st.just("struct"), st.lists(st.tuples(TYPES, st.booleans()), min_size=1, max_size=6)))
     declared = declared_type(shape)
     content = data.draw(contents(shape))
@@ -127,8 +127,8 @@ def test_random_damage_loses_only_what_it_hit(data: st.DataObject) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(body=st.binary(max_size=40) | st.text(max_size=40).map(str.encode), shape=TYPES)
-def test_whatever_the_bytes_only_value_errors_come_out(body: bytes, shape: Any) -> None:
-    """The caller turns them into DecodeError; nothing else may escape."""
+def test_any_bytes_raise_nothing_but_value_error(body: bytes, shape: Any) -> None:
+    """The caller turns it into DecodeError."""
     try:
         build(declared_type(shape), body)
     except (ValueError, RecursionError):

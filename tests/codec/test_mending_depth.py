@@ -1,4 +1,4 @@
-"""What lies too deep in a reply becomes its text: counted by runs of brackets, as if each had been looked at."""
+"""Values too deep in a reply become text. Runs of brackets are counted at once, with the result of counting each."""
 
 import random
 import re
@@ -16,7 +16,7 @@ LEAVES = [b"1", b'"[x"', b'"\\"}"', b'"{\\\\"', b'"long"', b" null ", b"[]", b'{
 
 
 def document(rng: random.Random) -> bytes:
-    """JSON that goes up and down around the deepest level."""
+    """Random JSON that goes up and down around the deepest allowed level."""
     text, ends, filled = [b"["], [b"]"], [False]
     for _ in range(DEEPEST_REPLY + rng.randrange(400)):
         opens, closes = len(ends) < DEEPEST_REPLY - 2 or rng.random() < 0.45, len(ends) > 1 and rng.random() < 0.7
@@ -37,7 +37,7 @@ def document(rng: random.Random) -> bytes:
 
 
 def one_by_one(body: bytes) -> bytes:
-    """The same, bracket by bracket."""
+    """The same result, bracket by bracket."""
     depth, at, taken, pieces = 0, 0, 0, list[bytes]()
     for token in re.finditer(rb'[][{}]|"(?:[^"\\]|\\.)*"', body):
         depth += (token[0] in b"[{") - (token[0] in b"]}")
@@ -49,8 +49,8 @@ def one_by_one(body: bytes) -> bytes:
     return b"".join([*pieces, body[taken:]])
 
 
-def test_runs_of_brackets_are_cut_as_single_ones() -> None:
-    """Whatever keys, strings and blanks stand between them."""
+def test_runs_of_brackets_are_cut_like_single_ones() -> None:
+    """Keys, strings and blanks between them make no difference."""
     rng, cut = random.Random(7), 0
     for _ in range(500):
         body = document(rng)
@@ -62,7 +62,7 @@ def test_runs_of_brackets_are_cut_as_single_ones() -> None:
 
 @pytest.mark.parametrize(("start", "end"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a" : ', b"}]")])
 def test_a_hundred_thousand_levels_are_counted_at_once(start: bytes, end: bytes) -> None:
-    """A loop over them would hold up every other call for a tenth of a second."""
+    """A loop over them would block every other call for a tenth of a second."""
     levels = 100_000 // len(end)
     lines, before = 0, sys.gettrace()
 

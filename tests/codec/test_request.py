@@ -1,4 +1,4 @@
-"""What an operation and its arguments become on the wire."""
+"""How an operation and its arguments become a request."""
 
 import enum
 import json
@@ -45,7 +45,7 @@ def query_of(encoding: str, value: Any, **facts: Any) -> str:
 
 
 def complaint(operation: Operation[Any], arguments: Mapping[str, Any]) -> str:
-    """What the caller is told."""
+    """The text of the error."""
     with pytest.raises(ConfigurationError) as caught:
         prepare(operation, arguments)
     return str(caught.value)
@@ -58,7 +58,7 @@ ITEM = an_operation(a_parameter("item_id", "segment", required=True), path="/ite
 
 
 def test_a_path_segment_is_encoded_byte_by_byte() -> None:
-    """Nothing outside RFC 3986's unreserved set survives, the slash and ! ' ( ) * included."""
+    """Only RFC 3986's unreserved characters stay; the slash and ! ' ( ) * do not."""
     request = prepare(ITEM, {"item_id": "a/b!'()*é~-._"})
     assert request.target == request.path == "/items/a%2Fb%21%27%28%29%2A%C3%A9~-._/offers"
 
@@ -86,7 +86,7 @@ def test_a_greedy_parameter_keeps_its_slashes() -> None:
 
 
 def test_a_percent_sign_in_the_template_is_literal() -> None:
-    """The template is no format string of the caller's."""
+    """The template is not a format string."""
     operation = an_operation(a_parameter("item_id", "segment", required=True), path="/100%/{itemId}")
     assert prepare(operation, {"item_id": "x"}).target == "/100%/x"
 
@@ -105,15 +105,15 @@ def test_yarl_sends_the_target_as_it_is(sku: str, items: list[str]) -> None:
 # --- queries ---------------------------------------------------------------------------------------------------------
 
 
-def test_parameters_go_out_in_the_operations_order_and_none_is_left_out() -> None:
-    """Equal calls make equal URLs, however the arguments were ordered."""
+def test_parameters_are_sent_in_the_operations_order() -> None:
+    """Equal calls make equal URLs, however the arguments were ordered, and no argument is left out."""
     operation = an_operation(*(a_parameter(name) for name in ("created_after", "next_token", "page_size")))
     request = prepare(operation, {"page_size": 5, "next_token": None, "created_after": "x"})
     assert request.target == "/things?createdAfter=x&pageSize=5"
     assert request.path == "/things"
 
 
-def test_a_paging_token_survives() -> None:
+def test_a_paging_token_is_encoded() -> None:
     """An unencoded + / or = made Amazon answer InvalidQueryStringException."""
     assert query_of("plain", "2YgYW55IGNhcm5hbCBwbGVhc3VyZS4+/w==") == (
         "sku=2YgYW55IGNhcm5hbCBwbGVhc3VyZS4%2B%2Fw%3D%3D"
@@ -130,7 +130,7 @@ def test_csv_items_are_encoded_and_the_commas_between_them_are_not(sku: str) -> 
 @settings(deadline=None)
 @given(skus=st.lists(HOSTILE_TEXT, min_size=1))
 def test_any_list_comes_back_from_csv(skus: list[str]) -> None:
-    """Whatever the items hold, the commas between them are the only literal ones."""
+    """Whatever the items contain, the commas between them are the only literal ones."""
     query = query_of("csv", skus)
     assert [unquote(item, errors="strict") for item in query.removeprefix("sku=").split(",")] == skus
 
@@ -163,19 +163,19 @@ def test_percent_plus_and_comma_are_encoded_twice_where_amazon_decodes_twice(msk
 @settings(deadline=None)
 @given(skus=st.lists(HOSTILE_TEXT, min_size=1))
 def test_any_list_comes_back_from_double_encoding(skus: list[str]) -> None:
-    """A server that decodes, splits on commas and decodes again sees the items whole."""
+    """A server that decodes, splits on commas and decodes again gets the items whole."""
     once = unquote(query_of("csv_double", skus).removeprefix("sku="), errors="strict")
     assert [unquote(item, errors="strict") for item in once.split(",")] == skus
 
 
 def test_a_string_where_a_list_belongs_is_one_item() -> None:
-    """Never its characters."""
+    """It is not split into characters."""
     assert query_of("csv", "AB") == "sku=AB"
     assert query_of("multi", "AB") == "sku=AB"
 
 
 def test_any_iterable_is_a_list() -> None:
-    """Generators and tuples are as good as lists; sets go out sorted, so that equal calls make equal URLs."""
+    """Generators and tuples work like lists; sets are sent sorted, so that equal calls make equal URLs."""
     assert query_of("csv", (letter for letter in "ab")) == query_of("csv", ("a", "b")) == "sku=a,b"
     assert query_of("csv", {"b", "c", "a"}) == "sku=a,b,c"
 
@@ -187,8 +187,8 @@ def test_an_empty_list_is_left_out_or_refused() -> None:
     assert complaint(needed, {"sku": []}) == "things_v1.do_thing: sku is required and must not be empty"
 
 
-def test_a_list_with_a_hole_is_refused() -> None:
-    """None has no form in a list; its position is named. An empty string is for Amazon to judge."""
+def test_a_list_that_contains_none_is_refused() -> None:
+    """The error has its position. An empty string is left to Amazon to judge."""
     operation = an_operation(a_parameter("skus", "csv"))
     assert "item 1" in complaint(operation, {"skus": ["a", None]})
     assert query_of("csv", [""]) == "sku="
@@ -227,38 +227,38 @@ class Colour(OpenEnum):
     ],
 )
 def test_a_value_is_written_in_amazons_notation(value: object, sent: str) -> None:
-    """Booleans in lower case, times in UTC, numbers without exponent, enums by value."""
+    """Booleans are in lower case, times in UTC, numbers without exponent, enums by value."""
     assert query_of("plain", value) == query_of("csv", [value]) == f"sku={sent}"
 
 
 def test_a_datetime_without_zone_is_refused_and_says_what_to_do() -> None:
-    """Sent as UTC it would be hours off on most machines, and nobody would see."""
+    """Sent as UTC it would be hours off on most machines, unnoticed."""
     text = complaint(an_operation(a_parameter("created_after")), {"created_after": datetime(2026, 1, 1)})  # noqa: DTZ001
     assert text.startswith("things_v1.do_thing: created_after is a datetime without a zone")
     assert "astimezone" in text
 
 
 def test_a_date_parameter_takes_the_day_of_a_datetime() -> None:
-    """The day on the datetime's own calendar, not UTC's."""
+    """The day is that of the datetime's own zone, not UTC's."""
     when = datetime(2026, 1, 1, 23, 30, tzinfo=timezone(timedelta(hours=-8)))
     assert query_of("plain", when, constraints=Constraints(format="date")) == "sku=2026-01-01"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), Decimal("NaN"), Decimal("-Infinity")])
-def test_numbers_that_are_none_are_refused(value: object) -> None:
-    """Amazon knows neither NaN nor infinity."""
+def test_nan_and_infinity_are_refused(value: object) -> None:
+    """Amazon knows neither."""
     assert "not a finite number" in complaint(an_operation(a_parameter("amount")), {"amount": value})
 
 
 @pytest.mark.parametrize("value", [["a"], {"a": 1}, b"a", object()])
-def test_what_is_no_single_value_is_refused_by_type_and_not_shown(value: object) -> None:
-    """The message names the type, never the value."""
+def test_a_collection_where_a_single_value_belongs_is_refused(value: object) -> None:
+    """The error names its type, never the value."""
     text = complaint(an_operation(a_parameter("sku")), {"sku": value})
     assert text == f"things_v1.do_thing: sku takes a single value, not {type(value).__name__}"
 
 
 def test_half_a_surrogate_pair_is_refused() -> None:
-    """It has no UTF-8 form, so nothing could be sent."""
+    """It cannot be encoded as UTF-8."""
     assert "surrogate" in complaint(ITEM, {"item_id": "\ud83c"})
 
 
@@ -266,7 +266,7 @@ def test_half_a_surrogate_pair_is_refused() -> None:
 
 
 def test_a_missing_required_argument_is_named() -> None:
-    """In a path, a query or a header alike."""
+    """It may belong to a path, a query or a header."""
     operation = an_operation(
         a_parameter("order_id", "segment", required=True),
         a_parameter("marketplace_ids", "csv", required=True),
@@ -281,7 +281,7 @@ def test_a_missing_required_argument_is_named() -> None:
 
 
 def test_an_unknown_argument_is_named_with_its_likeliest_correction() -> None:
-    """Amazon's own spelling is the likeliest mistake."""
+    """Amazon's own spelling is the most likely mistake."""
     operation = an_operation(a_parameter("marketplace_ids", "csv"), a_parameter("next_token"))
     text = complaint(operation, {"marketplaceIds": ["x"]})
     assert text.endswith("marketplaceIds is not an argument of this operation; did you mean marketplace_ids?")
@@ -297,7 +297,7 @@ def test_a_header_argument_is_sent_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("hostile", ["a\r\nx-evil: 1", "a\nb", "a\x00"])
-def test_a_header_argument_cannot_smuggle_in_another_header(hostile: str) -> None:
+def test_a_header_argument_cannot_add_another_header(hostile: str) -> None:
     """Control characters are refused, and the value is not repeated."""
     operation = an_operation(a_parameter("business", "header"))
     text = complaint(operation, {"business": hostile})
@@ -311,7 +311,7 @@ RESTRICTED = an_operation(restriction=Restriction(mode="optional", data_elements
 
 
 def test_data_elements_do_not_reach_the_url() -> None:
-    """They go into the restricted data token, once each and in Amazon's order."""
+    """They are part of the restricted data token, once each and in Amazon's order."""
     request = prepare(RESTRICTED, {"data_elements": ["shippingAddress", "buyerInfo", "buyerInfo"]})
     assert request.data_elements == ("buyerInfo", "shippingAddress")
     assert request.target == "/things"
@@ -320,14 +320,14 @@ def test_data_elements_do_not_reach_the_url() -> None:
 
 
 def test_unknown_data_elements_are_refused_with_the_choice() -> None:
-    """A token without the element would come back with the buyer blanked."""
+    """Without the element, the buyer would be blank."""
     text = complaint(RESTRICTED, {"data_elements": ["buyerinfo"]})
     assert text.endswith("data_elements must not hold buyerinfo: choose from buyerInfo, shippingAddress")
 
 
 @pytest.mark.parametrize("restriction", [None, Restriction(mode="always", data_elements=("buyerInfo",))])
 def test_data_elements_are_refused_where_there_is_no_choice(restriction: Restriction | None) -> None:
-    """Operations that always need a token get it without being asked."""
+    """Operations that always need a token get one without being asked."""
     operation = an_operation(restriction=restriction)
     assert "this operation offers none" in complaint(operation, {"data_elements": ["buyerInfo"]})
 
@@ -355,13 +355,13 @@ def body_of(value: Any, decimals: Any = "string") -> Any:
     return json.loads(body, parse_float=lambda text: f"number {text}", parse_int=lambda text: f"number {text}")
 
 
-def test_a_struct_is_sent_with_amazons_names_and_without_what_is_unset() -> None:
-    """Snake case stays on this side of the wire."""
+def test_a_struct_is_sent_with_amazons_names_and_without_unset_fields() -> None:
+    """Snake case is never sent."""
     assert body_of(Money(currency_code="USD", amount=Decimal("1.10"))) == {"CurrencyCode": "USD", "Amount": "1.10"}
 
 
 def test_decimals_are_strings_or_numbers_as_the_operation_has_it() -> None:
-    """Listings want 12.5, orders want "12.50"; both exactly as written, without exponents."""
+    """Listings want 12.5, orders "12.50"; both are sent as written, without exponents."""
     assert body_of({"a": Decimal("1.10"), "b": Decimal("1E+5")}) == {"a": "1.10", "b": "100000"}
     assert body_of({"a": Decimal("1.10"), "b": [Decimal("1E+5")]}, "number") == {
         "a": "number 1.10",
@@ -369,7 +369,7 @@ def test_decimals_are_strings_or_numbers_as_the_operation_has_it() -> None:
     }
 
 
-def test_a_plain_mapping_passes_untouched() -> None:
+def test_a_plain_mapping_is_sent_unchanged() -> None:
     """Batches carry URIs and SKUs: nothing in a body is percent-encoded or renamed."""
     content = {"requests": [{"uri": f"/products/{HOSTILE}", "snake_case": None, "E": "5E+3", "x": "NaN"}]}
     assert body_of(MappingProxyType(content)) == content
@@ -377,7 +377,7 @@ def test_a_plain_mapping_passes_untouched() -> None:
 
 
 def test_only_a_body_has_a_content_type() -> None:
-    """A GET with a Content-Type or Content-Length of its own is refused by Amazon's edge."""
+    """Amazon refuses a GET with a Content-Type or Content-Length."""
     sent = prepare(posting(), {"body": {}})
     assert (sent.body, sent.headers) == (b"{}", {"content-type": "application/json"})
     bare = prepare(posting(required=False), {"body": None})
@@ -386,7 +386,7 @@ def test_only_a_body_has_a_content_type() -> None:
 
 
 def test_a_missing_body_is_named() -> None:
-    """Before anything is sent."""
+    """Nothing is sent."""
     assert complaint(posting(), {}) == "things_v1.do_thing: body is required"
 
 
@@ -406,8 +406,8 @@ def test_json_text_as_a_body_is_refused(text: object) -> None:
         {"secret": float("-inf")},
     ],
 )
-def test_what_json_cannot_carry_is_refused(value: object) -> None:
-    """Foreign objects and numbers that are none."""
+def test_values_that_json_cannot_express_are_refused(value: object) -> None:
+    """Foreign objects, NaN and infinity are such values."""
     text = complaint(posting("number"), {"body": value})
     assert text.startswith("things_v1.do_thing: body cannot be written as JSON")
 
@@ -418,7 +418,7 @@ def test_a_null_and_a_finite_float_are_sent() -> None:
 
 
 def test_a_datetime_without_zone_is_refused_in_bodies_too() -> None:
-    """Wherever it hides; a string of the same look is the caller's own affair."""
+    """It is found at any depth; a string that looks like one is sent."""
     naive = datetime(2026, 1, 1)  # noqa: DTZ001
     assert "without a zone" in complaint(posting(), {"body": {"a": [naive]}})
     sent = {"a": "2026-01-01T00:00:00", "b": datetime(2026, 1, 1, tzinfo=UTC)}

@@ -1,4 +1,4 @@
-"""Every operation of every API: with each argument filled, each arrives where Amazon looks for it."""
+"""Every operation of every API: each argument arrives where Amazon expects it."""
 
 import json
 import re
@@ -20,7 +20,7 @@ HOSTILE = "a/b%c+d&e;f=g#h?i j!'(k)*é漢"
 
 
 def an_argument(parameter: Parameter) -> Any:
-    """A hostile value of the kind that the parameter takes."""
+    """A hostile value of the parameter's type."""
     if parameter.location == "body":
         return [{"sku": HOSTILE}] if parameter.type.startswith(("Sequence", "list")) else {"sku": HOSTILE}
     if parameter.location == "header":
@@ -34,7 +34,7 @@ def an_argument(parameter: Parameter) -> Any:
 
 
 def every_argument(operation: Operation[Any]) -> dict[str, Any]:
-    """All that go together."""
+    """All arguments that can be combined."""
     arguments = {parameter.name: an_argument(parameter) for parameter in operation.parameters}
     for rule in ALTERNATIVES.get(operation.name, ()):
         for name in rule.names[1:] if rule.exclusive else ():
@@ -43,7 +43,7 @@ def every_argument(operation: Operation[Any]) -> dict[str, Any]:
 
 
 def arrived(operation: Operation[Any], target: str) -> dict[str, Any]:
-    """What a server that knows the encodings finds in a target, by wire name."""
+    """The arguments that a server would decode from a target, by wire name."""
     path, _, query = target.partition("?")
     by_name = {parameter.wire_name: parameter for parameter in operation.parameters}
     greedy = {name for name, parameter in by_name.items() if parameter.encoding == "greedy"}
@@ -76,7 +76,7 @@ def test_each_api_is_there_once() -> None:
 
 @each_api
 def test_every_argument_of_every_operation_arrives(api: str) -> None:
-    """An independent reader of paths, queries, headers and bodies finds what was given."""
+    """An independent reader of paths, queries, headers and bodies finds the arguments."""
     for operation in BY_API[api]:
         arguments = every_argument(operation)
         request = prepare(operation, arguments)
@@ -96,7 +96,7 @@ def test_every_argument_of_every_operation_arrives(api: str) -> None:
 
 
 @each_api
-def test_every_required_argument_of_every_operation_is_missed(api: str) -> None:
+def test_every_missing_required_argument_is_named(api: str) -> None:
     """Left out one by one, each is named before anything is sent."""
     for operation in BY_API[api]:
         arguments = every_argument(operation)

@@ -1,4 +1,4 @@
-"""What a reply becomes: a response, a violation, an error; never a success that is none."""
+"""A reply becomes a response, a violation or an error, but never a false success."""
 
 import json
 import pickle
@@ -29,7 +29,7 @@ HEADERS = CIMultiDictProxy(CIMultiDict({"X-Amzn-RequestId": "r-1", "x-amzn-ratel
 
 
 class Error(Model):
-    """Amazon's."""
+    """An entry of Amazon's error list."""
 
     code: str
     message: str
@@ -85,8 +85,8 @@ def failure(content: Any, status: int = 400, headers: Mapping[str, str] = HEADER
 # --- success ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_payload_comes_out_of_its_envelope() -> None:
-    """A method returns what the caller asked for; the whole reply stays at hand."""
+def test_the_payload_is_taken_out_of_its_envelope() -> None:
+    """A method returns what the caller asked for; the whole reply stays available."""
     response = read({"payload": {"id": "1", "price": "1.10", "unknown": [1]}})
     assert response.body == Thing(id="1", price=Decimal("1.10"))
     assert (response.status, response.request_id, response.rate_limit, response.attempts) == (200, "r-1", 0.5, 1)
@@ -95,7 +95,7 @@ def test_the_payload_comes_out_of_its_envelope() -> None:
 
 
 def test_errors_beside_a_payload_are_kept() -> None:
-    """Batches succeed in part."""
+    """Batches may succeed in part."""
     response = read({"payload": {"id": "1"}, "errors": [{"code": "C", "message": "m", "details": ""}]})
     assert response.body.id == "1"
     assert response.errors == (ErrorDetail("C", "m", ""),)
@@ -107,7 +107,7 @@ def test_a_flat_body_is_returned_whole() -> None:
 
 
 @pytest.mark.parametrize("headers", [{"X-AMZN-REQUESTID": "r-2"}, CIMultiDict({"x-Amzn-requestid": "r-2"})])
-def test_header_names_have_no_case(headers: Mapping[str, str]) -> None:
+def test_header_names_are_case_insensitive(headers: Mapping[str, str]) -> None:
     """Amazon spells x-amzn-RequestId in more than one way."""
     assert decode(FLAT, 200, headers, b'{"id":"1"}', strict=False, attempts=1).request_id == "r-2"
 
@@ -126,8 +126,8 @@ def test_header_names_have_no_case(headers: Mapping[str, str]) -> None:
         ("1e999", None),
     ],
 )
-def test_a_rate_header_that_is_no_rate_is_ignored(text: str, rate: float | None) -> None:
-    """Amazon has sent words, nothing and zero; the known rate stays then."""
+def test_an_invalid_rate_header_is_ignored(text: str, rate: float | None) -> None:
+    """Amazon has sent words, an empty value and zero; the known rate then stays."""
     assert parse_rate_limit({"x-amzn-RateLimit-Limit": text}) == rate
     assert parse_rate_limit({}) is None
 
@@ -145,14 +145,14 @@ def test_a_response_can_be_pickled_and_its_repr_shows_no_body() -> None:
 @pytest.mark.parametrize(("operation", "status"), [(THINGS, 204), (FLAT, 204), (NOTHING, 200), (NOTHING, 204)])
 @pytest.mark.parametrize("strict", [True, False])
 def test_an_empty_body_is_none_where_amazon_sends_none(operation: Operation[Any], status: int, strict: bool) -> None:
-    """A 204 with a Content-Type and a declared schema, a 200 of cancelReport: all are empty."""
+    """A 204 with a Content-Type and a declared schema may be empty, and a 200 of cancelReport."""
     response = read(b"", operation, status=status, strict=strict)
     assert (response.body, response.violations, response.json()) == (None, (), None)
 
 
 @pytest.mark.parametrize("body", [b"", b" \r\n"])
 def test_an_empty_200_where_a_body_is_declared_is_a_violation(body: bytes) -> None:
-    """Lenient: None, and noted. Strict: an error."""
+    """Lenient decoding gives None and a violation, strict decoding an error."""
     response = read(body, FLAT)
     assert response.body is None
     assert response.violations == (Violation("things_v1.get_thing", "$", "object", "empty body"),)
@@ -160,14 +160,14 @@ def test_an_empty_200_where_a_body_is_declared_is_a_violation(body: bytes) -> No
         read(body, FLAT, strict=True)
 
 
-def test_json_where_nothing_is_declared_is_harmless() -> None:
-    """Kept in raw; a later version of the API may have begun to answer."""
+def test_an_undeclared_body_is_kept_in_raw() -> None:
+    """A later version of the API may have begun to send one."""
     assert read({"status": "ok"}, NOTHING).json() == {"status": "ok"}
     assert read({"status": "ok"}, NOTHING).body is None
 
 
 def test_a_null_payload_is_none() -> None:
-    """As absent as an absent one."""
+    """It is treated like an absent one."""
     response = read({"payload": None, "errors": None})
     assert (response.body, response.violations) == (None, ())
 
@@ -189,8 +189,8 @@ def test_a_null_payload_is_none() -> None:
         b"[" * 1_000_000 + b"]" * 1_000_000,
     ],
 )
-def test_a_2xx_that_is_not_json_is_no_success(operation: Operation[Any], strict: bool, body: bytes) -> None:
-    """The error says how long the body is and what it claims to be, and shows nothing of it."""
+def test_a_2xx_that_is_not_json_is_an_error(operation: Operation[Any], strict: bool, body: bytes) -> None:
+    """The error has the body's length and declared type, and none of its content."""
     headers = {"content-type": "text/html", "x-amzn-requestid": "r-9"}
     with pytest.raises(DecodeError) as caught:
         decode(operation, 200, headers, body, strict=strict, attempts=3)
@@ -217,7 +217,7 @@ def test_a_2xx_that_is_not_json_is_no_success(operation: Operation[Any], strict:
     ],
 )
 def test_one_broken_character_does_not_lose_the_body(body: bytes, got: str) -> None:
-    """Lenient: read with the character replaced, and noted. Strict: an error."""
+    """Lenient decoding replaces it and records a violation, strict decoding raises."""
     response = read(body, FLAT)
     assert response.body.id[0] == response.json()["id"][0] == "1"
     assert [violation.got for violation in response.violations] == [got]
@@ -228,8 +228,8 @@ def test_one_broken_character_does_not_lose_the_body(body: bytes, got: str) -> N
 # --- broken models ---------------------------------------------------------------------------------------------------
 
 
-def test_strict_decoding_names_place_and_types_and_no_value() -> None:
-    """The raw body is on the error for whoever needs it."""
+def test_strict_decoding_names_the_path_and_types_but_no_value() -> None:
+    """The raw body is an attribute of the error."""
     with pytest.raises(DecodeError) as caught:
         read({"payload": {"id": {"name": "Jane"}}}, strict=True)
     error = caught.value
@@ -237,8 +237,8 @@ def test_strict_decoding_names_place_and_types_and_no_value() -> None:
     assert (error.path, error.raw) == ("$.payload.id", b'{"payload": {"id": {"name": "Jane"}}}')
 
 
-def test_lenient_decoding_keeps_the_page_and_notes_the_break() -> None:
-    """The rest of the body is as it would have been."""
+def test_lenient_decoding_keeps_the_page_and_records_the_violation() -> None:
+    """The rest of the body is not affected."""
     response = read({"payload": {"price": 1.5, "sold_at": ""}})
     assert response.body.id is None
     assert response.body.price == Decimal("1.5")
@@ -250,8 +250,8 @@ def test_lenient_decoding_keeps_the_page_and_notes_the_break() -> None:
 
 
 @pytest.mark.parametrize("content", [[], [{"id": "1"}, {"id": "2"}], "text", 5, True, None])
-def test_another_kind_of_body_altogether_is_kept_and_noted(content: Any) -> None:
-    """The page is odd, not lost."""
+def test_a_body_of_another_kind_is_kept_with_a_violation(content: Any) -> None:
+    """No page is lost."""
     response = read(content, FLAT)
     assert response.body == content
     assert [(v.path, v.expected) for v in response.violations] == [("$", "object")]
@@ -259,7 +259,7 @@ def test_another_kind_of_body_altogether_is_kept_and_noted(content: Any) -> None
 
 
 def test_a_payload_without_its_envelope_is_recognised() -> None:
-    """Some of Amazon's samples print it so; keys of the payload tell."""
+    """Some of Amazon's samples have it so; its keys identify it."""
     response = read({"id": "1", "price": "2"})
     assert response.body == Thing(id="1", price=Decimal(2))
     assert [v.got for v in response.violations] == ["its content alone"]
@@ -300,7 +300,7 @@ def test_a_bare_array_is_returned_as_a_list() -> None:
     ],
 )
 def test_a_status_outside_2xx_becomes_its_error(status: int, kind: type[ApiError]) -> None:
-    """With Amazon's code, message and details, the request id and the number of attempts."""
+    """It has Amazon's code, message and details, the request id and the number of attempts."""
     error = failure({"errors": [{"code": "InvalidInput", "message": "No.", "details": "Why."}]}, status)
     assert type(error) is kind
     assert (error.code, error.details, error.status, error.attempts) == ("InvalidInput", "Why.", status, 2)
@@ -340,7 +340,7 @@ def test_a_status_outside_2xx_becomes_its_error(status: int, kind: type[ApiError
     ],
 )
 def test_every_shape_of_error_body_is_read(content: Any, expected: list[tuple[str, str]]) -> None:
-    """The list of the models, the bare list of 34 samples, gateways, LWA, S3, HTML and nothing at all."""
+    """Shapes are those of the models, the bare list of 34 samples, gateways, LWA, S3, HTML and an empty body."""
     error = failure(content, 403, {})
     assert [(entry.code, entry.message) for entry in error.errors] == expected
     assert str(error).startswith("things_v1.get_thing: HTTP 403, ")
@@ -362,7 +362,7 @@ def test_the_gateways_error_type_stands_in_for_a_missing_code() -> None:
 
 
 def test_a_message_is_bounded_and_on_one_line() -> None:
-    """Whatever a server sends, a log line stays one."""
+    """A log line stays one line, whatever a server sends."""
     error = failure({"errors": [{"code": "A\n", "message": "x\r\ny " * 5000}] * 1000})
     assert len(str(error)) < 700
     assert "\n" not in str(error)
@@ -370,8 +370,8 @@ def test_a_message_is_bounded_and_on_one_line() -> None:
     assert len(pickle.dumps(error)) < 200_000
 
 
-def test_tokens_that_a_message_quotes_are_struck_out() -> None:
-    """Neither message nor details may carry a credential into a log."""
+def test_tokens_quoted_in_a_message_are_redacted() -> None:
+    """Neither message nor details carry a credential into a log."""
     quoted = "The token Atza|IwEBIabc-def_123 and Atzr|IwEB, amzn1.application-oa2-client.abc, amzn1.oa2-cs.v1.xyz"
     error = failure({"errors": [{"code": "Unauthorized", "message": quoted, "details": quoted}]}, 403)
     text = f"{error} {error.errors}"
@@ -381,11 +381,11 @@ def test_tokens_that_a_message_quotes_are_struck_out() -> None:
 
 @pytest.mark.parametrize(("text", "seconds"), [("2", 2.0), ("1.5", 1.5), ("-1", None), ("soon", None), ("nan", None)])
 def test_retry_after_is_in_seconds(text: str, seconds: float | None) -> None:
-    """Anything else in the header is ignored."""
+    """Any other value of the header is ignored."""
     assert failure(b"", 429, {"Retry-After": text}).retry_after == seconds
 
 
-def test_errors_pickle_with_all_they_carry() -> None:
+def test_errors_pickle_with_their_facts() -> None:
     """They cross process boundaries in job queues."""
     error = pickle.loads(pickle.dumps(failure({"errors": [{"code": "A", "message": "b"}]}, 404)))
     assert (type(error), error.code, error.request_id, error.operation) == (

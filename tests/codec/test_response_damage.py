@@ -1,4 +1,4 @@
-"""Amazon's own sample replies, damaged at random: each is read, and what was not hit is as it was."""
+"""Amazon's own sample replies, damaged at random: each is read, and the undamaged parts are unchanged."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not REPLIES, reason=f"Amazon's models are not at
 
 
 def at(value: Any, path: Path) -> Any:
-    """What a decoded reply has at a JSON path; keys that the model does not know have nothing."""
+    """The value of a decoded reply at a JSON path; keys that the model does not know have none."""
     for key in path:
         if isinstance(value, msgspec.Struct):
             names = {field.encode_name: field.name for field in msgspec.structs.fields(value)}
@@ -30,7 +30,7 @@ def at(value: Any, path: Path) -> Any:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_a_damaged_reply_is_read_and_what_was_not_hit_is_as_it_was(data: st.DataObject) -> None:
+def test_a_damaged_reply_keeps_its_undamaged_parts(data: st.DataObject) -> None:
     """Each piece of each operation's reply may be missing, null or of another type."""
     example: Example = data.draw(st.sampled_from(REPLIES))
     everywhere = list(paths(example.reply))

@@ -1,4 +1,4 @@
-"""Every static sandbox example in Amazon's models, there and back: requests carry it, replies decode, errors say it."""
+"""Every static sandbox example of Amazon's models: requests carry it, replies decode, errors name it."""
 
 import json
 import re
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason=f"Amazon's models ar
 
 
 def test_there_are_as_many_examples_as_amazon_has() -> None:
-    """None is passed over."""
+    """No example is skipped."""
     assert len(examples()) >= 635
     assert len(list(successes())) >= 287
 
@@ -43,7 +43,7 @@ def as_text(value: Any) -> str:
 
 
 def sent_value(parameter: Parameter, example: Example, request: Any) -> Any:
-    """What an independent reader finds on the wire for a parameter."""
+    """The value that an independent reader finds in the request for a parameter."""
     path, _, query = request.target.partition("?")
     if parameter.location == "body":
         return json.loads(request.body)
@@ -62,7 +62,7 @@ def sent_value(parameter: Parameter, example: Example, request: Any) -> Any:
 
 
 def test_a_request_built_from_an_examples_parameters_carries_them() -> None:
-    """Each in its place, whatever characters it has; required ones that it leaves out are made up."""
+    """Each is in its place, whatever characters it has; missing required ones are made up."""
     checked = 0
     for example in examples():
         named = {name: p for name in example.arguments if (p := parameter_of(example.operation, name))}
@@ -71,7 +71,7 @@ def test_a_request_built_from_an_examples_parameters_carries_them() -> None:
         }
         arguments |= {p.name: example.arguments[name] for name, p in named.items()}
         if any(arguments[p.name] == "" for p in named.values() if p.location == "path"):
-            # One example of a 400: an empty segment would address another resource, so it never leaves.
+            # One example of a 400 has an empty segment, which would address another resource and is refused here.
             with pytest.raises(ConfigurationError):
                 prepare(example.operation, arguments)
             continue
@@ -95,7 +95,7 @@ def test_a_request_built_from_an_examples_parameters_carries_them() -> None:
 
 
 def contradictions(schema: Any, value: Any, path: str, model: dict[str, Any]) -> Iterator[str]:
-    """Where a body breaks its own schema, by an independent reading of it; unknown enum values do not count."""
+    """The paths at which a body breaks its own schema, read independently; unknown enum values do not count."""
     schema = resolve(schema, model)
     for part in schema.get("allOf", ()):
         yield from contradictions(part, value, path, model)
@@ -116,7 +116,7 @@ def contradictions(schema: Any, value: Any, path: str, model: dict[str, Any]) ->
 
 
 def fits(kind: str | None, form: str | None, value: Any) -> bool:
-    """Whether a JSON value is of a type, and a time of its format."""
+    """Whether a JSON value has a type, and a time its format."""
     if not isinstance(value, KINDS[kind]) or (isinstance(value, bool) and kind in ("integer", "number")):
         return False
     if form in ("date-time", "dateTime") and kind == "string":
@@ -138,7 +138,7 @@ KINDS: dict[str | None, Any] = {
 
 
 def is_iso(text: str) -> bool:
-    """Whether the calendar has it; Amazon's samples know a 30th of February."""
+    """Whether the date exists; Amazon's samples have a 30th of February."""
     try:
         datetime.fromisoformat(text)
     except ValueError:
@@ -147,7 +147,7 @@ def is_iso(text: str) -> bool:
 
 
 def test_replies_decode_with_violations_only_where_they_contradict_their_model() -> None:
-    """Anything else would be the generator's mistake, or the decoder's."""
+    """Other violations would be mistakes of the generator or the decoder."""
     wrong = []
     for example in successes():
         response = decode(example.operation, example.status, {}, example.body, strict=False, attempts=1)
@@ -159,7 +159,7 @@ def test_replies_decode_with_violations_only_where_they_contradict_their_model()
 
 
 def test_replies_outside_2xx_become_the_error_with_amazons_code_and_message() -> None:
-    """All the shapes of error lists that Amazon's samples have."""
+    """Error lists have all the shapes of Amazon's samples."""
     checked = 0
     for example in examples():
         if example.status // 100 == 2 or not example.has_reply:
@@ -176,11 +176,11 @@ def test_replies_outside_2xx_become_the_error_with_amazons_code_and_message() ->
     assert checked >= 345
 
 
-# --- and back --------------------------------------------------------------------------------------------------------
+# --- encoding --------------------------------------------------------------------------------------------------------
 
 
 def differences(value: Any, encoded: Any, original: Any, path: str) -> Iterator[str]:
-    """Where a re-encoded body differs from the one decoded; keys that the model does not know are not compared."""
+    """The paths at which a re-encoded body differs from the original; keys that the model does not know are skipped."""
     if isinstance(value, msgspec.Struct) and isinstance(original, dict):
         for field in msgspec.structs.fields(value):
             key = field.encode_name
@@ -199,7 +199,7 @@ def differences(value: Any, encoded: Any, original: Any, path: str) -> Iterator[
 
 
 def same(value: Any, encoded: Any, original: Any) -> bool:
-    """Equal as JSON or as numbers of the same form; times to the letter, but for zeros after the seconds."""
+    """Whether values are equal as JSON or as numbers of the same form; times may differ in zeros after the seconds."""
     if isinstance(value, datetime):
         return bool(encoded == re.sub(r"(\.0+)?(Z|\+00:00)$", "Z", original.replace(" ", "T")))
     if isinstance(value, Decimal):
@@ -208,7 +208,7 @@ def same(value: Any, encoded: Any, original: Any) -> bool:
 
 
 def test_encoding_a_decoded_reply_gives_back_the_same_json() -> None:
-    """Field by field, decimals as strings or numbers too, but for recorded violations and keys outside the model."""
+    """Decimals stay strings or numbers; only violations and unknown keys may differ."""
     wrong = []
     for example in successes():
         whole = msgspec.structs.replace(example.operation, unwrap=None, paging=None)

@@ -1,4 +1,4 @@
-"""A reply travels between processes and into caches."""
+"""A reply can be passed to another process and put into a cache."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def reply() -> Response[Order]:
 
 
 def test_a_reply_pickles() -> None:
-    """Body, facts and every header arrive; headers keep their disregard for case."""
+    """Body, facts and every header arrive; header names stay case-insensitive."""
     sent, received = reply(), pickle.loads(pickle.dumps(reply()))
     assert (received.body, received.violations, received.attempts) == (sent.body, sent.violations, 2)
     assert received.headers["x-amzn-requestid"] == received.request_id == "r-1"
@@ -28,7 +28,7 @@ def test_a_reply_pickles() -> None:
 
 
 def test_a_reply_copies() -> None:
-    """``copy.deepcopy`` gives another body, equal to the first."""
+    """``copy.deepcopy`` gives another body that is equal."""
     sent = reply()
     made = copy.deepcopy(sent)
     assert made.body == sent.body

@@ -1,4 +1,4 @@
-"""What Amazon has really sent and what lost pages in other clients, against the generated types."""
+"""Replies that Amazon has really sent and that lost pages in other clients, against the generated types."""
 
 import json
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ def read(name: str, content: Any, *, status: int = 200, strict: bool = False) ->
 
 
 def broken(response: Response[Any]) -> list[str]:
-    """Where a body broke its model, without the envelope."""
+    """The paths of violations, without the envelope."""
     return [violation.path.removeprefix("$.payload") for violation in response.violations]
 
 
@@ -32,7 +32,7 @@ AN_ORDER = {
     "OrderStatus": "Shipped",
 }
 
-# --- never a success -------------------------------------------------------------------------------------------------
+# --- not a success ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -45,15 +45,15 @@ AN_ORDER = {
         (500, b"\x1f\x8b\x08 not text", ServerError),
     ],
 )
-def test_what_gateways_send_is_an_error_of_its_status(status: int, body: bytes, kind: type[Exception]) -> None:
-    """Pages of HTML, nothing at all, a lone message, bytes."""
+def test_a_gateways_reply_is_an_error_of_its_status(status: int, body: bytes, kind: type[Exception]) -> None:
+    """It may be HTML, empty, a lone message or any bytes."""
     error = error_from_reply(operations()["orders_v0.get_order"], status, {}, body, attempts=1)
     assert type(error) is kind
 
 
 @pytest.mark.parametrize("name", ["orders_v0.get_order", "reports_2021_06_30.cancel_report"])
-def test_a_page_of_html_with_status_200_is_no_success(name: str) -> None:
-    """Whether or not the operation declares a body."""
+def test_a_page_of_html_with_status_200_is_an_error(name: str) -> None:
+    """It does not matter whether the operation declares a body."""
     with pytest.raises(DecodeError):
         read(name, b"<html></html>")
 
@@ -88,8 +88,8 @@ def test_a_page_of_html_with_status_200_is_no_success(name: str) -> None:
         ),
     ],
 )
-def test_an_unknown_enum_value_costs_nothing(name: str, content: Any) -> None:
-    """None is a violation, and each comes back as it was sent."""
+def test_an_unknown_enum_value_is_no_violation(name: str, content: Any) -> None:
+    """It is sent back as it came."""
     response = read(name, {"payload": content})
     assert {violation.got for violation in response.violations} <= {"absent"}
     value = json.dumps(content).rpartition(': "')[2].partition('"')[0]
@@ -98,7 +98,7 @@ def test_an_unknown_enum_value_costs_nothing(name: str, content: Any) -> None:
 
 @pytest.mark.parametrize("variant", ["PT08", "SWCH", "TOPP"])
 def test_an_image_of_an_unknown_variant_is_an_image(variant: str) -> None:
-    """Catalogue pages grow variants without notice."""
+    """Amazon adds variants to catalogue pages without notice."""
     image = {"variant": variant, "link": "https://m.media-amazon.com/x.jpg", "height": 1, "width": 2}
     content = {"asin": "B0", "images": [{"marketplaceId": "M", "images": [image]}]}
     response = read("catalog_items_2022_04_01.get_catalog_item", content, strict=True)
@@ -125,7 +125,7 @@ def test_an_unknown_programme_of_orders_2026_is_kept() -> None:
 @pytest.mark.parametrize("missing", ["ASIN", "OrderItemId", "QuantityOrdered"])
 @pytest.mark.parametrize("null", [True, False])
 def test_an_order_item_without_its_ids_keeps_the_rest(missing: str, null: bool) -> None:
-    """Items of deleted listings; the other items of the page are untouched."""
+    """Items of deleted listings lack them; the other items of the page are not affected."""
     item: dict[str, Any] = {**AN_ITEM, "Title": "A book"}
     item.pop(missing)
     if null:
@@ -166,16 +166,16 @@ def test_an_order_item_without_its_ids_keeps_the_rest(missing: str, null: bool) 
         ),
     ],
 )
-def test_a_missing_required_field_costs_that_field_alone(name: str, content: Any, kept: str) -> None:
-    """Names of addresses, parts of inbound ones, AreCasesRequired, PrepDetails, return reasons, CarrierWillPickUp."""
+def test_a_missing_required_field_does_not_affect_the_others(name: str, content: Any, kept: str) -> None:
+    """Names of addresses, AreCasesRequired, PrepDetails, return reasons and CarrierWillPickUp are missing at times."""
     response = read(name, {"payload": content})
     assert kept in str(msgspec.to_builtins(response.body))
     assert all(violation.got in ("absent", "null") for violation in response.violations)
 
 
 @pytest.mark.parametrize("name", ["catalog_items_2020_12_01", "catalog_items_2022_04_01"])
-def test_search_results_without_pagination_or_refinements_are_whole(name: str) -> None:
-    """A search by identifiers has one page and nothing to refine; no violation either."""
+def test_search_results_may_lack_pagination_and_refinements(name: str) -> None:
+    """A search by identifiers has one page and nothing to refine, and no violation."""
     body = {"numberOfResults": 1, "items": [{"asin": "B0"}]}
     response = read(f"{name}.search_catalog_items", body, strict=True)
     assert [item.asin for item in response.body.items] == ["B0"]
@@ -207,8 +207,8 @@ def test_an_inventory_item_that_was_never_updated_stays_on_the_fast_path() -> No
     assert response.body.payload.inventory_summaries[0].total_quantity == 0
 
 
-def test_booleans_and_integers_as_strings_are_read_as_what_they_are() -> None:
-    """Converted and noted."""
+def test_booleans_and_integers_as_strings_are_converted() -> None:
+    """Each conversion is a violation."""
     order = AN_ORDER | {"IsPrime": "true", "NumberOfItemsShipped": "2"}
     response = read("orders_v0.get_order", {"payload": order})
     assert (response.body.is_prime, response.body.number_of_items_shipped) == (True, 2)
@@ -225,13 +225,13 @@ def test_booleans_and_integers_as_strings_are_read_as_what_they_are() -> None:
 )
 @pytest.mark.parametrize("name", ["orders_v0.get_order", "product_pricing_v0.get_item_offers"])
 def test_errors_of_any_shape_beside_a_payload_are_read(name: str, errors: Any) -> None:
-    """An array where the model has an object, an object where it has an array."""
+    """They may be an array where the model has an object, or the reverse."""
     response = read(name, {"payload": {}, "errors": errors})
     assert [(error.code, error.message) for error in response.errors] == [("A", "b")]
 
 
 def test_money_as_a_json_number_is_exact_and_no_violation() -> None:
-    """Sales metrics: the model says string, production sends numbers."""
+    """For sales metrics the model says string, and production sends numbers."""
     metric = {
         "interval": "2026-01-01T00:00-08:00--2026-01-02T00:00-08:00",
         "unitCount": 1,
@@ -246,7 +246,7 @@ def test_money_as_a_json_number_is_exact_and_no_violation() -> None:
 
 
 def test_fees_estimates_are_a_bare_array() -> None:
-    """The one reply without an object round it."""
+    """It is the only reply that is not an object."""
     response = read("product_fees_v0.get_my_fees_estimates", [{"Status": "Success"}], strict=True)
     assert response.body[0].status == "Success"
 
@@ -274,7 +274,7 @@ def test_an_offer_page_with_marketplace_id_in_capitals_is_read() -> None:
     ],
 )
 def test_dates_are_read_in_every_form_seen(text: str) -> None:
-    """Without seconds, without zone, with fractions of any length: the same instant."""
+    """Forms without seconds, without zone, and with fractions of any length give the same instant."""
     content = {"orders": [{"orderId": "1", "createdTime": text}]}
     response = read("orders_2026_01_01.search_orders", content)
     assert response.body.orders[0].created_time == datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -297,18 +297,18 @@ def test_dates_are_read_in_every_form_seen(text: str) -> None:
     ],
 )
 def test_replies_that_are_empty_by_nature_are_no_violation(name: str, status: int) -> None:
-    """With a Content-Type, with a schema, with status 200: all the same."""
+    """A Content-Type, a schema or status 200 makes no difference."""
     response = read(name, b"", status=status, strict=True)
     assert (response.body, response.status) == (None, status)
 
 
 def test_a_207_is_a_success_like_any_other() -> None:
-    """The batch of external fulfillment inventory tells of each item inside."""
+    """The batch of external fulfillment inventory has a status for each item."""
     response = read("external_fulfillment_inventory_2024_09_11.batch_inventory", {"responses": []}, status=207)
     assert (response.status, response.body.responses) == (207, [])
 
 
 def test_models_carry_no_dict_and_no_state() -> None:
-    """Classes that built a logger for each instance made pages of 3.9 s."""
+    """In other clients, classes with a logger for each instance made pages of 3.9 s."""
     order = read("orders_v0.get_order", {"payload": AN_ORDER}).body
     assert not hasattr(order, "__dict__")

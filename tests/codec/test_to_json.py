@@ -1,4 +1,4 @@
-"""A decoded reply is written again as Amazon writes it: numbers as numbers, strings as strings, times in its form."""
+"""A decoded reply is encoded as Amazon wrote it: numbers as numbers, strings as strings, times in their form."""
 
 import json
 from datetime import datetime
@@ -37,7 +37,7 @@ class Size(Model, kw_only=True, rename="pascal"):
 
 
 class Thing(Model, kw_only=True, rename="camel"):
-    """Both, wherever a decimal can stand."""
+    """Both, wherever a decimal can be."""
 
     list_price: Price | None = None
     sizes: list[Size] | None = None
@@ -51,7 +51,7 @@ class Thing(Model, kw_only=True, rename="camel"):
 
 
 class Line(Model, kw_only=True, rename="camel"):
-    """Both, and a field that must be there."""
+    """Both, and a required field."""
 
     count: int
     price: Price | None = None
@@ -59,7 +59,7 @@ class Line(Model, kw_only=True, rename="camel"):
 
 
 class Cheap(Model, kw_only=True, rename="camel"):
-    """Decimals in one form alone, which takes the faster way."""
+    """Decimals in one form only, which the fast encoder writes."""
 
     price: Price | None = None
     sent_at: Timestamp | None = None
@@ -97,13 +97,13 @@ THINGS = st.recursive(
 
 
 def exactly(body: bytes) -> Any:
-    """JSON with every number as it is written."""
+    """JSON with every number as text."""
     return json.loads(body, parse_float=lambda text: ("number", text), parse_int=lambda text: ("number", text))
 
 
 @given(THINGS)
-def test_what_was_decoded_is_written_as_it_came(thing: dict[str, Any]) -> None:
-    """Decimals of both forms side by side, in lists, maps and structs within structs."""
+def test_a_decoded_reply_is_written_as_it_came(thing: dict[str, Any]) -> None:
+    """Decimals of both forms are side by side, in lists, maps and structs within structs."""
     body = msgspec.json.encode(thing)
     assert exactly(to_json(msgspec.json.decode(body, type=Thing))) == exactly(body)
 
@@ -111,13 +111,13 @@ def test_what_was_decoded_is_written_as_it_came(thing: dict[str, Any]) -> None:
 @given(optional(price=PRICES, sentAt=TIMES))
 @example({"price": {"Amount": msgspec.Raw(b"12.50")}, "sentAt": "2026-07-29T21:26:53.120Z"})
 def test_decimals_of_one_form_are_written_as_they_came(cheap: dict[str, Any]) -> None:
-    """The encoder that writes the whole at once gives the same, and does not spoil the times."""
+    """The encoder that writes the whole at once gives the same result, times included."""
     body = msgspec.json.encode(cheap)
     assert exactly(to_json(msgspec.json.decode(body, type=Cheap))) == exactly(body)
 
 
 def test_lists_and_maps_of_structs_are_written_too() -> None:
-    """What an iterator handed out, or a batch's results by key."""
+    """Items of an iterator and a batch's results by key are such values."""
     prices, sizes = [Price(amount=Decimal("1.50"))], {"a": Size(amount=Decimal("1.50"))}
     assert to_json(prices) == b'[{"Amount":1.50}]'
     assert to_json(sizes) == b'{"a":{"Amount":"1.50"}}'
@@ -126,7 +126,7 @@ def test_lists_and_maps_of_structs_are_written_too() -> None:
 
 @pytest.mark.parametrize("text", ["0.0000001", "-0.00000000", "1E+5", "1E-999999999"])
 def test_a_decimal_is_written_in_the_digits_that_came(text: str) -> None:
-    """Python would write 1E-7; what can only have come with an exponent keeps it, and memory with it."""
+    """Python would write 1E-7. A number that can only have come with an exponent keeps it, which bounds memory."""
     for body in (b'{"listPrice":{"Amount":%b}}' % text.encode(), b'{"sizes":[{"Amount":"%b"}]}' % text.encode()):
         assert to_json(msgspec.json.decode(body, type=Thing)) == body
     assert to_json(Cheap(price=Price(amount=Decimal(text)))) == b'{"price":{"Amount":%b}}' % text.encode()
@@ -134,14 +134,14 @@ def test_a_decimal_is_written_in_the_digits_that_came(text: str) -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 800])
-def test_json_of_any_shape_is_written_whatever_its_depth(depth: int) -> None:
-    """Also where something beside it, here a time, sends the rest round the slower way."""
+def test_json_of_any_depth_is_written(depth: int) -> None:
+    """It is written even when a time beside it requires the slow encoder."""
     body = b'{"sentAt":"2026-07-29T21:26:53.120Z","attributes":{"a":%b1.5%b}}' % (b"[" * depth, b"]" * depth)
     assert to_json(msgspec.json.decode(body, type=Thing)) == body
 
 
-def test_a_response_is_not_written_only_its_body() -> None:
-    """It would show headers and raw bytes as if Amazon had sent them in JSON."""
+def test_to_json_takes_the_body_and_not_the_response() -> None:
+    """Headers and raw bytes would look as if Amazon had sent them in JSON."""
     with pytest.raises(TypeError, match=r"such as response\.body, not a Response"):
         to_json(decode(GET_ORDER, 200, {}, b'{"payload":{}}'))
 
@@ -153,15 +153,15 @@ def test_a_time_without_zone_has_its_fraction_written_like_the_others() -> None:
 
 
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "sNaN"])
-def test_what_is_no_number_stays_a_string(text: str) -> None:
-    """JSON has no such numbers, so it came as a string where the model has a number."""
+def test_nan_and_infinity_stay_strings(text: str) -> None:
+    """JSON has no such numbers, so they came as strings."""
     price = msgspec.json.decode(b'{"Amount":"%b"}' % text.encode(), type=Price)
     assert json.loads(to_json(price)) == {"Amount": text}
     assert json.loads(to_json([Thing(list_price=price)])) == [{"listPrice": {"Amount": text}}]
 
 
 def test_kept_values_are_written_as_they_came() -> None:
-    """Text, lists and objects where the model has others, and numbers beyond any float, alone and within."""
+    """They are text, lists and objects that broke the model, and numbers beyond any float, at any depth."""
     body = (
         b'{"AmazonOrderId":"1","OrderTotal":"none","ShippingAddress":[1,2.50],'
         b'"NumberOfItemsShipped":{"a":1e400},"NumberOfItemsUnshipped":2e400}'
@@ -171,21 +171,21 @@ def test_kept_values_are_written_as_they_came() -> None:
     assert {key: written[key] for key in json.loads(body)} == json.loads(body, parse_float=Decimal)
 
 
-def test_what_breaks_a_model_with_both_forms_is_written_as_it_was_kept() -> None:
-    """A number beyond any float, and a required key that was absent: null, as the attribute is None."""
+def test_violations_of_a_model_with_both_forms_are_written_as_kept() -> None:
+    """A number beyond any float stays, and an absent required key is null."""
     line, _ = build(Line, b'{"count":1e400,"price":{"Amount":1.50},"size":{"Amount":"1.50"}}')
     assert to_json(line) == b'{"count":1E+400,"price":{"Amount":1.50},"size":{"Amount":"1.50"}}'
     absent, _ = build(Line, b"{}")
     assert to_json(absent) == to_json(Line(count=None)) == b'{"count":null}'  # type: ignore[arg-type]
 
 
-def test_what_the_model_does_not_demand_is_left_out() -> None:
-    """None stands for a key that is not there."""
+def test_absent_optional_fields_are_left_out() -> None:
+    """None means that the key is absent."""
     assert to_json(orders_v0.Money(currency_code="USD")) == b'{"CurrencyCode":"USD"}'
     assert to_json(Thing(parts=[Thing()], list_price=Price())) == b'{"listPrice":{},"parts":[{}]}'
 
 
-def test_a_value_that_json_cannot_carry_is_refused_by_its_type() -> None:
-    """Nothing of the value is in the message."""
+def test_a_value_that_json_cannot_express_is_refused() -> None:
+    """The error names its type and shows nothing of the value."""
     with pytest.raises(TypeError, match="type complex"):
         to_json(Thing(attributes={"a": 1j}))

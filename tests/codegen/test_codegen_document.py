@@ -1,4 +1,4 @@
-"""Reading model files: what is not supported is refused with file, JSON path and reason."""
+"""Reading model files: unknown constructs are refused with file, JSON path and reason."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ REFUSED = [
 
 @pytest.mark.parametrize(("model", "complaint"), REFUSED, ids=[complaint for _, complaint in REFUSED])
 def test_unknown_constructs_are_refused_with_their_place(model: dict[str, Any], complaint: str) -> None:
-    """Whatever the generator does not know fails with file, JSON path and what it is."""
+    """The error has file, JSON path and the construct."""
     with pytest.raises(ModelError) as refusal:
         parse_document(model, "thingsV0.json")
     assert str(refusal.value).startswith(f"thingsV0.json: {complaint}")
 
 
-def test_vendor_extensions_are_no_constructs() -> None:
+def test_vendor_extensions_are_ignored() -> None:
     """``x-…`` keys are allowed anywhere."""
     document = parse_document(
         swagger({"Thing": {"type": "string", "x-note": 1}}, **{"x-components": {}}), "thingsV0.json"
@@ -95,7 +95,7 @@ def test_vendor_extensions_are_no_constructs() -> None:
 
 
 def test_parameters_of_the_path_join_those_of_the_operation() -> None:
-    """An operation's own parameter replaces the path's of the same name and place."""
+    """An operation's own parameter replaces the path's with the same name and location."""
     shared = [{"name": "id", "in": "path", "type": "string"}, {"name": "x", "in": "query", "type": "string"}]
     own = [{"name": "x", "in": "query", "type": "integer"}]
     model = swagger(paths={"/t/{id}": {"parameters": shared, "get": operation(parameters=own)}})
@@ -123,14 +123,14 @@ def test_shared_parameters_and_responses_are_followed() -> None:
     assert isinstance(schema, Schema)
 
 
-def test_a_base_path_leads_every_path() -> None:
-    """``basePath`` is part of the path; ``/`` is none."""
+def test_a_base_path_precedes_every_path() -> None:
+    """``/`` counts as none."""
     for base, expected in (("/", "/things/v0/thing"), ("/api", "/api/things/v0/thing")):
         (found,) = parse_document(swagger(basePath=base), "thingsV0.json").operations
         assert found.path == expected
 
 
-def test_sandbox_only_may_stand_on_the_path() -> None:
+def test_sandbox_only_may_be_on_the_path() -> None:
     """FBA Inventory flags the path, Vendor DF Sandbox Data the operation."""
     flag = {"x-amzn-api-sandbox-only": True}
     for item in ({"get": operation(), **flag}, {"get": operation(**flag)}):
@@ -139,13 +139,13 @@ def test_sandbox_only_may_stand_on_the_path() -> None:
 
 
 def test_the_default_of_an_object_changes_nothing() -> None:
-    """Only parameters' defaults are stated."""
+    """Only defaults of parameters are stated."""
     schema = {"type": "object", "properties": {"a": {"type": "string"}}, "default": {"a": "x"}}
     document = parse_document(with_schema(schema), "thingsV0.json")
     assert document.definitions["Thing"].limits.default is None
 
 
 def test_references_may_be_percent_encoded() -> None:
-    """As in any other URI."""
+    """They are URIs."""
     schema = {"$ref": "#/definitions/My%20Thing"}
     assert parse_document(with_schema(schema), "thingsV0.json").definitions["Thing"].ref == "My Thing"

@@ -1,4 +1,4 @@
-"""The generator's hand-written facts speak of operations, arguments and fields that exist."""
+"""The generator's hand-written facts name existing operations, arguments and fields."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ TABLES: dict[str, set[str]] = {
 
 @pytest.mark.parametrize("table", sorted(TABLES))
 def test_facts_name_operations_that_exist(table: str) -> None:
-    """A misspelt name would be a fact that nobody sees."""
+    """A fact with a misspelt name would never apply."""
     assert TABLES[table]
     assert TABLES[table] <= operations().keys()
 
 
 def test_conditions_name_arguments_that_exist() -> None:
-    """What stands in code in a condition is an argument, the start of several, or one of Amazon's values."""
+    """Code in a condition is an argument, the beginning of several, or one of Amazon's values."""
     for name, sentences in conditions.CONDITIONS.items():
         module, _, method = name.partition(".")
         arguments = inspect.signature(getattr(_namespace(module), method)).parameters
@@ -65,7 +65,7 @@ def _namespace(module: str) -> type:
 
 
 def test_overlays_change_fields_that_exist() -> None:
-    """Each entry shows in the docstring of its class, with its reason."""
+    """Each entry is in the docstring of its class, with its reason."""
     for module, fields in overlay.OVERLAY.items():
         models = import_module(f"spapi_async.models.{module}")
         for path, entry in fields.items():
@@ -90,8 +90,8 @@ def test_date_time_parameters_exist() -> None:
             assert "datetime | str" in types, (module, name)
 
 
-def test_only_a_span_of_unknown_form_is_a_mere_string() -> None:
-    """Every other bound of a span of time takes a datetime, whatever Amazon's model calls it."""
+def test_bounds_of_a_time_span_are_datetimes() -> None:
+    """Only those of unknown form are strings; Amazon's own type does not matter."""
     plain = {
         (operation.name, parameter.wire_name)
         for operation in operations().values()
@@ -124,12 +124,12 @@ def test_only_a_span_of_unknown_form_is_a_mere_string() -> None:
 def test_personal_data_is_found_by_names(
     name: str, fields: list[tuple[str, bool]], expected: tuple[str, ...] | str
 ) -> None:
-    """By the name of the type, by a field that only contacts have, else field by field."""
+    """The name of the type decides, then a field that only contacts have, otherwise each field's name."""
     assert personal.hidden_fields("reports_2021_06_30", name, fields) == expected
 
 
 def test_places_of_personal_data_exist() -> None:
-    """Each entry of the table is in force in the class that it names; a field that Amazon renames shows here."""
+    """Each entry of the table applies to its class, so that a field that Amazon renames is noticed."""
     for module, classes in personal.PLACES.items():
         package = "spapi_async.models" if module in NAMESPACES else "spapi_async.models.notifications"
         models = import_module(f"{package}.{module}")
@@ -138,7 +138,7 @@ def test_places_of_personal_data_exist() -> None:
 
 
 def test_hidden_names_are_used() -> None:
-    """No entry of the lists of names has become idle."""
+    """No entry of the lists of names is without effect."""
     payloads = {f"notifications.{module}" for versions in PAYLOADS.values() for module in versions.values()}
     modules = [import_module(f"spapi_async.models.{module}") for module in {*NAMESPACES, *payloads}]
     classes = [c for m in modules for c in vars(m).values() if isinstance(c, type) and issubclass(c, PersonalModel)]
@@ -148,8 +148,8 @@ def test_hidden_names_are_used() -> None:
     assert whole >= personal.MARKS
 
 
-def test_cases_show_nobody_in_their_repr() -> None:
-    """E-mail addresses, phone numbers, names, what was written, and links to what was attached."""
+def test_support_cases_hide_personal_data_in_their_repr() -> None:
+    """E-mail addresses, phone numbers, names, messages and links to attachments are hidden."""
     secret = "hide-me"
     fields: dict[str, dict[str, object]] = {
         "Case": {"subject": secret, "primary_email": secret, "cc_emails": [secret]},

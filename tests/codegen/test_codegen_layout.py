@@ -1,4 +1,4 @@
-"""The generator writes what the formatter would, whatever the lengths and characters."""
+"""The generator writes files as the formatter would, for any lengths and characters."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ STRING = {"type": "string"}
 LONG = "aNameLongerThanTheLongestOneThatAmazonHasThoughtOfYet"
 
 
-def kitchen_sink() -> dict[str, Any]:
-    """A model that stretches every line: long names, quotes, backslashes, many values, all kinds of schemas."""
+def large_model() -> dict[str, Any]:
+    """A model that tests every line: long names, quotes, backslashes, many values, all kinds of schemas."""
     thing = {"$ref": f"#/definitions/{LONG}"}
     properties = {
         LONG: STRING | {"pattern": '^["\\\\]{3}$', "maxLength": 1},
@@ -78,18 +78,18 @@ def kitchen_sink() -> dict[str, Any]:
     )
 
 
-def test_everything_at_once_can_be_imported() -> None:
-    """The kitchen sink is legal Python with working types."""
-    models, api = loaded(kitchen_sink())
+def test_the_large_model_can_be_imported() -> None:
+    """It is valid Python with working types."""
+    models, api = loaded(large_model())
     assert len(api.ThingsV0.__dict__) > 3
     assert models.Empty() == models.Empty()
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ruff") is None, reason="ruff is not installed")
 @pytest.mark.parametrize("command", [["format", "--diff"], ["check"]], ids=["format", "check"])
-def test_the_linter_has_nothing_to_say(tmp_path: Path, command: list[str]) -> None:
-    """Generated files pass the project's own ruff configuration as they are."""
-    for path, text in made({FILE: kitchen_sink(), "cV1.json": swagger()}).items():
+def test_the_linter_finds_nothing(tmp_path: Path, command: list[str]) -> None:
+    """Generated files pass the project's own ruff configuration unchanged."""
+    for path, text in made({FILE: large_model(), "cV1.json": swagger()}).items():
         target = tmp_path / "spapi_async" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
@@ -108,15 +108,15 @@ def test_any_string_is_quoted_as_itself(text: str) -> None:
     assert eval(quoted(text)) == text
 
 
-def test_what_fits_stays_on_one_line() -> None:
-    """The line with what stands before and after it may be 120 wide."""
+def test_a_value_that_fits_stays_on_one_line() -> None:
+    """The whole line may have 120 characters."""
     call = Call("f", ("x" * 110,))
     assert layout(call, 0, "a = ") == f"a = f({'x' * 110})"
     assert len(layout(call, 0, "abcd = ", after=":").splitlines()) == 3
 
 
-def test_what_does_not_fit_stands_item_by_item() -> None:
-    """Nested values are broken only as far as needed."""
+def test_a_value_that_does_not_fit_is_split_by_items() -> None:
+    """Nested values are split only as far as needed."""
     value = Call("f", (Tuple(("1",)), Dictionary((("a", "b" * 100),))), (("key", "c"),))
     assert layout(value, 0).splitlines() == ["f(", "    (1,),", f"    {{a: {'b' * 100}}},", "    key=c,", ")"]
 
@@ -127,6 +127,6 @@ def test_backslashes_make_a_raw_docstring() -> None:
 
 
 def test_quotes_in_a_name_do_not_end_a_docstring() -> None:
-    """A definition may be called anything."""
+    """A definition may have any name."""
     assert docstring('A """ b.', [], 0) == '"""A \'\'\' b."""'
     assert docstring('A """ b.', [["c"]], 0) == '"""A \'\'\' b.\n\nc\n"""'

@@ -1,4 +1,4 @@
-"""Model files unlike those at hand: what Amazon has published before, or may publish next."""
+"""Model files unlike the present ones: what Amazon has published before, or may publish next."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def get_thing(model: dict[str, Any]) -> Any:
 
 
 def refusal(model: dict[str, Any], file: str = "thingsV0.json") -> str:
-    """Why nothing is made of a model."""
+    """The error with which a model is refused."""
     (problem,) = generate({file: model}, {}).refused
     return str(problem)
 
@@ -49,7 +49,7 @@ def refusal(model: dict[str, Any], file: str = "thingsV0.json") -> str:
 
 
 def test_three_success_types_narrow_by_status() -> None:
-    """Structs, lists and no body at all: each status has its own."""
+    """Structs, lists and no body at all each belong to a status."""
     one, many = {"type": "object", "properties": {"a": STRING}}, {"type": "array", "items": STRING}
     responses = reply(one) | reply(many, "201") | {"202": {"description": ""}, "204": {"description": ""}}
     models, api = loaded(with_get(responses=responses))
@@ -63,7 +63,7 @@ def test_three_success_types_narrow_by_status() -> None:
 
 
 def test_a_status_that_the_model_lacks_is_read_as_the_first_type() -> None:
-    """An undeclared 203 is no reason to lose a body."""
+    """The body of an undeclared 203 is not lost."""
     responses = reply({"type": "object", "properties": {"a": STRING}}) | reply(STRING, "202")
     made_of = get_thing(with_get(responses=responses))
     assert decode(made_of, 203, {}, b'{"a": "x"}').body == made_of.response_type(a="x")
@@ -85,7 +85,7 @@ def test_a_body_that_breaks_the_type_of_its_status_is_read_leniently_as_that_typ
     [({"type": "string", "enum": ["A", "B"]}, "Sequence[m.Kind | str]"), ({"type": "integer"}, "Sequence[int]")],
 )
 def test_the_items_of_a_list_parameter_may_be_a_definition(target: dict[str, Any], type_: str) -> None:
-    """Though Swagger knows ``$ref`` in bodies alone; limits come along."""
+    """Swagger allows ``$ref`` only in bodies; limits are read, too."""
     parameter = {"name": "kinds", "in": "query", "type": "array", "items": {"$ref": "#/definitions/Kind"}}
     found = get_thing(with_get({"Kind": target}, parameters=[parameter]))
     assert found.parameters[0].type == type_
@@ -95,14 +95,14 @@ def test_the_items_of_a_list_parameter_may_be_a_definition(target: dict[str, Any
 
 @pytest.mark.parametrize("items", [{"$ref": "#/definitions/Gone"}, {"$ref": "#/definitions/Thing"}])
 def test_the_items_of_a_list_parameter_must_lead_to_a_scalar(items: dict[str, Any]) -> None:
-    """A missing definition, or an object, is refused with its place."""
+    """A missing definition or an object is refused with its place."""
     parameter = {"name": "kinds", "in": "query", "type": "array", "items": items}
     thing = {"Thing": {"type": "object", "properties": {"a": STRING}}}
     assert refusal(with_get(thing, parameters=[parameter])).startswith(f"{GET}.parameters[0].items: ")
 
 
 def test_words_in_a_usage_plan_cost_a_warning() -> None:
-    """The rest of the file is as good as ever; the plan is assumed and says so."""
+    """The rest of the file is generated; the plan is assumed and says so."""
     table = "**Usage Plan:**\n\n| Rate (requests per second) | Burst |\n| ---- | ---- |\n| deprecated | deprecated |"
     result = generate({"thingsV0.json": with_get(description=table)}, {})
     assert 'UsagePlan(rate=1, burst=1, source="assumed")' in result.files["api/things_v0.py"]
@@ -116,7 +116,7 @@ def test_words_in_a_usage_plan_cost_a_warning() -> None:
     [("header", "/t", {"x-ids": "a,b c"}), ("path", "/t/{x-ids}", "/t/a,b%20c")],
 )
 def test_lists_in_headers_and_paths_are_joined_by_commas(where: str, path: str, sent: object) -> None:
-    """A list that would be sent as one value; empty ones of a path are refused."""
+    """The list is sent as one value; empty ones in a path are refused."""
     parameter = {"name": "x-ids", "in": where, "type": "array", "items": STRING, "required": where == "path"}
     found = get_thing(with_get(path=path, parameters=[parameter]))
     assert found.parameters[0].type == "Sequence[str]"
@@ -128,7 +128,7 @@ def test_lists_in_headers_and_paths_are_joined_by_commas(where: str, path: str, 
 
 
 def test_an_item_with_a_comma_cannot_go_into_a_header() -> None:
-    """It would arrive as two."""
+    """It would arrive as two items."""
     found = get_thing(with_get(parameters=[{"name": "ids", "in": "header", "type": "array", "items": STRING}]))
     with pytest.raises(ConfigurationError, match="ids must not hold an item with a comma"):
         prepare(found, {"ids": ["a,b"]})
@@ -143,15 +143,15 @@ def test_an_item_with_a_comma_cannot_go_into_a_header() -> None:
     ],
 )
 def test_a_reply_may_be_a_scalar_or_be_made_of_scalars(schema: dict[str, Any], body: bytes, read: str) -> None:
-    """The module imports what the type is made of."""
+    """The module imports the types that it needs."""
     text = {"type": "object", "properties": {"a": STRING}}
     _, api = loaded(with_get(responses=reply(text) | reply(schema, "202")))
     got = decode(api.GET_THING, 202, {}, body)
     assert (type(got.body).__name__, got.violations) == (read, ())
 
 
-def test_what_annotations_alone_name_is_imported_for_type_checkers_alone() -> None:
-    """Here the payload of an envelope is a time."""
+def test_names_used_only_in_annotations_are_imported_for_type_checkers() -> None:
+    """In this model the payload of an envelope is a time."""
     envelope = {"type": "object", "properties": {"payload": {"type": "string", "format": "date-time"}}}
     text = made({"thingsV0.json": with_get(responses=reply(envelope))})["api/things_v0.py"]
     assert "if TYPE_CHECKING:\n    from spapi_async._core.wire import Timestamp\n" in text
@@ -161,7 +161,7 @@ def test_what_annotations_alone_name_is_imported_for_type_checkers_alone() -> No
 @pytest.mark.parametrize("key", ["maximum", "minimum", "maxLength", "default"])
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_a_limit_that_is_no_finite_number_is_refused(key: str, value: float) -> None:
-    """``1e400`` is JSON, but no Python number can be written for it."""
+    """``1e400`` is valid JSON, but not a Python number."""
     problem = refusal(with_get(parameters=[{"name": "a", "in": "query", "type": "number", key: value}]))
     assert problem == f"{GET}.parameters[0].{key}: is not a finite number"
 
@@ -175,20 +175,20 @@ def test_a_limit_that_is_no_finite_number_is_refused(key: str, value: float) -> 
     ],
 )
 def test_half_a_surrogate_pair_is_refused(changes: dict[str, Any], where: str) -> None:
-    """It could be neither sent nor compared with what comes."""
+    """It could neither be sent nor compared."""
     assert refusal(with_get(**changes)) == f"{GET}{where}: contains half of a surrogate pair"
 
 
 @pytest.mark.parametrize("status", ["2XX", "\u00b200", "0200", "99", "700", "200.0", ""])
-def test_a_status_that_is_none_of_http_is_refused(status: str) -> None:
-    """Some are digits to Python and numbers to nobody."""
+def test_an_invalid_http_status_is_refused(status: str) -> None:
+    """Some characters are digits for Python only."""
     problem = refusal(with_get(responses={status: {"description": ""}}))
     assert problem.endswith(f": status {status!r} is not supported")
 
 
 @pytest.mark.parametrize("path", ["t", "/t?a=b", "/t#a", "/t/{a", "/t/a}", "/t/{}", "/t /a"])
-def test_a_path_that_no_url_could_be_made_of_is_refused(path: str) -> None:
-    """A missing slash would have become part of the host's name."""
+def test_an_invalid_path_is_refused(path: str) -> None:
+    """Without its slash it would become part of the host's name."""
     parameter = {"name": "a", "in": "path", "type": "string", "required": True}
     assert "is not supported: it must be /segments" in refusal(with_get(path=path, parameters=[parameter]))
 
@@ -197,7 +197,7 @@ def test_a_path_that_no_url_could_be_made_of_is_refused(path: str) -> None:
 
 
 def test_an_operation_without_a_success_reply_returns_nothing_and_says_so() -> None:
-    """200 is taken for its success, and whatever comes is kept raw."""
+    """Its success status is 200, and any body is kept raw."""
     _, api = loaded(with_get(responses=reply(STRING, "400")))
     assert (api.GET_THING.success, api.GET_THING.response_type) == ((200,), None)
     assert "no success reply" in api.ThingsV0.get_thing.__doc__
@@ -220,7 +220,7 @@ def test_an_operation_without_a_success_reply_returns_nothing_and_says_so() -> N
     ],
 )
 def test_every_file_makes_a_module_that_can_be_imported(file: str, info: dict[str, Any], module: str) -> None:
-    """Digits, blanks, other scripts in its name; its version in the file, in its name or in its paths."""
+    """Its name may have digits, blanks and other scripts, its version be in the file, its name or its paths."""
     files = made({file: swagger(paths={"/sales/v7/metrics": {"get": operation()}}, info=info)})
     assert f"api/{module}.py" in files
     assert module.isidentifier()
@@ -228,8 +228,8 @@ def test_every_file_makes_a_module_that_can_be_imported(file: str, info: dict[st
         compile(text, module, "exec")
 
 
-def test_a_version_that_nothing_tells_is_refused() -> None:
-    """A module called ``sales_`` would be nobody's."""
+def test_a_file_without_a_version_is_refused() -> None:
+    """A module called ``sales_`` would be meaningless."""
     model = swagger(paths={"/a/v1/b": {"get": operation()}, "/a/v2/b": {"get": operation()}}, info={"title": "Sales"})
     assert refusal(model, "sales.json").startswith("sales.json: $.info.version: is missing")
 
@@ -251,7 +251,7 @@ def test_what_is_nested_too_deeply_is_refused_with_its_place() -> None:
 
 
 def test_definitions_that_nest_one_another_too_deeply_are_refused() -> None:
-    """The same annotation, written as 400 definitions; and as a chain of ``allOf``."""
+    """Both 400 nested definitions and a chain of ``allOf`` are."""
     chain: dict[str, Any] = {
         f"L{n}": {"type": "array", "items": {"$ref": f"#/definitions/L{n + 1}"}} for n in range(400)
     }
@@ -263,7 +263,7 @@ def test_definitions_that_nest_one_another_too_deeply_are_refused() -> None:
     assert "too deeply" in refusal(with_get(parts | {"A2000": {"type": "object"}}))
 
 
-def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     """Some editors write one."""
     path = tmp_path / "thingsV0.json"
     path.write_text(json.dumps(swagger()), encoding="utf-8-sig")
@@ -274,7 +274,7 @@ def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
 
 
 def test_a_plain_string_stays_a_string_whatever_its_name() -> None:
-    """Only Amazon's examples could say otherwise, and of a new model nobody has looked at them."""
+    """Only Amazon's examples could show another type, and nobody has checked those of a new model."""
     thing = {"type": "object", "properties": {"createdAt": STRING, "lastUpdateDate": STRING}}
     query = {"name": "createdAfter", "in": "query", "type": "string"}
     models, api = loaded(with_get({"Thing": thing}, parameters=[query]))
@@ -285,7 +285,7 @@ def test_a_plain_string_stays_a_string_whatever_its_name() -> None:
 @pytest.mark.parametrize(
     ("verb", "idempotent"), [("get", True), ("delete", True), ("put", False), ("post", False), ("patch", False)]
 )
-def test_only_reading_and_deleting_are_idempotent_without_being_known(verb: str, idempotent: bool) -> None:
+def test_unknown_operations_are_idempotent_only_if_they_read_or_delete(verb: str, idempotent: bool) -> None:
     """A future ``PUT …/create…`` must not be repeated after a 5xx."""
     _, api = loaded(swagger(paths={"/t": {verb: operation(operationId="createThing")}}))
     assert api.CREATE_THING.idempotent is idempotent
@@ -293,29 +293,29 @@ def test_only_reading_and_deleting_are_idempotent_without_being_known(verb: str,
 
 @pytest.mark.parametrize("construct", ["oneOf", "anyOf", "not", "discriminator", "nullable", "patternProperties"])
 def test_a_construct_of_other_dialects_is_refused(construct: str) -> None:
-    """With file, JSON path and its name."""
+    """The error has file, JSON path and the name of the construct."""
     inner = {"type": "object", "properties": {"a": {construct: [STRING]}}}
     problem = refusal(swagger({"Thing": inner}))
     assert problem == f"thingsV0.json: $.definitions.Thing.properties.a: {construct!r} is not supported"
 
 
 def test_one_refused_file_leaves_the_others_as_they_are() -> None:
-    """What is wrong with a file costs its own module alone."""
+    """It affects only its own module."""
     result: Generated = generate({"badV0.json": swagger({"T": {"oneOf": []}}), "goodV0.json": swagger()}, {})
     assert [str(problem) for problem in result.refused] == ["badV0.json: $.definitions.T: 'oneOf' is not supported"]
     assert list(result.operations) == ["good_v0"]
 
 
 @pytest.mark.parametrize("living", [swagger({"T": {"oneOf": []}}), ModelError("thingsV0.json", "is not a JSON object")])
-def test_nothing_is_made_of_an_older_file_whose_living_one_was_refused(living: Any) -> None:
-    """All that it holds would be marked as removed, though Amazon may have it still."""
+def test_an_older_file_is_ignored_if_the_current_one_is_refused(living: Any) -> None:
+    """Its operations would be marked as removed, though Amazon may still have them."""
     result = generate({"thingsV0.json": living, "goodV0.json": swagger()}, {"thingsV0.json": swagger()})
     assert list(result.operations) == ["good_v0"]
     assert [str(problem).partition(":")[0] for problem in result.refused] == ["thingsV0.json"]
 
 
-def test_a_definition_of_an_older_file_never_replaces_one_of_the_living() -> None:
-    """Not even where the living file has the name that a changed definition would get."""
+def test_a_definition_of_an_older_file_never_replaces_a_current_one() -> None:
+    """The current file may even have the name that a changed definition would get."""
     of_a, of_b = ({"type": "object", "properties": {name: STRING}} for name in "ab")
     living = with_get({"Thing": of_a, "LegacyThing": of_a}, responses=reply({"$ref": "#/definitions/LegacyThing"}))
     old = operation(operationId="oldThing", responses=reply({"$ref": "#/definitions/Thing"}))
@@ -324,8 +324,8 @@ def test_a_definition_of_an_older_file_never_replaces_one_of_the_living() -> Non
     assert api.OLD_THING.response_type.__struct_fields__ == ("b",)
 
 
-def test_a_change_far_below_makes_another_definition_of_all_that_lead_to_it() -> None:
-    """Top leads to Middle, Middle to Bottom, and Bottom alone has changed since."""
+def test_a_changed_definition_changes_all_that_refer_to_it() -> None:
+    """Top refers to Middle and Middle to Bottom; only Bottom has changed."""
 
     def chain(bottom: str) -> dict[str, Any]:
         def to(name: str) -> dict[str, Any]:
@@ -343,21 +343,21 @@ def test_a_change_far_below_makes_another_definition_of_all_that_lead_to_it() ->
 
 
 @pytest.mark.parametrize("escaped", ["a~1b~0c", "a%2Fb%7Ec", "a~1b%7E0c"])
-def test_a_reference_may_escape_what_stands_in_a_name(escaped: str) -> None:
-    """JSON Pointer has its own escapes, and a URL has its."""
+def test_a_reference_may_escape_characters_of_a_name(escaped: str) -> None:
+    """JSON Pointer has its own escapes, and URLs have theirs."""
     thing = {"type": "object", "properties": {"a": STRING}}
     found = get_thing(with_get({"a/b~c": thing}, responses=reply({"$ref": f"#/definitions/{escaped}"})))
     assert found.response_type.__struct_fields__ == ("a",)
 
 
 def test_a_redirection_is_not_one_of_the_success_types() -> None:
-    """Its body is no body of the operation's."""
+    """Its body is not a result of the operation."""
     found = get_thing(with_get(responses=reply(STRING) | reply({"type": "integer"}, "303")))
     assert (found.response_type, found.response_types, found.success) == (str, {}, (200,))
 
 
 def test_a_page_token_may_lie_four_levels_deep_and_no_deeper() -> None:
-    """As getSelection has it; what lies deeper belongs to something else."""
+    """GetSelection's is; a deeper one belongs to something else."""
 
     def page(depth: int) -> dict[str, Any]:
         schema: dict[str, Any] = {"type": "object", "properties": {"nextToken": STRING, "things": nested(1)}}
@@ -370,7 +370,7 @@ def test_a_page_token_may_lie_four_levels_deep_and_no_deeper() -> None:
 
 
 def test_another_name_of_an_enumeration_is_that_enumeration() -> None:
-    """``allOf`` with one part adds a description and nothing else."""
+    """``allOf`` with one part only adds a description."""
     definitions = {
         "Kind": {"type": "string", "enum": ["A"]},
         "KindWithNote": {"allOf": [{"$ref": "#/definitions/Kind"}], "description": "a note"},
@@ -381,7 +381,7 @@ def test_another_name_of_an_enumeration_is_that_enumeration() -> None:
 
 
 def test_an_iterator_never_hides_a_method() -> None:
-    """``listThings`` beside an operation called ``iterThings``."""
+    """``listThings`` may be beside an operation called ``iterThings``."""
     page = {"type": "object", "properties": {"nextToken": STRING, "things": {"type": "array", "items": STRING}}}
     paged = operation(
         operationId="listThings", parameters=[{"name": "nextToken", "in": "query", **STRING}], responses=reply(page)
@@ -391,11 +391,11 @@ def test_an_iterator_never_hides_a_method() -> None:
     assert not inspect.iscoroutinefunction(api.ThingsV0.iter_list_things)
 
 
-# --- anything at all -------------------------------------------------------------------------------------------------
+# --- random files ----------------------------------------------------------------------------------------------------
 
 
 def places(node: Any) -> list[tuple[Any, Any]]:
-    """Every member of a model file: the dict or list that holds it, and where."""
+    """Every member of a model file: the dict or list that holds it, and its key."""
     inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     return [found for key, child in inner for found in ((node, key), *places(child))]
 
@@ -422,8 +422,8 @@ JUNK = st.sampled_from(
 
 
 @given(changes=st.lists(st.tuples(st.integers(0, 10_000), JUNK), min_size=1, max_size=3))
-def test_whatever_a_file_holds_it_is_understood_or_refused(changes: list[tuple[int, Any]]) -> None:
-    """Never another error, never code that Python cannot read."""
+def test_any_file_is_generated_or_refused(changes: list[tuple[int, Any]]) -> None:
+    """There is no other error, and no invalid Python."""
     model = copy.deepcopy(whole_model())  # its parts are shared with the other tests
     for number, junk in changes:
         spots = places(model)

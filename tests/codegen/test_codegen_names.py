@@ -1,4 +1,4 @@
-"""Amazon's names become Python's."""
+"""Amazon's names become Python names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from spapi_async.codegen.names import class_name, field_name, member_name, metho
     ],
 )
 def test_snake_case_keeps_acronyms_whole(name: str, expected: str) -> None:
-    """Acronyms stay one word, plural ones too; dots and dashes become underscores."""
+    """Acronyms stay one word, in the plural too; dots and dashes become underscores."""
     assert snake(name) == expected
 
 
@@ -70,7 +70,7 @@ def test_members_that_differ_in_case_alone_are_numbered() -> None:
     ],
 )
 def test_attributes_hide_no_type(name: str, expected: str) -> None:
-    """Keywords and the types that annotations use get an underscore."""
+    """Keywords and types that annotations use get an underscore."""
     assert field_name(name) == expected
 
 
@@ -92,7 +92,7 @@ def test_classes_hide_no_builtin(name: str, expected: str) -> None:
 
 @given(st.text(max_size=30))
 def test_any_text_gives_legal_names(name: str) -> None:
-    """Whatever Amazon calls a thing, Python can."""
+    """Any name of Amazon's becomes valid in Python."""
     for made in (field_name(name), member_name(name), class_name(name)):
         assert made.isidentifier()
         assert not keyword.iskeyword(made)

@@ -1,4 +1,4 @@
-"""JSON Schemas of notifications become modules: every oddity of Amazon's files is read for what it means."""
+"""JSON Schemas of notifications become modules; the peculiarities of Amazon's files are understood."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def loaded(data: dict[str, Any]) -> Any:
 
 
 def payload_of(data: dict[str, Any], **values: Any) -> Any:
-    """These values, read strictly as the payload of a schema."""
+    """These values, decoded strictly as the payload of a schema."""
     return msgspec.convert({"Payload": values}, loaded(data).Notification).payload
 
 
@@ -54,7 +54,7 @@ def test_the_root_may_be_a_reference_spelt_either_way(ref: str) -> None:
 
 
 def test_a_root_that_leads_nowhere_is_read_from_its_example() -> None:
-    """Types are those of the example; nothing is required."""
+    """Types are those of the example, and nothing is required."""
     example = {"Payload": {"Sku": "a", "Count": 1, "Rate": 0.5, "Own": True, "At": "2026-01-01T00:00:00Z", "L": [{}]}}
     data = {"$ref": "#/definitions/Notification", "definitions": {}, "examples": [example]}
     module = loaded(data)
@@ -77,7 +77,7 @@ def test_alternatives_of_a_lists_items_become_one_type() -> None:
 
 @pytest.mark.parametrize("items", [[{"type": "string"}], {"type": "string"}, None])
 def test_items_are_one_schema_a_list_of_one_or_shown_by_examples(items: Any) -> None:
-    """In each case it is a list of strings."""
+    """In each case the result is a list of strings."""
     node = {"type": "array"} | ({"items": items} if items else {"examples": [["LUGGAGE"], []]})
     data = schema({"Types": node})
     assert payload_of(data, Types=["SHOES"]).types == ["SHOES"]
@@ -86,13 +86,13 @@ def test_items_are_one_schema_a_list_of_one_or_shown_by_examples(items: Any) -> 
 
 
 def test_null_among_the_types_means_that_a_property_may_be_missing() -> None:
-    """Required or not."""
+    """It may be required nevertheless."""
     data = schema({"Day": {"type": ["string", "null"]}})
     assert payload_of(data).day is payload_of(data, Day=None).day is None
 
 
 def test_a_string_whose_every_example_is_a_date_time_is_one() -> None:
-    """One other example, or none at all, and it stays a string."""
+    """With another example, or none, it stays a string."""
     time = "2026-01-01T00:00:00.000Z"
     data = schema(
         {
@@ -106,14 +106,14 @@ def test_a_string_whose_every_example_is_a_date_time_is_one() -> None:
 
 
 def test_an_integer_amount_of_money_may_have_decimals() -> None:
-    """Beside a currency code; exactly, and a JSON number again."""
+    """Beside a currency code it is exact, and is written as a JSON number."""
     price = payload_of(schema({"Price": MONEY}), Price={"Amount": 4.1, "CurrencyCode": "USD"}).price
     assert str(price.amount) == "4.1"
     assert to_json(price) == b'{"Amount":4.1,"CurrencyCode":"USD"}'
 
 
 def test_equal_objects_of_one_name_share_a_class_and_others_do_not() -> None:
-    """The second is named after its owner too."""
+    """A different one is named after its owner too."""
     other = {"type": "object", "properties": {"Word": {"type": "string"}}}
     box = {"type": "object", "properties": {"Price": MONEY}}
     tin = {"type": "object", "properties": {"Price": other}}
@@ -144,14 +144,14 @@ def test_type_and_version_come_from_the_schema_its_examples_or_its_name() -> Non
     ],
 )
 def test_what_is_not_understood_is_refused_with_its_place(node: dict[str, Any], problem: str) -> None:
-    """File and JSON path lead to it."""
+    """The error has file and JSON path."""
     with pytest.raises(ModelError, match=problem) as caught:
         loaded(schema({"Thing": node}))
     assert str(caught.value).startswith(FILE)
 
 
 def test_none_of_the_schemas_sentences_are_copied() -> None:
-    """Titles, descriptions and examples stay where they are."""
+    """Titles, descriptions and examples are left out."""
     prose = {"description": "SENTENCE", "title": "SENTENCE", "examples": ["SENTENCE"], "default": "SENTENCE"}
     made = generate_notifications({FILE: schema({"Thing": {"type": "string"} | prose}, description="SENTENCE")})
     assert not any("SENTENCE" in text for text in made.files.values())
@@ -159,7 +159,7 @@ def test_none_of_the_schemas_sentences_are_copied() -> None:
 
 @pytest.mark.skipif(not SCHEMAS.is_dir(), reason=f"Amazon's schemas are not at {SCHEMAS}")
 def test_amazons_own_examples_decode_strictly() -> None:
-    """With the modules that are checked in; what they say is written back as it came."""
+    """They do so with the modules in the repository, and are encoded as they came."""
     count = 0
     for path in sorted(SCHEMAS.glob("*.json")):
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -176,7 +176,7 @@ def test_amazons_own_examples_decode_strictly() -> None:
 def test_the_command_writes_a_folder_of_its_own_and_knows_when_it_is_stale(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A module that no schema makes any more is refused, and goes with ``--prune``."""
+    """A module without a schema is an error, and ``--prune`` removes it."""
     (tmp_path / "models").mkdir()
     swagger = {"swagger": "2.0", "info": {"version": "v0"}, "paths": {"/a": {"get": {"operationId": "a"}}}}
     (tmp_path / "models/thingsV0.json").write_text(json.dumps(swagger), encoding="utf-8")

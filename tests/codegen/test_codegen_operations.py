@@ -22,7 +22,7 @@ def reply(schema: Any, status: str = "200") -> dict[str, Any]:
 
 
 def query(name: str, **more: Any) -> dict[str, Any]:
-    """A query parameter, a string unless said otherwise."""
+    """A query parameter, a string by default."""
     return {"name": name, "in": "query", **(more or STRING)}
 
 
@@ -35,7 +35,7 @@ def one(
 
 
 def test_path_parameters_come_first_in_path_order() -> None:
-    """Path parameters are positional in path order; the rest is keyword-only, required ones without default."""
+    """They are positional; the others are keyword-only, required ones without default."""
     parameters = [
         query("lastThing"),
         query("mustHave", type="string", required=True),
@@ -67,7 +67,7 @@ def test_path_parameters_come_first_in_path_order() -> None:
     ],
 )
 def test_query_parameters_say_type_and_encoding(schema: dict[str, Any], type_: str, encoding: str) -> None:
-    """``Operation.parameters`` holds the annotation and the way to the wire."""
+    """``Operation.parameters`` holds the annotation and the encoding."""
     _, made = one(parameters=[query("xThings", **schema)])
     (parameter,) = made.parameters
     assert (parameter.name, parameter.wire_name, parameter.type, parameter.encoding) == (
@@ -86,7 +86,7 @@ def test_marketplace_parameters_accept_a_marketplace(name: str) -> None:
 
 
 def test_headers_are_keyword_arguments_in_snake_case() -> None:
-    """Dashes become underscores, the wire name stays."""
+    """Dashes become underscores; the wire name stays."""
     space, made = one(parameters=[{"name": "x-amzn-shipping-business-id", "in": "header", "type": "string"}])
     assert made.parameters[0].encoding == "header"
     assert "x_amzn_shipping_business_id" in inspect.signature(space.get_thing).parameters
@@ -111,7 +111,7 @@ def test_a_greedy_path_parameter_keeps_its_slashes() -> None:
 )
 @pytest.mark.parametrize("required", [True, False])
 def test_a_body_is_always_called_body(schema: dict[str, Any], type_: str, *, required: bool) -> None:
-    """Whatever Amazon calls it, a body is ``body=``: the struct or plain data; it may be optional."""
+    """It may be the struct or plain data, and it may be optional."""
     body = {"name": "payload", "in": "body", "schema": schema, "required": required}
     space, made = one(verb="post", parameters=[body])
     parameter = inspect.signature(space.get_thing).parameters["body"]
@@ -137,7 +137,7 @@ def test_names_that_the_signature_needs_are_left_free() -> None:
     ],
 )
 def test_an_envelope_of_payload_and_errors_is_unwrapped(properties: dict[str, Any], unwrap: str | None) -> None:
-    """Only where nothing else stands beside them."""
+    """It is only unwrapped if it has no other members."""
     envelope = {"type": "object", "properties": properties}
     space, made = one(definitions={"Reply": envelope}, responses=reply({"$ref": "#/definitions/Reply"}))
     assert made.unwrap == unwrap
@@ -157,14 +157,14 @@ def test_an_envelope_of_payload_and_errors_is_unwrapped(properties: dict[str, An
     ],
 )
 def test_success_replies_of_every_shape(responses: dict[str, Any], returned: str, success: tuple[int, ...]) -> None:
-    """One type for all successes; a 204 has no body even where the model gives it one."""
+    """All successes have one type; a 204 has no body even where the model gives it one."""
     space, made = one(responses=responses)
     assert inspect.signature(space.get_thing).return_annotation == returned
     assert made.success == success
 
 
 def test_success_replies_of_two_types_are_told_apart_by_status() -> None:
-    """The method returns either; ``response_types`` says which status has which."""
+    """The method returns either; ``response_types`` has the type of each status."""
     other = {"type": "object", "properties": {"b": STRING}}
     responses = reply(REF) | reply({"$ref": "#/definitions/Other"}, "202")
     space, made = one(definitions={"Other": other}, responses=responses)
@@ -176,7 +176,7 @@ def test_success_replies_of_two_types_are_told_apart_by_status() -> None:
 
 
 def test_a_success_without_a_body_beside_one_with_a_body_is_none() -> None:
-    """An empty body breaks no model where the status declares none."""
+    """An empty body is no violation where the status declares none."""
     space, made = one(responses=reply(REF) | {"202": {"description": ""}})
     assert inspect.signature(space.get_thing).return_annotation == "m.Thing | None"
     empty = decode(made, 202, {}, b"")
@@ -185,7 +185,7 @@ def test_a_success_without_a_body_beside_one_with_a_body_is_none() -> None:
 
 
 def test_envelopes_of_several_success_types_are_unwrapped_together_or_not_at_all() -> None:
-    """One attribute name serves every status."""
+    """One attribute name applies to every status."""
     envelopes = {
         "One": {"type": "object", "properties": {"payload": REF}},
         "Two": {"type": "object", "properties": {"payload": {"type": "array", "items": REF}}},
@@ -200,14 +200,14 @@ def test_envelopes_of_several_success_types_are_unwrapped_together_or_not_at_all
 
 
 def test_a_body_that_mixes_forms_of_decimals_fails() -> None:
-    """Strings and numbers in one body could not both be written right."""
+    """Strings and numbers in one body could not both be written correctly."""
     mixed = {"type": "object", "properties": {"price": {"type": "number"}, "currency": STRING, "amount": STRING}}
     with pytest.raises(ModelError, match="mixes decimals"):
         one(verb="post", parameters=[{"name": "b", "in": "body", "schema": mixed}])
 
 
 def test_decimals_take_the_form_of_the_body() -> None:
-    """``Operation.decimals`` tells how Decimals are written."""
+    """``Operation.decimals`` says how Decimals are written."""
     priced = {"type": "object", "properties": {"price": {"type": "number"}}}
     assert one(verb="post", parameters=[{"name": "b", "in": "body", "schema": priced}])[1].decimals == "number"
     assert one(responses=reply(priced))[1].decimals == "number"
@@ -215,7 +215,7 @@ def test_decimals_take_the_form_of_the_body() -> None:
 
 
 def test_paging_is_found_in_the_schemas() -> None:
-    """Token parameter, token, items and page size; request and reply may call the token differently."""
+    """Token parameter, token, items and page size are found; request and reply may name the token differently."""
     page = {
         "type": "object",
         "properties": {
@@ -258,7 +258,7 @@ def test_iterators_that_would_share_a_name_take_the_full_one() -> None:
 
 
 def test_flags_reach_the_operation_and_the_docstring() -> None:
-    """Deprecated and sandbox-only are facts of both."""
+    """Deprecated and sandbox-only are in both."""
     flags: dict[str, Any] = {"deprecated": True, "x-amzn-api-sandbox-only": True}
     space, made = one(**flags)
     assert (made.status, made.sandbox_only) == ("deprecated", True)
@@ -267,7 +267,7 @@ def test_flags_reach_the_operation_and_the_docstring() -> None:
 
 
 def test_the_docstring_states_the_facts() -> None:
-    """Verb, path, plan, allowed values, sizes and error statuses."""
+    """It has verb, path, plan, allowed values, sizes and error statuses."""
     table = "| Rate (requests per second) | Burst |\n| ---- | ---- |\n| 0.5 | 30 |"
     kinds = query("kinds", type="array", items={"type": "string", "enum": ["A", "B"]}, maxItems=2, required=True)
     space, _ = one(
@@ -285,7 +285,7 @@ def test_the_docstring_states_the_facts() -> None:
 
 
 def test_two_operations_of_one_name_fail() -> None:
-    """Ids that differ in case alone would be one method."""
+    """Ids that differ only in case would be one method."""
     paths = {
         "/a": {"get": operation(operationId="getThing")},
         "/b": {"get": operation(operationId="GetThing", deprecated=False)},
@@ -294,8 +294,8 @@ def test_two_operations_of_one_name_fail() -> None:
         text_of("api", swagger(paths=paths))
 
 
-def test_removed_operations_join_the_living_ones() -> None:
-    """What an older model has and the living one has not is marked removed."""
+def test_removed_operations_join_the_current_ones() -> None:
+    """An operation that only an older model has is marked as removed."""
     older = swagger(
         {"Thing": THING},
         {"/t": {"get": operation()}, "/gone": {"get": operation(operationId="getGone", responses=reply(REF))}},
@@ -308,7 +308,7 @@ def test_removed_operations_join_the_living_ones() -> None:
 
 @pytest.mark.parametrize("path", ["/t/{ID}", "/moved/{id}"])
 def test_an_operation_that_has_moved_is_not_a_removed_one(path: str) -> None:
-    """Its name is what callers know; a path parameter in other letters would make the method twice."""
+    """Callers know its name; a path parameter in another case would make the method twice."""
     older = operation(parameters=[{"name": path[-3:-1], "in": "path", "type": "string", "required": True}])
     now = operation(parameters=[{"name": "id", "in": "path", "type": "string", "required": True}])
     _, api = loaded(swagger(paths={"/t/{id}": {"get": now}}), swagger(paths={path: {"get": older}}))
@@ -316,7 +316,7 @@ def test_an_operation_that_has_moved_is_not_a_removed_one(path: str) -> None:
 
 
 def test_a_definition_that_changed_since_keeps_its_older_form() -> None:
-    """A removed operation decodes with the types of its own time, and so does whatever refers to them."""
+    """A removed operation decodes with the types of its time, and so does every type that refers to them."""
     holder = {"type": "object", "properties": {"thing": REF}}
     older = swagger(
         {"Thing": {"type": "object", "properties": {"old": STRING}}, "Holder": holder},
@@ -344,7 +344,7 @@ def test_a_page_token_may_go_into_the_body() -> None:
 
 
 def test_a_reply_with_a_token_that_no_post_takes_has_no_pages() -> None:
-    """A token for another operation is no page of this one; a GET at least gives its first page."""
+    """A token for another operation makes no pages of this one; a GET at least returns its first page."""
     page = {"type": "object", "properties": {"nextToken": STRING, "things": {"type": "array", "items": REF}}}
     for verb, paged in (("post", False), ("get", True)):
         _, made = one(definitions={"Page": page}, verb=verb, responses=reply({"$ref": "#/definitions/Page"}))

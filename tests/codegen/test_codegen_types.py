@@ -1,4 +1,4 @@
-"""Schemas become structs and enums that decode what Amazon sends."""
+"""Schemas become structs and enums that decode Amazon's replies."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_required_fields_have_no_default() -> None:
         ("sku", "sku", "kw_only=True)"),
     ],
 )
-def test_wire_names_survive(wire_name: str, attribute: str, rename: str) -> None:
-    """Attributes are snake case, JSON keeps Amazon's names: by a rule, or one by one where the rule fails."""
+def test_wire_names_are_kept_in_json(wire_name: str, attribute: str, rename: str) -> None:
+    """Attributes are snake case; JSON keeps Amazon's names, by a rule or one by one."""
     model = swagger({"Thing": struct({wire_name: STRING})})
     assert rename in text_of("models", model)
     thing = decode(loaded(model)[0].Thing, f'{{"{wire_name}": "x"}}')
@@ -61,7 +61,7 @@ def test_wire_names_survive(wire_name: str, attribute: str, rename: str) -> None
 
 
 def test_an_unknown_enum_value_is_kept() -> None:
-    """Enums are open: a new value decodes to a member that carries it."""
+    """Enums are open: a new value becomes a member that carries it."""
     made = models(
         {"Status": STRING | {"enum": ["Active", "2D"]}, "Thing": struct({"s": {"$ref": "#/definitions/Status"}})}
     )
@@ -116,7 +116,7 @@ def test_items_of_a_named_list_are_named_after_the_list() -> None:
     ],
 )
 def test_values_of_every_kind_decode(schema: dict[str, Any], json: str, expected: Any) -> None:
-    """Scalars, odd formats, free and typed maps, nested lists, a schema without a type."""
+    """They are scalars, odd formats, free and typed maps, nested lists, and a schema without a type."""
     made = models({"Thing": struct({"value": schema}, required=["value"])})
     value = decode(made.Thing, f'{{"value": {json}}}').value
     assert value == expected
@@ -137,7 +137,7 @@ def test_values_of_every_kind_decode(schema: dict[str, Any], json: str, expected
     ],
 )
 def test_money_is_never_a_binary_float(definitions: dict[str, Any], json: str) -> None:
-    """Decimal definitions, amounts beside a currency and prices are Decimals, digit for digit."""
+    """Decimal definitions, amounts beside a currency and prices are exact Decimals."""
     thing = decode(models(definitions).Thing, json)
     (value,) = (value for value in msgspec.structs.asdict(thing).values() if value is not None)
     assert isinstance(value, Decimal)
@@ -152,14 +152,14 @@ def test_the_form_of_decimals_is_known() -> None:
     assert "amount: Decimal | None" in text
 
 
-def test_ratios_are_no_money() -> None:
+def test_ratios_are_not_money() -> None:
     """A percentage beside a currency stays a float."""
     thing = struct({"currencyCode": STRING, "revenuePenetration": {"type": "number"}})
     assert "revenue_penetration: float | None" in text_of("models", swagger({"Thing": thing}))
 
 
 def test_recursive_types_decode() -> None:
-    """A type may hold itself, and two may hold each other."""
+    """A type may contain itself, and two may contain each other."""
     link = {"$ref": "#/definitions/Node"}
     made = models({"Node": struct({"children": {"type": "array", "items": link}, "parent": link})})
     tree = decode(made.Node, '{"children": [{"children": []}], "parent": {}}')
@@ -179,7 +179,7 @@ def test_a_definition_made_of_nothing_but_itself_fails() -> None:
 
 
 def test_all_of_merges_its_parts() -> None:
-    """Fields and requirements of all parts, references and nested allOf included."""
+    """It has the fields and requirements of all parts, including references and nested allOf."""
     base = struct({"a": STRING}, required=["a"])
     middle = {"allOf": [{"$ref": "#/definitions/Base"}, struct({"b": STRING})]}
     made = models(
@@ -195,7 +195,7 @@ def test_all_of_merges_its_parts() -> None:
 
 
 def test_all_of_with_one_part_is_that_part() -> None:
-    """A property wrapped in allOf for the sake of a description has the type of its only part."""
+    """A property wrapped in allOf to add a description has the type of its only part."""
     made = models({"A": struct({"x": STRING}), "Thing": struct({"a": {"allOf": [{"$ref": "#/definitions/A"}]}})})
     assert isinstance(decode(made.Thing, '{"a": {}}').a, made.A)
 
@@ -213,7 +213,7 @@ def test_a_reference_to_nothing_fails() -> None:
 
 
 def test_references_keep_their_siblings_out() -> None:
-    """What stands beside a $ref changes no type."""
+    """Members beside a $ref change no type."""
     reference = {"$ref": "#/definitions/A", "description": "An A.", "type": "object"}
     made = models({"A": struct({"x": STRING}), "Thing": struct({"a": reference})})
     assert isinstance(decode(made.Thing, '{"a": {}}').a, made.A)
@@ -237,7 +237,7 @@ def test_definitions_may_be_called_like_python_types(name: str) -> None:
 
 
 def test_limits_reach_the_docstring() -> None:
-    """Constraints of fields are facts that the class states."""
+    """The class states the constraints of its fields."""
     name = STRING | {"minLength": 1, "maxLength": 50, "pattern": r"^\d+$"}
     model = swagger({"Thing": struct({"name": name, "tags": {"type": "array", "items": STRING, "maxItems": 1}})})
     text = loaded(model)[0].Thing.__doc__
@@ -246,7 +246,7 @@ def test_limits_reach_the_docstring() -> None:
 
 
 def test_descriptions_do_not_reach_the_output() -> None:
-    """Amazon's sentences stay in Amazon's files."""
+    """Amazon's sentences are not copied."""
     secret = "Prose nobody may copy."
     model = swagger(
         {"Thing": struct({"a": STRING | {"description": secret, "title": secret}}, description=secret)},

@@ -1,4 +1,4 @@
-"""Usage plans: read from the model's table, filled from other sources, or assumed and said so."""
+"""Usage plans: read from the model's table, taken from other sources, or assumed, with the reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TYPED = "| Plan type | Rate (requests per second) | Burst |\n| ---- | ---- | ---
     ],
 )
 def test_a_table_gives_rate_and_burst(prose: str, expected: tuple[float, int] | None) -> None:
-    """Each shape of table in Amazon's models is read; a placeholder counts as none."""
+    """Each form of table in Amazon's models is read; a placeholder counts as none."""
     assert read_usage_plan(prose, "here") == expected
 
 
@@ -34,7 +34,7 @@ def test_a_table_gives_rate_and_burst(prose: str, expected: tuple[float, int] | 
     ["| five | 30 |", "| 5 |", "| 5 | 30 |\n| 6 | 30 |", "", "| 0 | 1 |", "| 5 | 0 |", "| 1/60 | 15 |"],
 )
 def test_an_unreadable_table_fails(rows: str) -> None:
-    """A table that is there but cannot be read stops the generator, with the place."""
+    """The generator stops with the place of the table."""
     with pytest.raises(ModelError, match=r"^ordersV0\.json: here: "):
         read_usage_plan(HEAD + rows, "ordersV0.json: here")
 
@@ -48,13 +48,13 @@ def test_an_unreadable_table_fails(rows: str) -> None:
     ],
 )
 def test_a_plan_in_another_form_fails(prose: str) -> None:
-    """A usage plan that is announced is never taken for none, nor an unknown column left out."""
+    """An announced usage plan is never taken for none, and an unknown column never ignored."""
     with pytest.raises(ModelError):
         read_usage_plan(prose, "here")
 
 
 def test_the_models_figure_comes_first_and_the_others_are_kept() -> None:
-    """Where sources disagree the model wins and the operation records the rest."""
+    """Where sources disagree, the operation records the others."""
     plan = usage_plan("listings_items_2021_08_01", "get_listings_item", (5, 10))
     assert (plan.rate, plan.burst, plan.source) == (5, 10, "model")
     assert {(other.source, other.rate, other.burst) for other in plan.others} == {("sdk", 5, 5), ("docs", 5, 5)}
@@ -62,14 +62,14 @@ def test_the_models_figure_comes_first_and_the_others_are_kept() -> None:
 
 
 def test_gaps_are_filled_from_the_sdk() -> None:
-    """An operation without a table has the SDK's plan, the documentation's beside it."""
+    """An operation without a table has the SDK's plan, with the documentation's beside it."""
     plan = usage_plan("external_fulfillment_returns_2024_09_11", "get_return", None)
     assert (plan.rate, plan.burst, plan.source) == (1, 1, "sdk")
     assert [(other.source, other.rate, other.burst) for other in plan.others] == [("docs", 10, 20)]
 
 
 def test_an_operation_without_any_source_says_so() -> None:
-    """A cautious plan stands where Amazon publishes none."""
+    """It has a cautious plan."""
     plan = usage_plan("never_seen_v9", "get_it", None)
     assert plan.source == "assumed"
     assert plan.rate <= 1

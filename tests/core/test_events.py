@@ -11,14 +11,14 @@ EVENT = Waited(operation="orders_v0.get_order", account="k@na", seconds=1.5)
 
 
 def test_every_observer_gets_every_event() -> None:
-    """In the order they were given."""
+    """Observers are called in the order in which they were given."""
     seen: list[tuple[str, Event]] = []
     Observers([lambda event: seen.append(("a", event)), lambda event: seen.append(("b", event))]).emit(EVENT)
     assert seen == [("a", EVENT), ("b", EVENT)]
 
 
 def test_an_observer_that_raises_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged, and the next one is still told."""
+    """The error is logged, and the next observer is called."""
     seen: list[Event] = []
 
     def broken(event: Event) -> None:
@@ -30,7 +30,7 @@ def test_an_observer_that_raises_breaks_nothing(caplog: pytest.LogCaptureFixture
     assert "failed on Waited" in caplog.text
 
 
-def test_no_observer_is_false() -> None:
-    """Hot paths skip building events for nobody."""
+def test_observers_are_false_when_there_are_none() -> None:
+    """Hot paths then skip building events."""
     assert not Observers()
     assert Observers([print])

@@ -9,7 +9,7 @@ from spapi_async._core.options import current_options
 
 
 def test_options_nest_and_end_with_their_block() -> None:
-    """An inner block changes what it names and no more."""
+    """An inner block changes only the options that it names."""
     with call_options(priority=Priority.BULK, max_wait=5.0):
         with call_options(max_wait=1.0) as inner:
             assert (inner.priority, inner.max_wait) == (Priority.BULK, 1.0)
@@ -19,7 +19,7 @@ def test_options_nest_and_end_with_their_block() -> None:
 
 
 def test_an_unknown_option_is_refused() -> None:
-    """A misspelt option is no silent default."""
+    """A misspelt option is not ignored."""
     with pytest.raises(TypeError, match="prio"), call_options(prio=1):  # type: ignore[call-arg]
         pass
 

@@ -1,4 +1,4 @@
-"""Who calls an operation that Amazon takes away hears of it once, where the call stands in their code."""
+"""A call of an operation that Amazon takes away warns once, at the line of the caller."""
 
 import asyncio
 import inspect
@@ -36,14 +36,14 @@ async def seller(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SellingPartne
 
 @contextmanager
 def recorded() -> Iterator[list[warnings.WarningMessage]]:
-    """The warnings of a block, each time they come."""
+    """All warnings of a block, repeated ones included."""
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         yield found
 
 
 async def id_of_an_order(seller: SellingPartner) -> str:
-    """Found in a way that warns nobody."""
+    """An order id, found without a warning."""
     page = await seller.orders_2026_01_01.search_orders(created_after="2020-01-01T00:00:00Z")
     return page.orders[0].order_id
 
@@ -92,7 +92,7 @@ WAYS = (by_await, by_task, by_gather, by_call, by_call_in_a_task, by_fetch_in_a_
 async def test_the_warning_points_at_the_call(
     seller: SellingPartner, way: Callable[[SellingPartner, str], Awaitable[None]]
 ) -> None:
-    """At the line that calls the method or makes the iterator, whatever runs the coroutine, and once."""
+    """It names the line that calls the method or makes the iterator, whatever runs the coroutine, once."""
     order_id = await id_of_an_order(seller)
     with recorded() as found:
         await way(seller, order_id)
@@ -109,7 +109,7 @@ async def test_the_warning_points_at_the_call(
 
 
 async def test_each_operation_warns_for_itself(seller: SellingPartner) -> None:
-    """Those that stay do not."""
+    """Operations that stay do not warn."""
     with recorded() as found:
         for _ in range(2):
             await seller.orders_v0.get_orders(**SEARCH)  # type: ignore[arg-type]
@@ -122,7 +122,7 @@ async def test_each_operation_warns_for_itself(seller: SellingPartner) -> None:
 
 
 async def test_a_warning_made_an_error_is_raised_by_the_call(seller: SellingPartner) -> None:
-    """Before there is a coroutine, let alone a task: nothing is left unawaited and nothing is sent."""
+    """It is raised before there is a coroutine or a task, so nothing is unawaited and nothing is sent."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for call in (
@@ -135,7 +135,7 @@ async def test_a_warning_made_an_error_is_raised_by_the_call(seller: SellingPart
 
 
 async def test_the_librarys_own_workflows_do_not_warn(seller: SellingPartner, tmp_path: Path) -> None:
-    """They know what they call; and their calls do not use up the warning that the application's own deserve."""
+    """Their calls do not use up the warning of the application's own calls."""
     with recorded() as found:
         report = await sync_orders([seller], f"sqlite:///{tmp_path / 'orders.db'}", api="orders_v0")
         assert report.sellers[0].orders == 3
@@ -144,7 +144,7 @@ async def test_the_librarys_own_workflows_do_not_warn(seller: SellingPartner, tm
     assert len(found) == 1
 
 
-async def test_what_the_library_calls_back_is_warned(seller: SellingPartner) -> None:
+async def test_a_call_by_an_observer_warns(seller: SellingPartner) -> None:
     """An observer is the application's code, though the library calls it."""
     with recorded() as found:
         Observers([lambda _: seller.orders_v0.get_order("1").close()]).emit(Event(operation="", account=""))
@@ -152,13 +152,13 @@ async def test_what_the_library_calls_back_is_warned(seller: SellingPartner) -> 
 
 
 async def test_a_removed_operation_says_what_may_happen(seller: SellingPartner) -> None:
-    """It may still work; it will not for long."""
+    """It may still work for some time."""
     with pytest.warns(SPAPIDeprecationWarning, match=r"removed feeds_2020_09_04\.get_feeds; it may answer 404 or 410$"):
         seller.feeds_2020_09_04.get_feeds(feed_types=["A"]).close()
 
 
-def test_its_methods_look_like_any_other() -> None:
-    """To those who ask for a signature, a docstring, or whether to await."""
+def test_methods_that_warn_look_like_others() -> None:
+    """They have the same signature and docstring, and are recognised as coroutine functions."""
     assert list(inspect.signature(OrdersV0.get_order).parameters) == ["self", "order_id", "data_elements"]
     assert (OrdersV0.get_order.__name__, OrdersV0.get_order.__qualname__) == ("get_order", "OrdersV0.get_order")
     assert "2027-03-27: use ``orders_2026_01_01.get_order``" in (inspect.getdoc(OrdersV0.get_order) or "")
@@ -172,7 +172,7 @@ def test_its_methods_look_like_any_other() -> None:
 
 
 def test_a_package_whose_name_begins_alike_is_not_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An extension of somebody's own is warned like everybody."""
+    """A third party's extension is warned."""
     monkeypatch.setattr(removal, "warned", set())
     for module, warned in (("spapi_async_extras.jobs", 1), ("spapi_async.workflows.orders", 0), ("spapi_async", 0)):
         removal.warned.clear()

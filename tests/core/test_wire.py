@@ -1,4 +1,4 @@
-"""Structs with personal data show none of it, and are otherwise like any other."""
+"""Structs with personal data hide it in their repr, and otherwise behave like any other."""
 
 import copy
 import gc
@@ -24,14 +24,14 @@ needs_models = pytest.mark.skipif(not MODELS.is_dir(), reason=f"Amazon's models 
 
 
 class Person(PersonalModel, kw_only=True, rename="camel"):
-    """All of it is personal."""
+    """All fields are personal."""
 
     full_name: str | None = None
     city: str | None = None
 
 
 class Parcel(PersonalModel, kw_only=True, rename="camel"):
-    """One field of it is personal."""
+    """One field is personal."""
 
     __personal__ = ("gift_message",)
 
@@ -41,28 +41,28 @@ class Parcel(PersonalModel, kw_only=True, rename="camel"):
 
 
 class Plain(Model, kw_only=True, rename="camel"):
-    """As ``Person``, without the mask."""
+    """Like ``Person``, without the mask."""
 
     full_name: str | None = None
     city: str | None = None
 
 
 def test_a_personal_repr_names_the_fields_that_are_set() -> None:
-    """Their values are left out; what is not set is not named."""
+    """Their values are left out, and unset fields are not named."""
     assert repr(Person(full_name="Jane Roe", city="Ely")) == "Person(<personal data: full_name, city>)"
     assert str(Person(city="Ely")) == "Person(<personal data: city>)"
     assert f"{Person()}" == "Person()"
 
 
 def test_single_personal_fields_are_hidden() -> None:
-    """The others show, and so does that a hidden one is not set."""
+    """The others are shown, and so is whether a hidden one is set."""
     parcel = Parcel(parcel_id="7", gift_message="Happy birthday", to=Person(city="Ely"))
     assert repr(parcel) == "Parcel(parcel_id='7', gift_message=<hidden>, to=Person(<personal data: city>))"
     assert repr(Parcel(parcel_id="7")) == "Parcel(parcel_id='7', gift_message=None, to=None)"
 
 
 def test_rich_shows_no_more_than_repr() -> None:
-    """``rich`` and the tracebacks it draws ask another method."""
+    """``rich`` and its tracebacks call another method."""
     pretty = pytest.importorskip("rich.pretty")
     parcel = Parcel(parcel_id="7", gift_message="Happy birthday", to=Person(city="Ely"))
     assert pretty.pretty_repr(parcel, max_width=200) == repr(parcel)
@@ -148,9 +148,9 @@ def leaks(*, restricted: bool) -> tuple[int, set[tuple[str, str]]]:
             try:
                 response = decode(operation, 200, {}, json.dumps(example).encode())
             except DecodeError:
-                continue  # an example of a paged operation that is no page of it
+                continue  # an example of a paged operation that is not a page
             if any(violation.path == "$" for violation in response.violations):
-                continue  # a few examples are no reply of their model at all: these stay plain JSON
+                continue  # a few examples do not fit their model at all, and stay plain JSON
             values, shown = set(values_in(example)), repr(response.body)
             looked += len(values)
             found |= {(operation.name, value[:40]) for value in values if repr(value) in shown}
@@ -159,7 +159,7 @@ def leaks(*, restricted: bool) -> tuple[int, set[tuple[str, str]]]:
 
 @needs_models
 def test_reprs_of_restricted_replies_hold_no_personal_value() -> None:
-    """Names, addresses, mail, phones, tax numbers, labels and links to documents are nowhere to be seen."""
+    """Names, addresses, mail, phones, tax numbers, labels and links to documents are hidden."""
     looked, found = leaks(restricted=True)
     assert not found
     assert looked > 50
@@ -173,8 +173,8 @@ def test_reprs_of_other_replies_hold_no_personal_value() -> None:
     assert looked > 100
 
 
-def test_the_collector_of_garbage_leaves_models_alone() -> None:
-    """Millions of items in memory must not make each collection longer."""
+def test_models_are_not_tracked_by_the_garbage_collector() -> None:
+    """Millions of items in memory do not make each collection longer."""
     decoded = msgspec.json.decode(b'{"payload":{"Orders":[]}}', type=orders_v0.GetOrdersResponse)
     made = orders_v0.OrdersList(orders=[])
     assert [gc.is_tracked(model) for model in (decoded, decoded.payload, made)] == [False] * 3

@@ -1,4 +1,4 @@
-"""Access tokens and restricted data tokens: what each opens, and the words of each refusal."""
+"""Access tokens and restricted data tokens: what each opens, and the wording of each refusal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_missing_and_malformed_tokens() -> None:
 
 
 async def test_expired_token() -> None:
-    """A token works until its last second, then is refused as expired; a new one works."""
+    """A token works until its last second and is then refused as expired; a new one works."""
     clock = HandClock()
     async with running(clock=clock) as api:
         clock.now += 3599
@@ -40,7 +40,7 @@ async def test_expired_token() -> None:
 
 
 async def test_tokens_expire_on_demand() -> None:
-    """``expire_tokens`` ends every token there is, ``revoke_tokens`` forgets them."""
+    """``expire_tokens`` ends every token, ``revoke_tokens`` forgets them."""
     async with running() as api:
         api.emulator.faults({"expire_tokens": True})
         assert "expired" in (await api.get("/sellers/v1/account")).error["details"]
@@ -49,7 +49,7 @@ async def test_tokens_expire_on_demand() -> None:
 
 
 async def test_grantless_and_seller_tokens_do_not_mix() -> None:
-    """A grantless operation wants its scope's token, every other a seller's."""
+    """A grantless operation requires a token of its scope, every other one a seller's."""
     async with running() as api:
         grant = await api.grant(grant_type="client_credentials", scope="sellingpartnerapi::notifications")
         grantless = grant.json["access_token"]
@@ -59,7 +59,7 @@ async def test_grantless_and_seller_tokens_do_not_mix() -> None:
 
 
 async def test_restricted_operation_needs_an_rdt() -> None:
-    """The address refuses a plain token and answers a restricted one; a generic path serves every order."""
+    """The address needs a restricted token; one for a generic path serves every order."""
     async with running() as api:
         ids = [order["AmazonOrderId"] for order in await api.orders()][:3]
         plain = await api.get(f"/orders/v0/orders/{ids[0]}/address")
@@ -73,7 +73,7 @@ async def test_restricted_operation_needs_an_rdt() -> None:
 
 
 async def test_rdt_opens_only_what_it_lists() -> None:
-    """A restricted token is refused on any other path, restricted or not, and for another order than its own."""
+    """It is refused on any other path, restricted or not, and for another order than its own."""
     async with running() as api:
         one, two = (order["AmazonOrderId"] for order in (await api.orders())[:2])
         resource = {"method": "GET", "path": f"/orders/v0/orders/{one}/address"}
@@ -85,7 +85,7 @@ async def test_rdt_opens_only_what_it_lists() -> None:
 
 
 async def test_rdt_is_its_sellers_alone() -> None:
-    """One seller's restricted token does not find another seller's order."""
+    """One seller's restricted token does not open another seller's order."""
     async with running() as api:
         mine = (await api.orders())[0]["AmazonOrderId"]
         other = await api.log_in("Atzr|two")
@@ -94,7 +94,7 @@ async def test_rdt_is_its_sellers_alone() -> None:
 
 
 async def test_personal_data_only_with_granted_elements() -> None:
-    """v0 leaves personal data out for a plain token and shows exactly the elements that were granted."""
+    """v0 leaves personal data out for a plain token, and shows exactly the elements that were granted."""
     async with running() as api:
         order = next(order for order in await api.orders() if "ShippingAddress" in order)
         path = f"/orders/v0/orders/{order['AmazonOrderId']}"
@@ -110,7 +110,7 @@ async def test_personal_data_only_with_granted_elements() -> None:
 
 
 async def test_orders_2026_needs_no_rdt() -> None:
-    """Orders 2026-01-01 gives personal data to a plain token, when asked for the data sets that hold it."""
+    """Orders 2026-01-01 gives personal data to a plain token, if the data sets that hold it are requested."""
     async with running() as api:
         order = next(order for order in await api.orders() if "ShippingAddress" in order)
         path = f"/orders/2026-01-01/orders/{order['AmazonOrderId']}"
@@ -121,7 +121,7 @@ async def test_orders_2026_needs_no_rdt() -> None:
 
 
 async def test_rdt_requests_that_are_refused() -> None:
-    """Each mistake is refused in the words seen from Amazon."""
+    """Each mistake is refused in Amazon's words."""
     wrong: list[tuple[list[dict[str, Any]], str, str]] = [
         ([ADDRESS] * 51, "InvalidRequest", "restrictedResources is not valid."),
         (

@@ -1,4 +1,4 @@
-"""The library's client and the emulator together: every operation, every parameter filled, decoded strictly."""
+"""The library's client with the emulator: every operation, with every parameter filled, decoded strictly."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ async def _seller() -> AsyncIterator[tuple[Emulator, SellingPartner]]:
 
 
 def _template(path: str) -> re.Pattern[str]:
-    """What a path looks like on the wire: one segment for each parameter, however many for the greedy one."""
+    """The path as sent: one segment for each parameter, any number for the greedy one."""
     segment = {"resource": "(.+)"}
     pieces = re.split(r"\{([^}]*)\}", path)
     return re.compile("".join(segment.get(x, "([^/]+)") if n % 2 else re.escape(x) for n, x in enumerate(pieces)))
 
 
 async def _call(seller: SellingPartner, emulator: Emulator, name: str, verb: str, path: str) -> None:
-    """One method with every parameter filled: verb, path, and each parameter in its place, as the target shows."""
+    """Call one method with every parameter filled; returns verb, path, and each parameter in its place."""
     operation = operations()[name]
     in_path, rest = _arguments(operation)
     module, _, method = name.partition(".")
@@ -108,7 +108,7 @@ async def _walk(rows: list[tuple[str, str, str]]) -> None:
 
 
 async def test_every_method_reaches_its_operation_and_decodes_strictly() -> None:
-    """413 methods: the verb and path are the operation's, each parameter is sent and accepted, the reply fits."""
+    """For 413 methods verb and path are the operation's, each parameter is sent and accepted, and the reply fits."""
     rows: list[tuple[str, str, str]] = [
         (name, operation.method, operation.path) for name, operation in operations().items()
     ]
@@ -118,7 +118,7 @@ async def test_every_method_reaches_its_operation_and_decodes_strictly() -> None
 
 @pytest.mark.skipif(not TABLE.is_file(), reason=f"the list of Amazon's operations is not at {TABLE}")
 async def test_every_row_of_amazons_list_is_a_method() -> None:
-    """The same walk with names, verbs and paths from the list, which the generator does not read."""
+    """Names, verbs and paths come from a list that the generator does not read."""
     with TABLE.open(encoding="utf-8", newline="") as file:
         listed = list(csv.DictReader(file, delimiter="\t"))
     rows = [(f"{row['module']}.{row['method']}", row["http"], row["path"]) for row in listed]
@@ -127,7 +127,7 @@ async def test_every_row_of_amazons_list_is_a_method() -> None:
 
 
 async def test_every_iterator_walks_all_pages() -> None:
-    """Each paged operation's iterator asks for every page, with its own rule for the token, and ends."""
+    """It requests every page, with its operation's rule for the token, and ends."""
     paged = [o for o in operations().values() if o.paging and o.paging.token_parameter and o.paging.token_path]
     async with _seller() as (emulator, seller):
         for operation in paged:

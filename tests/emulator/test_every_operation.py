@@ -20,7 +20,7 @@ from spapi_async.emulator.data.synthesis import Maker, synthesise
 
 
 def _value(parameter: Parameter) -> str:
-    """A value that keeps the parameter's limits, percent-encoded for where it goes."""
+    """A value within the parameter's limits, percent-encoded for its place."""
     limits = parameter.constraints
     kind = parameter.type
     if limits.enum:
@@ -40,7 +40,7 @@ def _value(parameter: Parameter) -> str:
 
 
 def _filled(operation: Operation[Any]) -> tuple[str, dict[str, str], bytes | None]:
-    """Path and query, headers and body of a request with every parameter filled, the paging token aside."""
+    """Path and query, headers and body of a request with every parameter filled, except the paging token."""
     paging = operation.paging.token_parameter if operation.paging else None
     path, query, headers = operation.path, [], {}
     body = None
@@ -80,7 +80,7 @@ async def _restricted(session: aiohttp.ClientSession, token: str, operation: Ope
 
 
 async def test_every_operation_answers_within_its_model() -> None:
-    """Each operation with every parameter filled gets its success status and a body that decodes strictly."""
+    """With every parameter filled it gets its success status and a body that decodes strictly."""
     from yarl import URL
 
     async with Emulator(synthetic=True, throttle=False) as emulator, aiohttp.ClientSession(emulator.url) as session:
@@ -152,7 +152,7 @@ def _next_target(operation: Operation[Any], target: str, wire: str, token: str |
 
 
 def test_every_written_handler_serves_an_operation() -> None:
-    """A handler whose operation was renamed would silently be replaced by a synthesised reply."""
+    """A handler whose operation was renamed would otherwise be replaced by a synthesised reply."""
     modules = {path.stem for path in Path(apis.__path__[0]).glob("*.py")} - {"__init__"}
     assert modules <= set(NAMESPACES)
     for api in modules:
@@ -161,13 +161,13 @@ def test_every_written_handler_serves_an_operation() -> None:
 
 
 def test_a_repeated_read_gives_the_same_reply() -> None:
-    """One seed gives one value, however often it is made."""
+    """One seed gives one value, however often it is read."""
     info = type_info(operations()["shipping_v2.get_tracking"].response_type)
     assert Maker(random.Random(5)).make(info, "") == Maker(random.Random(5)).make(info, "")
 
 
 async def test_known_violations_occur_in_synthesised_replies() -> None:
-    """Unless told otherwise, some replies deviate from their models where Amazon's do."""
+    """By default some replies break their models where Amazon's do."""
     seen = set()
     async with Emulator(throttle=False) as emulator, aiohttp.ClientSession(emulator.url) as session:
         headers = {"x-amz-access-token": (await _tokens(session))[None]}

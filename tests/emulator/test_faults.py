@@ -12,7 +12,7 @@ ACCOUNT = "/sellers/v1/account"
 
 
 async def test_a_rule_hits_as_often_as_it_says() -> None:
-    """Two 503s with Amazon's body, then the real reply."""
+    """Two replies are 503 with Amazon's body, then comes the real one."""
     async with running() as api:
         api.emulator.faults({"operation": "sellers_v1.get_account", "status": 503, "times": 2})
         assert (await api.get("/sellers/v1/marketplaceParticipations")).status == 200
@@ -24,7 +24,7 @@ async def test_a_rule_hits_as_often_as_it_says() -> None:
 
 @pytest.mark.parametrize(("body", "expected"), [("html", b"<html>"), ("empty", b""), ("{oops", b"{oops")])
 async def test_bodies_of_faults(body: str, expected: bytes) -> None:
-    """The edge's HTML, nothing at all, and bytes that are no JSON under a 200."""
+    """They may be the edge's HTML, empty, or bytes that are not JSON under a 200."""
     async with running() as api:
         api.emulator.faults({"status": 200 if body == "{oops" else 502, "body": body})
         answer = await api.get(ACCOUNT)
@@ -50,7 +50,7 @@ async def test_dropped_connections() -> None:
 
 
 async def test_truncated_reply() -> None:
-    """Half of the body, then the end of the connection."""
+    """Half of the body is sent, then the connection ends."""
     async with running() as api:
         api.emulator.faults({"truncate": True})
         with pytest.raises(aiohttp.ClientPayloadError):
@@ -59,7 +59,7 @@ async def test_truncated_reply() -> None:
 
 
 async def test_headers_can_be_spoiled() -> None:
-    """The rate limit may be no number, or missing."""
+    """The rate limit may be invalid or missing."""
     async with running() as api:
         api.emulator.faults(
             {"headers": {"X-AMZN-RateLimit-Limit": "string"}}, {"headers": {"x-amzn-ratelimit-limit": None}}
@@ -68,8 +68,8 @@ async def test_headers_can_be_spoiled() -> None:
         assert "x-amzn-RateLimit-Limit" not in (await api.get(ACCOUNT)).headers
 
 
-async def test_a_delay_is_a_delay() -> None:
-    """The request waits before it is acted on, then is answered as ever."""
+async def test_a_delay_precedes_the_request() -> None:
+    """The request waits before it takes effect, and is then answered as usual."""
     async with running() as api:
         api.emulator.faults({"delay": 0.05})
         before = time.monotonic()
@@ -78,7 +78,7 @@ async def test_a_delay_is_a_delay() -> None:
 
 
 async def test_a_rule_for_everything_leaves_tokens_alone() -> None:
-    """Without a name a rule hits any operation, and neither the token service nor documents."""
+    """Without a name a rule applies to any operation, but not to the token service or documents."""
     async with running() as api:
         api.emulator.faults({"status": 500})
         assert (await api.grant(grant_type="refresh_token", refresh_token="Atzr|x")).status == 200
@@ -86,7 +86,7 @@ async def test_a_rule_for_everything_leaves_tokens_alone() -> None:
 
 
 async def test_faults_of_the_token_service_have_its_shape() -> None:
-    """Login with Amazon answers errors of its own kind."""
+    """Errors have the form of Login with Amazon."""
     async with running() as api:
         api.emulator.faults({"operation": "lwa", "status": 503}, {"operation": "lwa", "status": 500, "body": "html"})
         refused = await api.grant(grant_type="refresh_token", refresh_token="Atzr|x")
@@ -94,7 +94,7 @@ async def test_faults_of_the_token_service_have_its_shape() -> None:
         assert (await api.grant(grant_type="refresh_token", refresh_token="Atzr|x")).body.startswith(b"<html>")
 
 
-async def test_chance_is_seeded() -> None:
+async def test_the_probability_of_a_fault_is_seeded() -> None:
     """A probability of a half hits the same requests in every run of one seed."""
     runs = []
     for _ in range(2):
@@ -118,7 +118,7 @@ async def test_faults_over_http() -> None:
 
 
 async def test_reset_keeps_tokens() -> None:
-    """Reset starts data, buckets, rules and figures anew; a client's token still works."""
+    """Data, buckets, rules and counts begin anew; a client's token still works."""
     async with running() as api:
         api.emulator.faults({"status": 500, "times": None})
         assert (await api.get(ACCOUNT)).status == 500
@@ -138,8 +138,8 @@ async def test_latency_is_spent_each_way() -> None:
         assert time.monotonic() - before >= 0.04
 
 
-async def test_received_requests_can_be_looked_at() -> None:
-    """What was sent is kept as it came, without headers and bodies."""
+async def test_received_requests_are_recorded() -> None:
+    """Their targets are kept as they came, without headers and bodies."""
     async with running() as api:
         await api.send("GET", "/orders/v0/orders/a%2Fb")
         (seen,) = api.emulator.received

@@ -1,4 +1,4 @@
-"""Filter expressions of subscriptions: what they let through, and what is none."""
+"""Filter expressions of subscriptions: which events they let through, and which are refused."""
 
 from __future__ import annotations
 
@@ -88,27 +88,27 @@ NONE = [
 
 
 @pytest.mark.parametrize("text", TRUE)
-def test_what_holds_is_true(text: str) -> None:
-    """A part that decides beats one that has no value."""
+def test_expressions_that_are_true(text: str) -> None:
+    """A part that decides takes precedence over one without a value."""
     assert parse_expression(text)(PAYLOAD) is True
 
 
 @pytest.mark.parametrize("text", FALSE)
-def test_what_does_not_hold_is_false(text: str) -> None:
-    """And not merely without a value."""
+def test_expressions_that_are_false(text: str) -> None:
+    """They have the value false, not no value."""
     assert parse_expression(text)(PAYLOAD) is False
 
 
 @pytest.mark.parametrize("text", WITHOUT_VALUE)
 def test_an_expression_may_have_no_value_for_a_payload(text: str) -> None:
-    """A member that is missing, a comparison of what has no order; one that is no condition is not true."""
+    """Reasons are a missing member, a comparison without an order, or a value that is not a condition."""
     with suppress(CelError):
         assert parse_expression(text)(PAYLOAD) is not True
 
 
 @pytest.mark.parametrize("text", NONE)
-def test_what_is_no_expression_is_refused(text: str) -> None:
-    """Arithmetic and indexing as well, which Amazon leaves out."""
+def test_invalid_expressions_are_refused(text: str) -> None:
+    """Arithmetic and indexing, which Amazon leaves out, are invalid as well."""
     with pytest.raises(CelError):
         parse_expression(text)
 
@@ -126,7 +126,7 @@ async def seller(emulator: Emulator) -> AsyncIterator[SellingPartner]:
 
 
 async def test_events_that_the_filter_excludes_are_not_sent(emulator: Emulator, seller: SellingPartner) -> None:
-    """Those of another subscription are; one whose expression has no value gets none."""
+    """Another subscription gets them; one whose expression has no value gets none."""
     wanted = "OrderChangeNotification.Summary.MarketplaceId == 'A1AM78C64UM0Y8'"
     subscribe = seller.notifications.subscribe
     some = await subscribe("ORDER_CHANGE", ARN, filter_expression=wanted)
@@ -144,7 +144,7 @@ async def test_events_that_the_filter_excludes_are_not_sent(emulator: Emulator, 
 
 @pytest.mark.parametrize("kind", ["LISTINGS_ITEM_STATUS_CHANGE", "DATA_KIOSK_QUERY_PROCESSING_FINISHED"])
 async def test_other_types_take_no_expression(seller: SellingPartner, kind: str) -> None:
-    """Amazon answers 400, whoever asks; so does a bad expression."""
+    """Amazon answers 400, and does so for a bad expression."""
     destination = (await seller.notifications.subscribe("FEE_PROMOTION", ARN)).destination_id
 
     async def create(kind: str, expression: str) -> None:

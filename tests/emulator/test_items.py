@@ -42,8 +42,8 @@ async def test_listings_can_be_searched_and_read() -> None:
         assert answer.json["sku"] == odd
 
 
-async def test_put_patch_and_delete_are_remembered() -> None:
-    """What is put is read back, patched, previewed without effect, and gone once deleted."""
+async def test_put_patch_and_delete_change_listings() -> None:
+    """A listing is put and read back, patched, previewed without effect, and gone once deleted."""
     async with running() as api:
         path = f"{LISTINGS}/MY%2FSKU"
         at = f"{path}?marketplaceIds={US}"
@@ -67,7 +67,7 @@ async def test_put_patch_and_delete_are_remembered() -> None:
 
 
 async def test_listings_are_the_sellers_own() -> None:
-    """What one seller puts, another does not see."""
+    """Another seller does not see them."""
     async with running() as api:
         at = f"{LISTINGS}/MINE?marketplaceIds={US}"
         await api.send("PUT", at, body={"productType": "LAMP", "attributes": {}})
@@ -87,7 +87,7 @@ async def test_catalogue_items() -> None:
 
 
 async def test_catalogue_search() -> None:
-    """Keywords and identifiers find items, twenty a page at most; one of the two is needed."""
+    """Keywords or identifiers, one of which is required, find items, twenty a page at most."""
     async with running(throttle=False) as api:
         query: dict[str, Any] = {"marketplaceIds": US, "keywords": "yoga mat", "pageSize": 20}
         first = await api.get(CATALOG, **query)

@@ -37,7 +37,7 @@ async def _fetch(api: Direct, url: str) -> Answer:
 
 
 async def test_a_report_passes_through_its_states() -> None:
-    """IN_QUEUE, IN_PROGRESS, DONE with a document, as time passes and not sooner."""
+    """IN_QUEUE, IN_PROGRESS and DONE with a document follow as time passes, and not sooner."""
     clock = HandClock()
     async with running(clock=clock, processing=30) as api:
         report_id = await _report(api)
@@ -50,7 +50,7 @@ async def test_a_report_passes_through_its_states() -> None:
 
 
 async def test_a_report_document_is_gzip_that_calls_itself_identity() -> None:
-    """By default the HTTP library must leave it as it is; on request the URL announces gzip."""
+    """By default an HTTP library does not decompress it; on request the URL announces gzip."""
     async with running(processing=0, orders=60) as api:
         document = (await _status(api, await _report(api)))["reportDocumentId"]
         form = (await api.get(f"{REPORTS}/documents/{document}")).json
@@ -63,7 +63,7 @@ async def test_a_report_document_is_gzip_that_calls_itself_identity() -> None:
         form = (await api.get(f"{REPORTS}/documents/{document}", enableContentEncodingUrlHeader="true")).json
         announced = await _fetch(api, form["url"])
         assert announced.headers["Content-Encoding"] == "gzip"
-        assert announced.body.decode("cp1252") == text  # aiohttp undid it
+        assert announced.body.decode("cp1252") == text  # aiohttp decompressed it
 
 
 async def test_a_presigned_url_expires() -> None:
@@ -82,8 +82,8 @@ async def test_a_presigned_url_expires() -> None:
         assert (await _fetch(api, url)).status == 200
 
 
-async def test_an_access_token_at_a_presigned_url_is_a_leak() -> None:
-    """The store refuses a request that carries one."""
+async def test_an_access_token_at_a_presigned_url_is_refused() -> None:
+    """The document store treats it as a leak."""
     async with running(processing=0) as api:
         document = (await _status(api, await _report(api)))["reportDocumentId"]
         url = (await api.get(f"{REPORTS}/documents/{document}")).json["url"]
@@ -91,7 +91,7 @@ async def test_an_access_token_at_a_presigned_url_is_a_leak() -> None:
 
 
 async def test_a_restricted_report_needs_its_own_rdt() -> None:
-    """A restricted type's document wants a token for its exact path; any other cannot have such a token."""
+    """A document of a restricted type needs a token for its exact path; no other document can have one."""
     async with running(processing=0) as api:
         document = (await _status(api, await _report(api, "GET_FLAT_FILE_ORDER_REPORT_DATA_SHIPPING")))[
             "reportDocumentId"
@@ -107,7 +107,7 @@ async def test_a_restricted_report_needs_its_own_rdt() -> None:
 
 
 async def test_reports_that_end_badly() -> None:
-    """FATAL has a document that says why, CANCELLED has none; a fault rule can decide it too."""
+    """FATAL has a document with the reason, CANCELLED has none; a fault rule can cause either."""
     async with running(processing=0) as api:
         fatal = await _status(api, await _report(api, emulatorOutcome="FATAL"))
         assert fatal["processingStatus"] == "FATAL"
@@ -120,7 +120,7 @@ async def test_reports_that_end_badly() -> None:
 
 
 async def test_report_files_in_many_shapes() -> None:
-    """Rows, charset and gzip members are as the report's options say; a Japanese file needs cp932."""
+    """Rows, charset and gzip members follow the report's options; a Japanese file needs cp932."""
     async with running(processing=0, marketplaces=["JP"]) as api:
         options = {"emulatorRows": "1000", "emulatorCharset": "windows-31j", "emulatorGzip": "members"}
         document = (await _status(api, await _report(api, **options)))["reportDocumentId"]
@@ -140,7 +140,7 @@ async def test_report_files_in_many_shapes() -> None:
 
 
 async def test_downloads_can_be_resumed() -> None:
-    """A range to the end is honoured, as S3 does."""
+    """A range to the end is answered, as in S3."""
     async with running(processing=0) as api:
         document = (await _status(api, await _report(api)))["reportDocumentId"]
         url = (await api.get(f"{REPORTS}/documents/{document}")).json["url"]
@@ -165,7 +165,7 @@ async def test_only_a_queued_report_can_be_cancelled() -> None:
 
 
 async def test_report_lists_page_with_the_token_alone() -> None:
-    """A report list needs types or a token, and refuses a token in company."""
+    """A report list needs types or a token, and refuses a token with other arguments."""
     async with running(throttle=False) as api:
         made = [await _report(api) for _ in range(13)]
         path = f"{REPORTS}/reports"
@@ -181,7 +181,7 @@ async def test_report_lists_page_with_the_token_alone() -> None:
 
 
 async def test_report_schedules() -> None:
-    """Created, listed, replaced by another of the same type and marketplaces, cancelled."""
+    """They are created, listed, replaced by another of the same type and marketplaces, and cancelled."""
     async with running() as api:
         path = f"{REPORTS}/schedules"
         body = {"reportType": ORDERS_REPORT, "marketplaceIds": [US], "period": "P1D"}
@@ -206,7 +206,7 @@ async def _upload(api: Direct, content: bytes) -> str:
 
 
 async def test_a_listings_feed_changes_the_listings() -> None:
-    """Upload with the declared content type, create, poll; the report counts and the listing is there."""
+    """Upload with the declared content type, create and poll; the report has the counts, and the listing exists."""
     message = {"messageId": 1, "sku": "NEW-1", "operationType": "UPDATE", "productType": "LAMP", "attributes": {}}
     feed = {"header": {"sellerId": "A1", "version": "2.0"}, "messages": [message, {"messageId": 2, "sku": "X"}]}
     async with running(processing=0) as api:
@@ -223,7 +223,7 @@ async def test_a_listings_feed_changes_the_listings() -> None:
 
 
 async def test_a_feed_needs_its_upload() -> None:
-    """An unknown document, or one that nothing was uploaded to, is refused."""
+    """An unknown document, or one without an upload, is refused."""
     async with running() as api:
         empty = (await api.send("POST", f"{FEEDS}/documents", body={"contentType": "text/xml"})).json["feedDocumentId"]
         for document in (empty, "amzn1.unknown"):
@@ -245,14 +245,14 @@ async def test_only_a_queued_feed_can_be_cancelled() -> None:
         assert (await api.send("DELETE", f"{FEEDS}/feeds/{second}")).status == 400
 
 
-async def test_a_large_upload_is_taken() -> None:
+async def test_a_large_upload_is_accepted() -> None:
     """Feeds of several megabytes pass."""
     async with running() as api:
         assert await _upload(api, b'{"messages":[]}' + b" " * 3_000_000)
 
 
 async def test_queries_page_by_new_queries() -> None:
-    """A finished query's token goes, with the same text, into a new query; rows come as JSON lines with nulls."""
+    """The token of a finished query is used in a new query with the same text; rows are JSON lines with nulls."""
     query = f"{PRODUCTS_QUERY} # emulatorOutcome_PAGED"
     async with running(processing=0, orders=60) as api:
         token, rows = None, 0
@@ -272,7 +272,7 @@ async def test_queries_page_by_new_queries() -> None:
 
 
 async def test_queries_that_end_otherwise() -> None:
-    """FATAL has an error document, no rows no document, and cancelling twice changes nothing."""
+    """FATAL has an error document, no rows have no document, and a second cancellation changes nothing."""
     async with running(processing=0) as api:
 
         async def state(text: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def patch(*attributes: str) -> bytes:
 
 
 def test_a_window_lets_no_more_through_in_any_hour() -> None:
-    """Four at 0:50 and the fifth at 1:00 are five in an hour, though a bucket would have refilled."""
+    """Four at 0:50 and a fifth at 1:00 are five in an hour, though a bucket would have refilled."""
     log = WindowLog(4, 3600.0)
     for _ in range(4):
         assert log.holds_one(3000.0)
@@ -49,7 +49,7 @@ def test_the_fifth_sales_report_of_an_hour_is_refused_and_other_types_pass() -> 
 
 
 def test_the_sixth_json_feed_in_five_minutes_is_refused() -> None:
-    """Five pass, then none before the first is five minutes old."""
+    """Five pass, and none more before the first is five minutes old."""
     moments = [0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 299.0, 300.0]
     clock = iter(moments)
     plans = Plans(lambda: next(clock))
@@ -72,7 +72,7 @@ def test_the_sixth_json_feed_in_five_minutes_is_refused() -> None:
 def test_listings_have_limits_by_what_they_change(
     operation: Any, query: str, body: bytes, amount: int, level: str
 ) -> None:
-    """Sellers of one application together run into the level's limit, and are told which."""
+    """Sellers of one application exceed a level's limit together, and the refusal names it."""
     plans = Plans(lambda: 0.0)
     admitted = 0
     while (refused := plans.admit(operation, "app", f"seller {admitted}", query, body)) is None:
@@ -81,13 +81,13 @@ def test_listings_have_limits_by_what_they_change(
 
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[]", b'{"patches": [1, {"path": 2}]}', b'{"patches": {}}'])
-def test_a_body_of_another_form_comes_under_no_such_limit(body: bytes) -> None:
-    """Whether it is acceptable is decided later."""
+def test_a_body_of_another_form_has_no_such_limit(body: bytes) -> None:
+    """Whether it is valid is checked later."""
     assert Plans(lambda: 0.0).admit(PATCH_LISTINGS_ITEM, "app", "one", body=body) is None
 
 
 async def test_a_listings_429_names_the_level() -> None:
-    """Amazon's three messages; limits show each limit with what it applies to."""
+    """It has one of Amazon's three messages; limits show what each one applies to."""
     async with running(clock=HandClock()) as api:
         body = json.loads(patch("child_parent_sku_relationship"))
         path = "/listings/2021-08-01/items/A1/SKU"

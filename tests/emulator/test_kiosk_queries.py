@@ -1,4 +1,4 @@
-"""Data Kiosk in the emulator: a query's own fields, and what its data set's schema does not have."""
+"""Data Kiosk in the emulator: rows have the fields of the query, and fields outside of the schema are refused."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ async def seller(emulator: Emulator) -> Any:
         yield app.selling_partner("Atzr|seller", region="NA")
 
 
-async def test_a_row_holds_the_fields_that_were_asked_for(seller: SellingPartner) -> None:
-    """And no others; an alias names its field, at any depth, also the same field twice."""
+async def test_a_row_has_exactly_the_requested_fields(seller: SellingPartner) -> None:
+    """An alias names its field, at any depth, and the same field twice."""
     found = await rows_of(seller, sales_query("sku it: sales { units: unitsOrdered one: refundRate two: refundRate }"))
     assert {json.dumps([*row, *row["it"]]) for row in found} == {'["sku", "it", "units", "one", "two"]'}
 
 
-async def test_fragments_stand_for_their_fields(seller: SellingPartner) -> None:
-    """Named and in their place, within one another, and beside the same fields, which come once."""
+async def test_fragments_are_replaced_by_their_fields(seller: SellingPartner) -> None:
+    """They may be named or inline, nested, and beside the same fields, which appear once."""
     plain = await rows_of(seller, sales_query("sku sales { unitsOrdered unitsShipped }"))
     spread = sales_query("...row ... on SalesAndTrafficByAsin { sku sales { unitsShipped } }")
     named = """
@@ -53,7 +53,7 @@ async def test_fragments_stand_for_their_fields(seller: SellingPartner) -> None:
 
 
 async def test_directives_leave_fields_out(seller: SellingPartner) -> None:
-    """Fields and fragments; a field that is asked for elsewhere too stays."""
+    """They apply to fields and fragments; a field that is also requested elsewhere stays."""
     fields = """sku childAsin @skip(if: true) marketplaceId @include(if: false) startDate @skip(if: false)
         ... @include(if: false) { endDate } ... on SalesAndTrafficByAsin @skip(if: true) { startDate parentAsin }
         sales { unitsOrdered @skip(if: true) }"""
@@ -63,7 +63,7 @@ async def test_directives_leave_fields_out(seller: SellingPartner) -> None:
 
 
 async def test_rows_agree_with_the_orders(emulator: Emulator, seller: SellingPartner) -> None:
-    """Units and sales by product are those by date, and those of the orders."""
+    """Units and sales by product equal those by date, and those of the orders."""
     totals = []
     for view, by in (("salesAndTrafficByAsin", "CHILD"), ("salesAndTrafficByDate", "DAY")):
         fields = "startDate endDate sales { unitsOrdered orderedProductSales { amount currencyCode } }"
@@ -77,8 +77,8 @@ async def test_rows_agree_with_the_orders(emulator: Emulator, seller: SellingPar
 
 
 @pytest.mark.parametrize(("by", "longest"), [("DAY", 1), ("WEEK", 7), ("MONTH", 31)])
-async def test_periods_are_as_long_as_asked_for(seller: SellingPartner, by: str, longest: int) -> None:
-    """Each row has the first and the last day of its period, and no two of one marketplace overlap."""
+async def test_periods_have_the_requested_length(seller: SellingPartner, by: str, longest: int) -> None:
+    """Each row has the first and last day of its period, and no two of one marketplace overlap."""
     query = sales_query("startDate endDate marketplaceId", view="salesAndTrafficByDate", by=by)
     found = await rows_of(seller, query)
     spans = sorted((row["marketplaceId"], row["startDate"], row["endDate"]) for row in found)
@@ -88,8 +88,8 @@ async def test_periods_are_as_long_as_asked_for(seller: SellingPartner, by: str,
     assert max(days) <= longest <= min(days) + 3
 
 
-async def test_a_window_and_a_marketplace_leave_out_the_rest(seller: SellingPartner) -> None:
-    """Nothing was sold before the window of the orders."""
+async def test_a_window_and_a_marketplace_limit_the_rows(seller: SellingPartner) -> None:
+    """There are no sales before the window of the orders."""
     everywhere = await rows_of(seller, QUERY)
     americans = await rows_of(seller, QUERY.replace('"A2EUQ1WTGCTBG2" "A1AM78C64UM0Y8"', ""))
     assert {row["marketplaceId"] for row in americans} == {"ATVPDKIKX0DER"}
@@ -110,7 +110,7 @@ VENDOR = """{ analytics_vendorAnalytics_2024_09_30 {
 
 
 async def test_every_data_set_answers(seller: SellingPartner) -> None:
-    """With nested lists, and nulls where the schema allows them."""
+    """Lists may be nested, and nulls occur where the schema allows them."""
     economics = (await rows_of(seller, ECONOMICS))[0]
     assert economics["msku"]
     assert economics["fnsku"] is None
@@ -164,21 +164,21 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("query", "why"), REFUSED.items())
-def test_what_the_schema_does_not_have_is_refused(query: str, why: str) -> None:
-    """By name."""
+def test_fields_and_arguments_outside_the_schema_are_refused(query: str, why: str) -> None:
+    """The error names them."""
     with pytest.raises(GraphQLError, match=why):
         read_question(query)
 
 
 async def test_a_refused_query_is_a_400(seller: SellingPartner) -> None:
-    """That says why; nothing was made."""
+    """It says why, and no query was created."""
     with pytest.raises(BadRequestError, match="'asin' in type 'SalesAndTrafficByAsin' is undefined"):
         await rows_of(seller, QUERY.replace("childAsin", "asin"))
     assert not (await seller.data_kiosk_2023_11_15.get_queries(processing_statuses=["DONE"])).queries
 
 
 def test_all_views_of_all_data_sets_are_known() -> None:
-    """Eight, each with a start and an end."""
+    """There are eight, each with a start and an end."""
     views = [
         (data_set, name, declared)
         for data_set in DATA_SETS

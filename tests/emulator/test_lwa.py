@@ -15,7 +15,7 @@ REVOKED = (
 
 
 async def test_refresh_token_grant() -> None:
-    """A refresh token buys an hour's access token and is echoed, not rotated."""
+    """A refresh token gives an hour's access token, and is returned unchanged."""
     async with running() as api:
         answer = await api.grant(grant_type="refresh_token", refresh_token="Atzr|x")
         assert answer.status == 200
@@ -30,7 +30,7 @@ async def test_refresh_token_grant() -> None:
 
 
 async def test_json_form() -> None:
-    """Amazon's own library posts JSON, and is served."""
+    """Amazon's own library posts JSON, which is accepted."""
     async with running() as api:
         form = {"grant_type": "refresh_token", "refresh_token": "Atzr|x", "client_id": "a", "client_secret": "b"}
         assert (await api.send("POST", "/auth/o2/token", body=form)).status == 200
@@ -48,7 +48,7 @@ async def test_grantless_token() -> None:
 
 
 async def test_refused_grants() -> None:
-    """Refusals carry Amazon's error, status and wording."""
+    """Refusals have Amazon's error, status and wording."""
     async with running(applications={"app": "secret"}) as api:
         missing = await api.grant(grant_type="")
         assert (missing.status, missing.json["error"]) == (400, "unsupported_grant_type")
@@ -62,7 +62,7 @@ async def test_refused_grants() -> None:
 
 
 async def test_revoked_authorisation() -> None:
-    """A revoked refresh token is refused, and so is every token it gave, also an RDT."""
+    """A revoked refresh token is refused, and so is every token it gave, RDTs included."""
     async with running() as api:
         resource = {"method": "GET", "path": "/orders/v0/orders/{orderId}/address"}
         restricted = (await api.restricted(resource)).json["restrictedDataToken"]
@@ -101,7 +101,7 @@ async def test_consent_flow() -> None:
 
 
 async def test_consent_page_refuses() -> None:
-    """A redirect URI with a fragment, or none, ends on Amazon's error page."""
+    """Without a redirect URI, or with a fragment in it, the user sees Amazon's error page."""
     async with running() as api:
         page = "/apps/authorize/consent?application_id=x&state=s"
         assert b"MD5110" in (await api.send("GET", page + "&redirect_uri=https%3A%2F%2Fa%2F%23x")).body
@@ -127,7 +127,7 @@ async def test_secret_rotation() -> None:
 
 
 async def test_old_secrets_end_on_demand() -> None:
-    """Tests need not wait a week: the overlap can be ended at once."""
+    """Tests need not wait a week for the end of the overlap."""
     async with running() as api:
         token = (await api.grant(grant_type="client_credentials", scope=ROTATION)).json["access_token"]
         await api.send("POST", "/applications/2023-11-30/clientSecret", token=token)

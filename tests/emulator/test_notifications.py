@@ -1,4 +1,4 @@
-"""The emulator's notifications: when what is subscribed to happens, late, lost or twice on demand."""
+"""The emulator's notifications: sent when a subscribed event happens; late, lost or twice on demand."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ async def seller(emulator: Emulator) -> AsyncIterator[SellingPartner]:
 
 
 def kinds(emulator: Emulator) -> list[str]:
-    """The types of what has arrived."""
+    """The types of the notifications that have arrived."""
     return [parse(message).type for message in emulator.notifications]
 
 
-async def test_orders_that_change_are_told_to_their_seller(emulator: Emulator, seller: SellingPartner) -> None:
-    """As they are at that moment, in the casing of the type, without a break of its schema."""
+async def test_changed_orders_are_notified_to_their_seller(emulator: Emulator, seller: SellingPartner) -> None:
+    """The payload shows the order at that moment, in the casing of the type, and fits its schema."""
     await seller.notifications.subscribe("ORDER_CHANGE", ARN)
     changed = emulator.change_orders(update=3, add=2)
     found = [parse(message) for message in emulator.notifications]
@@ -47,8 +47,8 @@ async def test_orders_that_change_are_told_to_their_seller(emulator: Emulator, s
     assert "Payload" in emulator.notifications[0]
 
 
-async def test_finished_jobs_are_told_with_their_documents(emulator: Emulator, seller: SellingPartner) -> None:
-    """Reports, feeds and queries."""
+async def test_finished_jobs_are_notified_with_their_documents(emulator: Emulator, seller: SellingPartner) -> None:
+    """Jobs are reports, feeds and queries."""
     for kind in ("REPORT", "FEED", "DATA_KIOSK_QUERY"):
         await seller.notifications.subscribe(f"{kind}_PROCESSING_FINISHED", ARN)
     body = {"reportType": "GET_MERCHANT_LISTINGS_ALL_DATA", "marketplaceIds": ["ATVPDKIKX0DER"]}
@@ -67,8 +67,8 @@ async def test_finished_jobs_are_told_with_their_documents(emulator: Emulator, s
     assert not any(each.violations for each in found.values())
 
 
-async def test_offers_that_change_are_told(emulator: Emulator, seller: SellingPartner) -> None:
-    """For the products that are returned."""
+async def test_changed_offers_are_notified(emulator: Emulator, seller: SellingPartner) -> None:
+    """The method returns the products for which they are sent."""
     await seller.notifications.subscribe("ANY_OFFER_CHANGED", ARN)
     asins = emulator.change_offers(3)
     found = [parse(message) for message in emulator.notifications]
@@ -76,8 +76,8 @@ async def test_offers_that_change_are_told(emulator: Emulator, seller: SellingPa
     assert not any(each.violations for each in found)
 
 
-async def test_nothing_is_told_that_was_not_subscribed_to(emulator: Emulator, seller: SellingPartner) -> None:
-    """Another type, another seller, a marketplace that the filter leaves out."""
+async def test_events_without_a_subscription_are_not_notified(emulator: Emulator, seller: SellingPartner) -> None:
+    """They are of another type, another seller, or a marketplace that the filter excludes."""
     await seller.notifications.subscribe("ANY_OFFER_CHANGED", ARN)
     emulator.change_orders(update=5)
     assert kinds(emulator) == []
@@ -88,7 +88,7 @@ async def test_nothing_is_told_that_was_not_subscribed_to(emulator: Emulator, se
 
 
 async def test_notifications_may_be_lost_or_arrive_twice(emulator: Emulator, seller: SellingPartner) -> None:
-    """The copies of one have one key."""
+    """The copies of one have the same key."""
     await seller.notifications.subscribe("ORDER_CHANGE", ARN)
     emulator.faults({"notifications": {"loss": 1.0}})
     emulator.change_orders(update=5)
@@ -100,7 +100,7 @@ async def test_notifications_may_be_lost_or_arrive_twice(emulator: Emulator, sel
 
 
 async def test_notifications_that_are_late_overtake_one_another() -> None:
-    """They arrive when their time has come, in another order than they were sent in."""
+    """They arrive at their times, in another order than they were sent."""
     moment = [1_770_000_000.0]
 
     class Stopped:
@@ -128,7 +128,7 @@ async def test_notifications_that_are_late_overtake_one_another() -> None:
 
 
 async def test_notifications_go_to_the_queue_of_an_sqs_endpoint(sqs_queue: str, sqs_endpoint: str) -> None:
-    """To the queue whose ARN was subscribed, and nowhere else."""
+    """They are sent only to the queue whose ARN was subscribed."""
     queue = SqsQueue(sqs_queue, wait=1)
     async with (
         Emulator(orders=20, sqs_endpoint=sqs_endpoint) as emulator,
@@ -145,7 +145,7 @@ async def test_notifications_go_to_the_queue_of_an_sqs_endpoint(sqs_queue: str, 
 
 
 async def test_a_queue_that_is_missing_gets_its_notifications_later(sqs_queue: str, sqs_endpoint: str) -> None:
-    """They wait in the emulator."""
+    """Until then they wait in the emulator."""
     async with (
         Emulator(orders=20, sqs_endpoint=sqs_endpoint) as emulator,
         Application("app", "secret", endpoint=emulator.url) as app,
@@ -174,7 +174,7 @@ async def test_a_queue_that_is_missing_gets_its_notifications_later(sqs_queue: s
     ],
 )
 async def test_subscriptions_that_amazon_refuses_are_refused(seller: SellingPartner, kind: str, change: Any) -> None:
-    """With 400."""
+    """The status is 400."""
     specification = {"sqs": {"arn": ARN}}
     made = await seller.notifications_v1.create_destination(body={"name": "n", "resourceSpecification": specification})
     directive = {"eventFilter": {"eventFilterType": "ORDER_CHANGE"}}
@@ -184,7 +184,7 @@ async def test_subscriptions_that_amazon_refuses_are_refused(seller: SellingPart
 
 
 async def test_destinations_and_subscriptions_are_read_and_deleted(seller: SellingPartner) -> None:
-    """By their ids; afterwards they are gone."""
+    """They are found by their ids, and afterwards they are gone."""
     subscription = await seller.notifications.subscribe("FEE_PROMOTION", ARN)
     api = seller.notifications_v1
     assert await api.get_subscription("FEE_PROMOTION") == subscription
@@ -199,8 +199,8 @@ async def test_destinations_and_subscriptions_are_read_and_deleted(seller: Selli
     assert await api.get_destinations() == []
 
 
-async def test_the_control_interface_changes_offers_and_postage(emulator: Emulator, seller: SellingPartner) -> None:
-    """As the methods do; a setting that does not exist is refused."""
+async def test_the_control_interface_changes_offers_and_delivery(emulator: Emulator, seller: SellingPartner) -> None:
+    """It does what the methods do; an unknown setting is refused."""
     await seller.notifications.subscribe("ANY_OFFER_CHANGED", ARN)
     async with aiohttp.ClientSession(f"{emulator.url}/_emulator/") as control:
         reply = await control.post("offers", json={"count": 2})

@@ -1,4 +1,4 @@
-"""What order lists do that a sync must live through: each is off unless asked for, and then does what it says."""
+"""Irregularities of order lists that a sync must survive: each is off by default."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOW = datetime.fromtimestamp(HandClock().time(), UTC)
 
 
 async def first_page(api: Direct, path: str, **query: Any) -> tuple[list[str], str, str]:
-    """The ids of a first page of ten, its token, and the bound of its window."""
+    """The ids of a first page of ten, its token, and the end of its window."""
     if path == V2026:
         page = (await api.get(path, lastUpdatedAfter="2020-01-01T00:00:00Z", maxResultsPerPage=10, **query)).json
         token = page.get("pagination", {}).get("nextToken", "")
@@ -34,7 +34,7 @@ async def second_page(api: Direct, path: str, token: str) -> list[str]:
 
 
 def change(api: Direct, order_id: str, at: datetime) -> None:
-    """One order changes; where it can, its status does."""
+    """Change one order, and its status if possible."""
     (seller,) = api.emulator.world.sellers
     order = seller.orders.get(order_id)
     assert order is not None
@@ -42,7 +42,7 @@ def change(api: Direct, order_id: str, at: datetime) -> None:
 
 
 def of_status(api: Direct, *statuses: str) -> str:
-    """An order that has one of these."""
+    """An order that has one of these statuses."""
     (seller,) = api.emulator.world.sellers
     return next(order.order_id for order in seller.orders.since(0) if order.status in statuses)
 
@@ -50,18 +50,18 @@ def of_status(api: Direct, *statuses: str) -> str:
 @pytest.mark.parametrize("path", [V0, V2026])
 @pytest.mark.parametrize(("page_shift", "lost"), [(False, 0), (True, 1)])
 async def test_an_order_that_leaves_a_page_moves_the_next_one_onto_it(path: str, page_shift: bool, lost: int) -> None:
-    """With page shift an order that nobody changed is on neither page; without it each order stays where it was."""
+    """With page shift an order that did not change is on neither page; without it each order keeps its place."""
     async with running(orders=30, throttle=False, clock=HandClock(), page_shift=page_shift) as api:
         first, token, bound = await first_page(api, path)
         change(api, first[3], datetime.fromisoformat(bound) + timedelta(seconds=30))
         seen = {*first, *await second_page(api, path, token)}
         (seller,) = api.emulator.world.sellers
-        oldest = [order.order_id for order in seller.orders.since(0)][:19]  # of the twenty one has left
+        oldest = [order.order_id for order in seller.orders.since(0)][:19]  # one of the twenty has left
         assert len(set(oldest) - seen) == lost
 
 
 async def test_with_page_shift_the_last_page_has_no_token() -> None:
-    """Nor has a page that was the second to last before orders left."""
+    """Neither has a page that was the second to last before orders left."""
     async with running(orders=20, throttle=False, clock=HandClock(), page_shift=True) as api:
         first, token, bound = await first_page(api, V2026)
         last, end, _ = await first_page(api, V2026, paginationToken=token)
@@ -72,7 +72,7 @@ async def test_with_page_shift_the_last_page_has_no_token() -> None:
 
 
 async def test_a_change_is_listed_late_and_found_by_id_at_once() -> None:
-    """Within the lag, at a moment of its own for each change; searches by creation know no lag."""
+    """Each change has a random delay within the lag; searches by creation time have none."""
     clock = HandClock()
     async with running(orders=30, throttle=False, clock=clock, list_lag=300.0, search_delay=0.0, anchor=NOW) as api:
         clock.now = 400.0
@@ -98,7 +98,7 @@ async def search(api: Direct) -> Any:
 
 @pytest.mark.parametrize("path", [V0, V2026])
 async def test_the_orders_of_a_page_come_in_no_order(path: str) -> None:
-    """Each page holds what it would hold in order."""
+    """Each page holds the same orders as when sorted."""
     pages = []
     for shuffled in (False, True):
         async with running(orders=20, throttle=False, clock=HandClock(), shuffled_pages=shuffled) as api:
@@ -110,8 +110,8 @@ async def test_the_orders_of_a_page_come_in_no_order(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [V0, V2026])
-async def test_page_after_page_may_come_in_no_order(path: str) -> None:
-    """The first page is none of the oldest orders then; both together hold them all."""
+async def test_pages_may_come_in_no_order(path: str) -> None:
+    """The first page may have none of the oldest orders; both pages together have them all."""
     pages = []
     for unsorted in (False, True):
         async with running(orders=20, throttle=False, clock=HandClock(), unsorted_lists=unsorted) as api:
@@ -145,8 +145,8 @@ async def test_v0_dates_changes_of_status_alone(statuses: tuple[str, ...], moves
         assert order_id in [order["AmazonOrderId"] for order in listed]
 
 
-async def test_v0_dates_any_change_unless_told_otherwise() -> None:
-    """Both versions agree then."""
+async def test_v0_dates_any_change_by_default() -> None:
+    """Both versions then agree."""
     at = NOW - timedelta(minutes=10)
     async with running(orders=200, throttle=False, clock=HandClock()) as api:
         await api.get(V2026, lastUpdatedAfter="2020-01-01T00:00:00Z")
@@ -156,8 +156,8 @@ async def test_v0_dates_any_change_unless_told_otherwise() -> None:
         assert shown == at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def test_the_orders_lie_in_as_many_days_as_asked_for() -> None:
-    """Two years of them, or one day."""
+async def test_orders_are_spread_over_the_given_days() -> None:
+    """It may be two years, or one day."""
     for days in (1.0, 730.0):
         async with running(orders=300, throttle=False, days=days, anchor=NOW - timedelta(hours=1)) as api:
             await api.get(V2026, lastUpdatedAfter="2020-01-01T00:00:00Z")

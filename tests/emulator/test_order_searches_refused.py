@@ -1,4 +1,4 @@
-"""Order searches that cannot be meant: refused with a reason, where an empty page would hide the mistake."""
+"""Invalid order searches are refused with a reason, since an empty page would hide the mistake."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ V0, V2026 = "/orders/v0/orders", "/orders/2026-01-01/orders"
 
 
 def stamp(moment: datetime) -> str:
-    """As Amazon writes it."""
+    """A time as Amazon writes it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @pytest.mark.parametrize(("path", "name"), [(V0, "CreatedAfter"), (V0, "LastUpdatedAfter"), (V2026, "createdAfter")])
 async def test_a_search_from_the_future_is_refused(path: str, name: str) -> None:
-    """Nothing can have happened then; a moment that is just now, or a clock's width behind, is none."""
+    """A time that is now, or within a clock's inaccuracy, is not in the future."""
     places = {"MarketplaceIds": US} if path == V0 else {}
     async with running(anchor=NOW, clock=HandClock(), throttle=False) as api:
         answer = await api.get(path, **{name: stamp(NOW + timedelta(seconds=1))}, **places)
@@ -31,7 +31,7 @@ async def test_a_search_from_the_future_is_refused(path: str, name: str) -> None
 
 @pytest.mark.parametrize("path", [V0, V2026])
 async def test_a_marketplace_that_does_not_exist_is_refused(path: str) -> None:
-    """A country is no id; the reply names what is wrong and keeps quiet about what is right."""
+    """A country is not an id; the reply names only the wrong ones."""
     names = ("MarketplaceIds", "LastUpdatedAfter") if path == V0 else ("marketplaceIds", "lastUpdatedAfter")
     async with running() as api:
         answer = await api.get(path, **dict(zip(names, (f"{US},DE", "2026-01-01"), strict=True)))

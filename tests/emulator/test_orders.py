@@ -43,7 +43,7 @@ async def test_both_versions_show_the_same_orders() -> None:
 
 
 async def test_orders_lie_in_the_sixty_days_before_the_anchor() -> None:
-    """Updates are spread over sixty days before midnight UTC, and no order is updated before it was created."""
+    """Updates are spread over the days before midnight UTC, and no order is updated before it was created."""
     anchor = datetime(2026, 9, 20, tzinfo=UTC)
     async with running(orders=300, anchor=anchor, clock=HandClock(), throttle=False) as api:
         orders = await api.orders()
@@ -66,7 +66,7 @@ async def test_one_seed_one_data_set() -> None:
 
 
 async def test_filters_of_v0() -> None:
-    """Marketplaces, statuses, channels and ids narrow the list, each to what it says."""
+    """Marketplaces, statuses, channels and ids each narrow the list."""
     async with running(orders=200, throttle=False, violations=False) as api:
         everything = await api.orders()
         for name, value, key in (
@@ -98,7 +98,7 @@ async def test_time_window() -> None:
 
 
 async def test_the_window_is_checked() -> None:
-    """Amazon's rules: exactly one start, no mixing, an end that is two minutes old and after the start."""
+    """By Amazon's rules there is one start, no mixing, and an end that is two minutes old and after the start."""
     async with running(clock=HandClock()) as api:
         for query in (
             {},
@@ -113,7 +113,7 @@ async def test_the_window_is_checked() -> None:
 
 
 async def test_the_search_lags_behind() -> None:
-    """A change shows up two minutes later; the reply says up to when it looked."""
+    """A change appears two minutes later; the reply says up to which time it looked."""
     clock = HandClock()
     async with running(clock=clock, throttle=False) as api:
         api.emulator.change_orders(add=1)
@@ -125,7 +125,7 @@ async def test_the_search_lags_behind() -> None:
 
 
 async def test_changes_while_paging_lose_nothing() -> None:
-    """An order changed between two pages falls out of the first page's bound; all others keep their place."""
+    """An order changed between two pages leaves the first page's window; all others keep their place."""
     clock = HandClock()
     async with running(clock=clock, orders=30, throttle=False, search_delay=0) as api:
         query: dict[str, Any] = {"lastUpdatedAfter": "2020-01-01T00:00:00Z", "maxResultsPerPage": 10}
@@ -145,12 +145,12 @@ async def test_changes_while_paging_lose_nothing() -> None:
         assert not set(before) & set(rest)
         everything = {order["orderId"] for order in await _search(api)}
         assert len(everything) == 33
-        # What these pages do not hold has changed after their bound, where the next search begins.
+        # Orders missing from these pages have changed after the window's end, where the next search begins.
         assert everything - {*before, *rest} <= {*changes["updated"], *changes["added"]}
 
 
 async def test_paging_tokens_belong_to_their_query() -> None:
-    """Filters must be repeated; data sets and page size may change; a search token dies after a day."""
+    """Filters must be repeated, data sets and page size may change, and a search token expires after a day."""
     clock = HandClock()
     async with running(clock=clock, throttle=False) as api:
         query: dict[str, Any] = {"lastUpdatedAfter": "2020-01-01T00:00:00Z", "maxResultsPerPage": 5}
@@ -166,7 +166,7 @@ async def test_paging_tokens_belong_to_their_query() -> None:
 
 
 async def test_orders_change_from_outside() -> None:
-    """``POST /_emulator/orders`` adds and touches; updated orders carry the new time."""
+    """``POST /_emulator/orders`` adds and changes orders; changed ones have the new time."""
     async with running(throttle=False) as api:
         change = {"add": 2, "update": 3, "at": "2026-01-02T03:04:05Z"}
         changed = (await api.send("POST", "/_emulator/orders", body={**change})).json
@@ -178,7 +178,7 @@ async def test_orders_change_from_outside() -> None:
 
 
 async def test_items_are_the_same_in_both_versions() -> None:
-    """Items, quantities and prices agree, to the cent; a dozen items come in two pages in v0."""
+    """Items, quantities and prices agree, to the cent; a dozen items are two pages in v0."""
     async with running(orders=120, throttle=False, violations=False) as api:
         paged = 0
         for order in await _search(api, includedData="PROCEEDS"):
@@ -216,7 +216,7 @@ async def test_every_order_decodes_strictly_without_violations() -> None:
     ],
 )
 async def test_known_violations_of_v0_occur(path: str, expected: str) -> None:
-    """A few percent of the orders deviate from the model, as real ones do."""
+    """A few percent of the orders break the model, as real ones do."""
     async with running(orders=200, throttle=False) as api:
         orders = await api.orders()
     seen = {
@@ -228,7 +228,7 @@ async def test_known_violations_of_v0_occur(path: str, expected: str) -> None:
 
 
 async def test_the_data_set_moves_on_when_searches_have_caught_up_with_the_day() -> None:
-    """Two minutes after midnight UTC, not before: until then the day's last orders could not be found."""
+    """It does so two minutes after midnight UTC: until then the day's last orders could not be found."""
     newest = []
     for seconds in (-1, 119, 121):
         clock = HandClock()
@@ -240,7 +240,7 @@ async def test_the_data_set_moves_on_when_searches_have_caught_up_with_the_day()
 
 
 async def test_known_violations_of_items_and_2026_occur() -> None:
-    """Missing ASINs, unknown reseller categories, dates without seconds, a program the model does not list."""
+    """They are missing ASINs, unknown reseller categories, dates without seconds, and an unknown program."""
     async with running(orders=120, throttle=False) as api:
         items: list[dict[str, Any]] = []
         for order in await api.orders():
@@ -253,7 +253,7 @@ async def test_known_violations_of_items_and_2026_occur() -> None:
 
 
 async def test_wrong_order_ids() -> None:
-    """What is no order id gets 400, an order of nobody 404 without an error type."""
+    """An invalid order id gets 400, an unknown one 404 without an error type."""
     async with running() as api:
         assert (await api.get(f"{V0}/12345")).status == 400
         unknown = await api.get(f"{V0}/111-1111111-1111111")
@@ -262,7 +262,7 @@ async def test_wrong_order_ids() -> None:
 
 
 async def test_confirming_a_shipment_changes_the_order() -> None:
-    """204 without a body, and the order is shipped and newly updated."""
+    """The reply is 204 without a body, and the order is shipped and newly updated."""
     async with running(orders=100, throttle=False, search_delay=0) as api:
         order = next(o for o in await api.orders() if o["OrderStatus"] == "Unshipped")
         detail = {

@@ -1,4 +1,4 @@
-"""Usage plans as the emulator enforces them, and the headers that tell of them."""
+"""Usage plans as the emulator enforces them, and the headers that announce them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ORDER = "/orders/v0/orders/111-0000000-0000000"
 
 
 async def test_burst_then_429_then_one_token_at_a_time() -> None:
-    """Of getOrder 30 go through at once, the 31st is refused, and every two seconds one more passes."""
+    """30 getOrder requests pass at once, the 31st is refused, and every two seconds one more passes."""
     clock = HandClock()
     async with running(clock=clock) as api:
         statuses = [(await api.get(ORDER)).status for _ in range(31)]
@@ -30,7 +30,7 @@ async def test_burst_then_429_then_one_token_at_a_time() -> None:
 
 
 async def test_a_429_looks_like_amazons() -> None:
-    """Pretty-printed body, error type, request ids that agree, no rate limit, no Retry-After."""
+    """It has a pretty-printed body, an error type and request ids that agree, no rate limit and no Retry-After."""
     async with running() as api:
         api.emulator.faults({"status": 429})
         forced = await api.get(ORDER)
@@ -48,7 +48,7 @@ async def test_a_429_looks_like_amazons() -> None:
 
 
 async def test_a_real_429_says_which_bucket_was_empty() -> None:
-    """A request that is refused learns why."""
+    """A refused request learns the reason."""
     async with running(clock=HandClock()) as api:
         refused = [await api.get("/sellers/v1/account") for _ in range(40)][-1]
         assert refused.status == 429
@@ -57,7 +57,7 @@ async def test_a_real_429_says_which_bucket_was_empty() -> None:
 
 
 async def test_rate_is_announced_on_success_400_and_404_alone() -> None:
-    """The header carries the rate, never the burst, and never stands on a 403."""
+    """The header has the rate, never the burst, and is never on a 403."""
     async with running() as api:
         assert (await api.get("/sellers/v1/account")).headers["x-amzn-RateLimit-Limit"] == "0.016"
         assert (await api.get(ORDER)).headers["x-amzn-RateLimit-Limit"] == "0.5"
@@ -66,7 +66,7 @@ async def test_rate_is_announced_on_success_400_and_404_alone() -> None:
 
 
 async def test_rate_scale_is_enforced_and_announced() -> None:
-    """A scale of 100 makes getOrder 50 a second, says so, and leaves the burst of 30."""
+    """A scale of 100 makes getOrder 50 a second, announces it, and leaves the burst at 30."""
     clock = HandClock()
     async with running(clock=clock, rate_scale=100) as api:
         statuses = [(await api.get(ORDER)).status for _ in range(31)]
@@ -78,7 +78,7 @@ async def test_rate_scale_is_enforced_and_announced() -> None:
 
 
 async def test_sellers_and_applications_have_buckets_of_their_own() -> None:
-    """What one seller spends is not missing for another, nor for the same seller under another application."""
+    """One seller's requests cost neither another seller nor the same seller of another application anything."""
     async with running(clock=HandClock()) as api:
         assert [(await api.get(ORDER)).status for _ in range(31)][-1] == 429
         assert (await api.get(ORDER, token=await api.log_in("Atzr|two"))).status == 404
@@ -87,13 +87,13 @@ async def test_sellers_and_applications_have_buckets_of_their_own() -> None:
 
 
 async def test_a_refused_token_costs_no_quota() -> None:
-    """403 comes before the usage plan."""
+    """The 403 comes before the usage plan."""
     async with running(clock=HandClock()) as api:
         assert {(await api.get(ORDER, token="bad")).status for _ in range(40)} == {403}
         assert (await api.get(ORDER)).status == 404
 
 
-async def test_quota_can_be_spent_by_somebody_else() -> None:
+async def test_quota_can_be_spent_by_another_client() -> None:
     """``spend`` takes tokens as another process with the same credentials would."""
     async with running(clock=HandClock()) as api:
         assert (await api.get(ORDER)).status == 404
@@ -103,8 +103,8 @@ async def test_quota_can_be_spent_by_somebody_else() -> None:
         assert (await api.get(ORDER)).status == 404
 
 
-def test_somebody_else_cannot_spend_what_is_not_there() -> None:
-    """However much they try: the next token is there when it would have been."""
+def test_another_client_cannot_spend_more_than_the_bucket_holds() -> None:
+    """However much it tries, the next token comes when it would have come."""
     now = 0.0
     plans = Plans(lambda: now)
     assert plans.admit(GET_ORDER, "app", "seller") is None
@@ -115,7 +115,7 @@ def test_somebody_else_cannot_spend_what_is_not_there() -> None:
 
 
 def test_application_bucket_is_shared_by_sellers() -> None:
-    """Where Amazon limits an application, its sellers together run into it; a refusal costs the seller no token."""
+    """Where Amazon limits an application, its sellers exceed it together; a refusal costs the seller no token."""
     plans = Plans(lambda: 0.0)
     limit = GET_LISTINGS_ITEM.usage_plan.application_rate
     assert limit is not None
@@ -128,7 +128,7 @@ def test_application_bucket_is_shared_by_sellers() -> None:
 
 
 def test_other_figures_can_be_enforced() -> None:
-    """Where sources disagree, the emulator enforces the one it is told to."""
+    """Where sources disagree, the emulator enforces the plan that it is given."""
     now = 0.0
     other = next(o for o in GET_LISTINGS_ITEM.usage_plan.others if o.source == "docs")
     plans = Plans(lambda: now, figures="docs")
@@ -140,18 +140,18 @@ def test_other_figures_can_be_enforced() -> None:
 
 @pytest.mark.parametrize(("rate", "text"), [(5, "5.0"), (0.5, "0.5"), (0.0167, "0.0167"), (0.0002, "0.00020000")])
 def test_rates_are_written_as_amazon_writes_them(rate: float, text: str) -> None:
-    """A decimal with at least one place."""
+    """They are decimals with at least one place."""
     assert rate_text(rate) == text
 
 
 def test_a_bucket_never_exceeds_its_burst() -> None:
-    """However long nobody asks, there are never more tokens than the burst."""
+    """However long it is not used, it never holds more tokens than the burst."""
     bucket = Bucket(rate=GET_ORDER.usage_plan.rate, burst=30, now=0.0)
     assert bucket.settle(1e9) == 30
 
 
-async def test_limits_tell_of_every_bucket_in_use() -> None:
-    """GET /_emulator/limits gives what each bucket holds, let through and refused, and takes no token itself."""
+async def test_limits_list_every_bucket_in_use() -> None:
+    """GET /_emulator/limits gives tokens, admitted and refused requests of each, and takes no token itself."""
     clock = HandClock()
     async with running(clock=clock) as api:
         assert (await api.get("/_emulator/limits")).json == {"limits": []}
@@ -166,7 +166,7 @@ async def test_limits_tell_of_every_bucket_in_use() -> None:
 
 
 async def test_limits_of_an_application_name_no_seller() -> None:
-    """GetListingsItem has a bucket that all sellers share beside each seller's own."""
+    """GetListingsItem has a bucket that all sellers share, beside each seller's own."""
     async with running(clock=HandClock()) as api:
         await api.get("/listings/2021-08-01/items/A1/SKU", marketplaceIds="ATVPDKIKX0DER")
         buckets = (await api.get("/_emulator/limits")).json["limits"]

@@ -1,4 +1,4 @@
-"""Properties of the referee's own parts, over many inputs."""
+"""Properties of the emulator's own parts, over many inputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ hostile = st.text(st.sampled_from("/%+&,;=#? !'()*.~é漢\\a1"), min_size=1, max
 
 @given(sku=hostile)
 def test_any_sku_survives_the_path(sku: str) -> None:
-    """A value percent-encoded byte by byte comes out of the router as it went in, slashes and percents included."""
+    """A value percent-encoded byte by byte leaves the router unchanged, slashes and percents included."""
     found = ROUTES.find("GET", f"/listings/2021-08-01/items/A1/{quote(sku, safe='')}")
     assert found is not None
     assert found[0].name == "listings_items_2021_08_01.get_listings_item"
@@ -28,7 +28,7 @@ def test_any_sku_survives_the_path(sku: str) -> None:
 
 
 def test_every_path_template_is_found() -> None:
-    """Each operation's own path leads to it and to no other, literal segments before parameters."""
+    """Each operation's path leads to it alone; literal segments take precedence over parameters."""
     for operation in operations().values():
         path = "/".join("x" if part.startswith("{") else part for part in operation.path.split("/"))
         found = ROUTES.find(operation.method, path)
@@ -47,7 +47,7 @@ def test_a_greedy_tail_keeps_its_slashes() -> None:
 
 @given(gaps=st.lists(st.floats(0, 10), min_size=1, max_size=200))
 def test_no_window_admits_more_than_the_plan(gaps: list[float]) -> None:
-    """Between any two moments no more requests pass than the burst and what flows in meanwhile."""
+    """Between any two moments no more requests pass than the burst and the refill since."""
     now = 0.0
     plans = Plans(lambda: now)
     passed = []
@@ -62,15 +62,17 @@ def test_no_window_admits_more_than_the_plan(gaps: list[float]) -> None:
 
 
 @given(position=st.integers(0, 10**9), issued_at=st.floats(0, 2e9), query=st.dictionaries(st.text(), st.text()))
-def test_paging_tokens_are_awkward_and_faithful(position: int, issued_at: float, query: dict[str, str]) -> None:
-    """Every token holds ``+``, ``/`` and ``=`` and gives its position back."""
+def test_paging_tokens_hold_special_characters_and_their_position(
+    position: int, issued_at: float, query: dict[str, str]
+) -> None:
+    """Every token contains ``+``, ``/`` and ``=`` and gives its position back."""
     token = next_token(query, issued_at, position)
     assert set("+/=") <= set(token)
     assert read_token(token, query, issued_at) == position
 
 
-def test_dates_in_all_their_forms() -> None:
-    """A date alone, no seconds, no zone, a fraction of any length, an offset."""
+def test_dates_of_all_forms_are_read() -> None:
+    """They may have no time, no seconds, no zone, a fraction of any length, or an offset."""
     midnight = 1767225600.0
     assert parse_date("2026-01-01") == midnight
     assert parse_date("2026-01-01T00:00Z") == parse_date("2026-01-01T00:00:00") == midnight

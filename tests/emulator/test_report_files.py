@@ -1,4 +1,4 @@
-"""Reports at the emulator: windows, cool-downs, other people's reports, and files in every state."""
+"""Reports of the emulator: windows, cool-downs, reports of other applications, and all kinds of files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INVENTORY = "GET_FBA_MYI_ALL_INVENTORY_DATA"
 
 
 async def ask(api: Direct, kind: str = ORDERS, **facts: Any) -> dict[str, Any]:
-    """A report, as Amazon tells of it."""
+    """Create a report, and return Amazon's description of it."""
     body = {"reportType": kind, "marketplaceIds": [US], **facts}
     made = await api.send("POST", f"{REPORTS}/reports", body=body)
     return await status(api, made.json["reportId"])
@@ -38,7 +38,7 @@ async def text(api: Direct, report: dict[str, Any]) -> str:
 
 
 async def test_a_report_covers_its_window() -> None:
-    """Start included, end not: two halves are the whole."""
+    """The start is included and the end is not, so that two halves make the whole."""
     async with running(processing=0, orders=40) as api:
         orders = [order["LastUpdateDate"] for order in await api.orders()]
         first, middle, last = min(orders), sorted(orders)[20], "2100-01-01T00:00:00Z"
@@ -53,7 +53,7 @@ async def test_a_report_covers_its_window() -> None:
 
 
 async def test_a_window_without_orders_is_cancelled_by_amazon() -> None:
-    """After it was begun, which is how it differs from one that somebody cancelled."""
+    """It is cancelled after processing began, which distinguishes it from a caller's cancellation."""
     async with running(processing=0) as api:
         empty = {"dataStartTime": "2001-01-01T00:00:00Z", "dataEndTime": "2001-02-01T00:00:00Z"}
         report = await ask(api, **empty)
@@ -62,7 +62,7 @@ async def test_a_window_without_orders_is_cancelled_by_amazon() -> None:
 
 
 async def test_an_fba_report_asked_for_again_too_soon_is_cancelled() -> None:
-    """Although there is data; another type and a later time are served."""
+    """There would be data; another type and a later time are served."""
     clock = HandClock()
     async with running(processing=0, report_cooldown=1800, clock=clock) as api:
         assert (await ask(api, INVENTORY))["processingStatus"] == "DONE"
@@ -72,8 +72,8 @@ async def test_an_fba_report_asked_for_again_too_soon_is_cancelled() -> None:
         assert (await ask(api, INVENTORY))["processingStatus"] == "DONE"
 
 
-async def test_somebody_elses_report_is_seen_by_all() -> None:
-    """Amazon's own settlements, and what other applications asked for."""
+async def test_reports_of_others_are_listed() -> None:
+    """They are Amazon's own settlements, and reports of other applications."""
     async with running(processing=0) as api:
         made = await api.send("POST", "/_emulator/reports", body={"reportType": "GET_V2_SETTLEMENT", "age": 7200})
         (report_id,) = made.json["reports"]
@@ -84,8 +84,8 @@ async def test_somebody_elses_report_is_seen_by_all() -> None:
         assert (wrong.status, "colour" in wrong.json["error"]) == (400, True)
 
 
-async def test_a_report_takes_as_long_as_it_is_told() -> None:
-    """And ends without an explanation where it is told that."""
+async def test_a_report_takes_the_given_time() -> None:
+    """It may also end without an explanation."""
     clock = HandClock()
     async with running(clock=clock) as api:
         options = {"emulatorProcessing": "90", "emulatorOutcome": "FATAL_UNEXPLAINED"}
@@ -99,7 +99,7 @@ async def test_a_report_takes_as_long_as_it_is_told() -> None:
 
 
 async def test_a_file_may_be_labelled_wrongly_and_quoted_badly() -> None:
-    """UTF-8 that calls itself ISO-8859-1; quotes that nothing ends; every cell quoted."""
+    """UTF-8 may be labelled ISO-8859-1, quotes may not end, or every cell may be quoted."""
     async with running(processing=0) as api:
         options = {"emulatorCharset": "UTF-8", "emulatorLabel": "ISO-8859-1", "emulatorQuotes": "unbalanced"}
         options["emulatorGzip"] = "off"
@@ -113,7 +113,7 @@ async def test_a_file_may_be_labelled_wrongly_and_quoted_badly() -> None:
 
 
 async def test_gigabytes_are_made_while_they_are_sent() -> None:
-    """The first megabytes of three gigabytes come at once, and so does the end, by a range."""
+    """The first megabytes of three gigabytes come at once, and so does the end, with a range."""
     async with running(processing=0) as api:
         started = time.process_time()
         options = {"emulatorBytes": "3000000000", "emulatorGzip": "off"}
@@ -131,7 +131,7 @@ async def test_gigabytes_are_made_while_they_are_sent() -> None:
 
 
 async def test_a_large_file_is_gzip_of_many_members() -> None:
-    """It inflates to whole rows."""
+    """It decompresses to whole rows."""
     async with running(processing=0) as api:
         raw = await api.send(
             "GET", await url(api, await ask(api, reportOptions={"emulatorBytes": "5000000"})), token=""
@@ -141,8 +141,8 @@ async def test_a_large_file_is_gzip_of_many_members() -> None:
         assert {line.count(b"\t") for line in inflated.splitlines()} == {17}
 
 
-def test_a_repeated_file_is_the_same_from_wherever_it_is_read() -> None:
-    """Every offset, packed or not."""
+def test_a_repeated_file_is_the_same_from_any_offset() -> None:
+    """It may be compressed or not."""
     for compress in (False, True):
         file = RepeatedFile(b"head,", b"block;" * 50_000, 3, compress=compress)
         whole = b"".join(file.pieces())
@@ -154,7 +154,7 @@ def test_a_repeated_file_is_the_same_from_wherever_it_is_read() -> None:
 
 
 async def test_an_answer_can_be_held_back() -> None:
-    """The request has acted by then."""
+    """The request has taken effect by then."""
     clock = HandClock()
     async with running(processing=0, clock=clock) as api:
         api.emulator.faults({"operation": "reports_2021_06_30.create_report", "hold": 120})

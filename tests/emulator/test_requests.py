@@ -15,7 +15,7 @@ SEARCH = "/catalog/2022-04-01/items"
 
 
 async def test_unknown_path_is_a_bare_403() -> None:
-    """An unknown path gets 403 Unauthorized without content type, request id or gateway id."""
+    """It is 403 Unauthorized without content type, request id or gateway id."""
     async with running() as api:
         answer = await api.get("/no/such/path")
         assert (answer.status, answer.error["code"]) == (403, "Unauthorized")
@@ -26,8 +26,8 @@ async def test_unknown_path_is_a_bare_403() -> None:
         assert (await api.send("DELETE", "/sellers/v1/account")).status == 403
 
 
-async def test_the_root_tells_the_time() -> None:
-    """``GET /`` is the one path outside the operations that answers 200."""
+async def test_the_root_answers_with_the_time() -> None:
+    """``GET /`` is the only path outside of the operations that answers 200."""
     async with running() as api:
         assert "timestamp" in (await api.send("GET", "/", token="")).json
 
@@ -51,7 +51,7 @@ async def test_arguments_are_checked(query: str, message: str) -> None:
 
 
 async def test_an_unencoded_query_has_a_null_message() -> None:
-    """A raw ``=`` inside a value is the gateway's InvalidQueryStringException; a raw ``+`` is a space."""
+    """A raw ``=`` in a value is the gateway's InvalidQueryStringException; a raw ``+`` is a space."""
     async with running() as api:
         answer = await api.send("GET", "/orders/v0/orders?MarketplaceIds=A1&NextToken=abc==")
         assert (answer.status, answer.error["message"]) == (400, None)
@@ -80,7 +80,7 @@ async def test_a_get_with_a_body_is_refused() -> None:
 
 
 async def test_bodies_are_checked_against_their_model() -> None:
-    """A missing field is named; what is not JSON, or not sent as JSON, is refused."""
+    """A missing field is named; a body that is not JSON, or not sent as JSON, is refused."""
     async with running() as api:
         path = "/reports/2021-06-30/reports"
         missing = await api.send("POST", path, body={"marketplaceIds": [US]})
@@ -93,14 +93,14 @@ async def test_bodies_are_checked_against_their_model() -> None:
 
 
 async def test_path_values_are_decoded_once() -> None:
-    """A SKU with a slash stays one segment, and its percent signs are undone exactly once."""
+    """A SKU with a slash stays one segment, and its percent signs are decoded exactly once."""
     async with running() as api:
         answer = await api.send("GET", f"/listings/2021-08-01/items/SELLER/a%2Fb%2525?marketplaceIds={US}")
         assert (answer.status, answer.error["message"]) == (404, "SKU 'a/b%25' not found in marketplace.")
 
 
 async def test_doubly_encoded_lists_are_decoded_twice() -> None:
-    """The two ``mskus`` parameters undo Amazon's double encoding: the echo holds the SKUs themselves."""
+    """The two ``mskus`` parameters undo Amazon's double encoding: the echo has the SKUs themselves."""
     async with running(synthetic=True) as api:
         query = f"mskus=test%252Cmsku&marketplaceId={US}"
         answer = await api.send("GET", f"/inbound/fba/2024-03-20/items/prepDetails?{query}")
@@ -109,14 +109,14 @@ async def test_doubly_encoded_lists_are_decoded_twice() -> None:
 
 
 async def test_unknown_parameters_are_ignored_but_counted() -> None:
-    """Amazon ignores what it does not know; the statistics tell of it, for it is often a misspelling."""
+    """Amazon ignores them; the statistics list them, since they are often misspellings."""
     async with running() as api:
         assert (await api.get("/sellers/v1/account", marketplaceId=US)).status == 200
         assert api.emulator.stats()["unknown_parameters"] == {"sellers_v1.get_account marketplaceId": 1}
 
 
 async def test_a_long_user_agent_is_rejected() -> None:
-    """More than 500 characters are too many."""
+    """It may have 500 characters."""
     async with running() as api:
         answer = await api.send("GET", "/sellers/v1/account", headers={"User-Agent": "x" * 501})
         assert answer.status == 400
@@ -124,14 +124,14 @@ async def test_a_long_user_agent_is_rejected() -> None:
 
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=UTF-8", ""])
 def test_a_content_type_is_json_in_any_case(content_type: str) -> None:
-    """As Amazon's gateway takes it."""
+    """Amazon's gateway accepts any case."""
     body = b'{"feedType":"JSON_LISTINGS_FEED","marketplaceIds":["A"],"inputFeedDocumentId":"d"}'
     assert read_body(CREATE_FEED, body, content_type)["feedType"] == "JSON_LISTINGS_FEED"
 
 
 @pytest.mark.parametrize("count", range(1, 9))
-def test_the_last_page_names_no_other(count: int) -> None:
-    """However many items there are, also where they fill their pages."""
+def test_the_last_page_has_no_token(count: int) -> None:
+    """The number of items does not matter, even if they fill their pages."""
     items, pages, token = list(range(count)), [], None
     while True:
         page, token = page_of(items, 4, token, {"a": 1}, 0.0)
@@ -143,7 +143,7 @@ def test_the_last_page_names_no_other(count: int) -> None:
 
 
 def test_a_restricted_token_covers_a_path_however_it_is_encoded() -> None:
-    """The path in the token's request and the one of the call may differ in that."""
+    """The path in the token's request and that of the call may be encoded differently."""
     covers = Covers([("GET", "/orders/v0/orders/a%2Db/address", frozenset({"x"}))])
     assert covers.elements(GET_ORDER_ADDRESS, "/orders/v0/orders/a%2db/address") == frozenset({"x"})
     assert covers.elements(GET_ORDER_ADDRESS, "/orders/v0/orders/c/address") is None

@@ -1,4 +1,4 @@
-"""The emulator's order metrics: what was placed in an interval, by hour, by day and in total."""
+"""The emulator's order metrics: orders of an interval, by hour, by day and in total."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def interval(days: float) -> str:
 
 @pytest.mark.parametrize("violations", [True, False])
 async def test_metrics_count_the_orders_of_one_marketplace(*, violations: bool) -> None:
-    """Days add up to the total; amounts are exact whether they come as numbers or as text."""
+    """Days add up to the total; amounts are exact as numbers and as text."""
     async with (
         Emulator(orders=80, rate_scale=1000, violations=violations) as emulator,
         Application("app", "secret", endpoint=emulator.url) as app,
@@ -52,8 +52,8 @@ async def test_metrics_count_the_orders_of_one_marketplace(*, violations: bool) 
         {"interval": interval(800)},
     ],
 )
-async def test_what_amazon_refuses_is_refused(wrong: dict[str, Any]) -> None:
-    """Two marketplaces, no interval, hours of long ago, days without a time zone."""
+async def test_invalid_metrics_requests_are_refused(wrong: dict[str, Any]) -> None:
+    """They have two marketplaces, no interval, hours of long ago, or days without a time zone."""
     async with (
         Emulator(orders=1, rate_scale=1000) as emulator,
         Application("app", "secret", endpoint=emulator.url) as app,

@@ -1,4 +1,4 @@
-"""Replies made from their types: pages whose token travels anywhere, and operations that succeed in several ways."""
+"""Replies made from their types: pages whose token may be anywhere, and operations with several success statuses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CASES = "/support/2025-02-01/cases"
 
 @asynccontextmanager
 async def connected() -> AsyncIterator[tuple[Emulator, SellingPartner]]:
-    """An emulator with quota to spare, and a seller that reads strictly."""
+    """An emulator with quota to spare, and a seller that decodes strictly."""
     async with (
         Emulator(rate_scale=100_000) as emulator,
         Application("app", "secret", endpoint=emulator.url, decoding="strict") as app,
@@ -35,13 +35,13 @@ async def connected() -> AsyncIterator[tuple[Emulator, SellingPartner]]:
 
 
 def an_order(number: int) -> Any:
-    """The body of a createOrder; each number another."""
+    """The body of a createOrder, different for each number."""
     return Maker(random.Random(number)).make(type_info(CREATE_ORDER.body_type), "")
 
 
 @pytest.mark.parametrize("body", [{}, ListCasesRequest()], ids=["mapping", "struct"])
-async def test_pages_whose_token_travels_in_the_body_end(body: Any) -> None:
-    """listCases: each page is another, and the last one names no successor."""
+async def test_pages_with_a_token_in_the_body_end(body: Any) -> None:
+    """Pages of listCases differ, and the last one has no token."""
     async with connected() as (emulator, seller):
         cases = [case async for case in seller.support_2025_02_01.iter_cases(body=body)]
         assert 2 <= emulator.stats()["operations"][LIST_CASES.name]["requests"] <= 3
@@ -57,7 +57,7 @@ async def test_the_size_of_a_page_may_be_in_the_body_too() -> None:
 
 
 async def test_a_token_in_the_body_belongs_to_the_rest_of_it() -> None:
-    """Beside other filters it is refused; the order of the keys says nothing."""
+    """It is refused with other filters; the order of the keys does not matter."""
     filters = {"caseFilters": {"caseStatuses": ["RESOLVED"]}, "sortOrder": "ASC"}
     async with running() as api:
         first = (await api.send("POST", CASES, body=filters)).json
@@ -72,15 +72,15 @@ async def test_a_token_in_the_body_belongs_to_the_rest_of_it() -> None:
 
 @pytest.mark.parametrize("query", ["QueryType=NEXT_TOKEN", "QueryType=SHIPMENT&NextToken=x"])
 async def test_a_kind_of_query_and_its_token_go_together(query: str) -> None:
-    """Fulfillment Inbound v0 says with an argument of its own whether a token follows."""
+    """In Fulfillment Inbound v0 an argument says whether a token follows."""
     async with running() as api:
         refused = await api.send("GET", f"/fba/inbound/v0/shipments?{query}&MarketplaceId=ATVPDKIKX0DER")
     assert refused.status == 400
     assert "NEXT_TOKEN and NextToken go together" in refused.error["message"]
 
 
-async def test_where_a_page_is_one_object_each_page_has_another() -> None:
-    """Finances v0: the events are the page's item, not what surrounds it."""
+async def test_a_page_that_is_one_object_differs_from_the_next() -> None:
+    """In Finances v0 the events are the page's item, not what surrounds them."""
     path = "/finances/v0/financialEventGroups/1/financialEvents"
     async with running() as api:
         page = (await api.send("GET", path)).json["payload"]
@@ -88,8 +88,8 @@ async def test_where_a_page_is_one_object_each_page_has_another() -> None:
     assert page["FinancialEvents"] != following["FinancialEvents"]
 
 
-async def test_an_empty_page_may_stand_before_the_last() -> None:
-    """Amazon says so of some APIs; a client that stops there loses the rest."""
+async def test_an_empty_page_may_come_before_the_last() -> None:
+    """Amazon documents this for some APIs; a client that stops there loses the rest."""
     path = "/awd/2024-05-09/inventory"
     token: str | None = ""
     sizes: list[int] = []
@@ -102,7 +102,7 @@ async def test_an_empty_page_may_stand_before_the_last() -> None:
 
 
 async def test_what_surrounds_the_items_is_the_same_on_every_page() -> None:
-    """A selection's token and items lie four levels deep; the rest of the selection does not change."""
+    """A selection's token and items are four levels deep; the rest of the selection does not change."""
     async with connected() as (_, seller):
         pages = [page async for page in seller.promotions_2025_12_01.iter_selection("P", "S", revision_id=7).pages()]
     assert len(pages) >= 2
@@ -116,7 +116,7 @@ async def test_what_surrounds_the_items_is_the_same_on_every_page() -> None:
 
 
 async def test_an_invoice_is_one_invoice_however_long() -> None:
-    """Its lines come in pages under one head."""
+    """Its lines are pages under one head."""
     async with connected() as (_, seller):
         invoices = seller.finances_invoices_2026_06_25.iter_invoice("INV-1", marketplace_id="ATVPDKIKX0DER")
         pages = [page async for page in invoices.pages()]
@@ -127,7 +127,7 @@ async def test_an_invoice_is_one_invoice_however_long() -> None:
 
 
 async def test_an_order_is_made_at_once_or_accepted() -> None:
-    """200 and 202 both occur, each with its own type; the same request gets the same."""
+    """200 and 202 both occur, each with its own type; the same request gets the same status."""
     kinds = set()
     async with connected() as (_, seller):
         for number in range(12):
@@ -140,7 +140,7 @@ async def test_an_order_is_made_at_once_or_accepted() -> None:
 
 @pytest.mark.parametrize("status", [200, 202])
 async def test_a_rule_chooses_the_success_status(status: int) -> None:
-    """So that a test can have the one that it is about; with a body of its own it is answered instead."""
+    """A test can choose the one that it is about; a body of the rule replaces the reply."""
     async with connected() as (emulator, seller):
         emulator.faults({"operation": CREATE_ORDER.name, "status": status, "times": 4})
         replies = [await seller.call(CREATE_ORDER, body=an_order(number)) for number in range(4)]
@@ -148,7 +148,7 @@ async def test_a_rule_chooses_the_success_status(status: int) -> None:
             (status, CREATE_ORDER.response_types[status])
         }
         emulator.faults({"operation": CREATE_ORDER.name, "status": status, "body": "{}"})
-        with pytest.raises(OutcomeUnknownError):  # there may be an order all the same
+        with pytest.raises(OutcomeUnknownError):  # the order may exist nevertheless
             await seller.call(CREATE_ORDER, body=an_order(1))
 
 
@@ -164,8 +164,8 @@ async def test_nothing_to_report_is_a_success_too() -> None:
     assert found == {True, False}
 
 
-async def test_a_rule_cannot_excuse_a_bad_request() -> None:
-    """A chosen success status says how to succeed, not that the request does."""
+async def test_a_rule_does_not_make_a_bad_request_succeed() -> None:
+    """The status applies only to requests that succeed."""
     async with connected() as (emulator, seller):
         emulator.faults({"operation": CREATE_ORDER.name, "status": 202})
         with pytest.raises(BadRequestError):

@@ -1,4 +1,4 @@
-"""A batch reply is a 200 whose items may say 429: those count for their bucket and are asked for again, alone."""
+"""A batch reply is a 200 whose items may have status 429: these count for their bucket and are requested again."""
 
 import asyncio
 import json
@@ -27,8 +27,8 @@ def answer(asin: str, status: int = 200) -> dict[str, Any]:
     return {"request": {"Asin": asin}, "status": {"statusCode": status, "reasonPhrase": ""}, "headers": {}, "body": {}}
 
 
-def test_places_that_say_429_are_found() -> None:
-    """By the status of an offer, by the code of a fee; not by a number that happens to be in a price."""
+def test_throttled_items_are_found_by_their_status() -> None:
+    """The status of an offer and the code of a fee count; the number 429 elsewhere in an item does not."""
     offers = json.dumps({"responses": [answer("a"), answer("429"), answer("c", 429)]}).encode()
     assert throttled(BATCHES[OFFERS], offers) == (2,)
     fees = json.dumps([{"Status": "ServiceError", "Error": {"Code": "QuotaExceeded"}}, {"Status": "Success"}]).encode()
@@ -39,21 +39,21 @@ def test_places_that_say_429_are_found() -> None:
     "raw", [b"", b"429", b"null", b'{"responses": 429}', b'{"responses": [429, "429", null]}', b"[429"]
 )
 @pytest.mark.parametrize("name", [OFFERS, FEES])
-def test_a_reply_of_another_shape_has_no_such_places(name: str, raw: bytes) -> None:
-    """The decoder of the whole says what is wrong with it."""
+def test_a_reply_of_another_shape_has_no_throttled_items(name: str, raw: bytes) -> None:
+    """Looking for throttled items raises nothing; the decoder reports what is wrong with the reply."""
     assert throttled(BATCHES[name], raw) == ()
 
 
-def test_answers_take_the_places_of_what_was_refused() -> None:
-    """Byte for byte: a price keeps its digits, keys that no model knows stay."""
+def test_new_answers_replace_the_throttled_items() -> None:
+    """The bytes of the other items stay: a price keeps its digits, and keys that no model knows are kept."""
     raw = b'{"new":1.10,"responses":[{"a":1.0},{"status":{"statusCode":429}},{"b":2.50}]}'
     whole = spliced(BATCHES[OFFERS], raw, (1,), b'{"responses":[{"price":9.990}]}')
     assert whole == b'{"new":1.10,"responses":[{"a":1.0},{"price":9.990},{"b":2.50}]}'
     assert spliced(BATCHES[OFFERS], raw, (1,), b'{"responses":[]}') is None
 
 
-def test_only_what_was_refused_is_asked_for_again() -> None:
-    """Whatever else the body says stays; places that it does not have are nobody's."""
+def test_the_next_request_holds_only_the_throttled_items() -> None:
+    """The other members of the body stay; a position that the body does not have gives no request."""
     body = {"requests": ["a", "b", "c"], "other": 1}
     assert only(BATCHES[OFFERS], body, (0, 2)) == {"requests": ["a", "c"], "other": 1}
     assert only(BATCHES[FEES], ["a", "b"], (1,)) == ["b"]
@@ -61,7 +61,7 @@ def test_only_what_was_refused_is_asked_for_again() -> None:
 
 
 class Amazon:
-    """Answers tokens, and each batch from ``script``: the status of each ASIN, 200 where it says nothing."""
+    """Answers token requests, and each batch from ``script``: the status of each ASIN, 200 where it names none."""
 
     def __init__(self, *script: dict[str, int]) -> None:
         self.script = list(script)
@@ -80,18 +80,18 @@ class Amazon:
 
 
 @asynccontextmanager
-async def asking(amazon: Amazon, events: list[Event] | None = None) -> AsyncIterator[SellingPartner]:
-    """A seller whose pricing quota is no hindrance."""
+async def seller_on(amazon: Amazon, events: list[Event] | None = None) -> AsyncIterator[SellingPartner]:
+    """A seller whose limiter never makes a call wait."""
     observers = [] if events is None else [events.append]
     async with (
         raw_server(amazon) as server,
-        Application("app", "secret", endpoint=server.url, observers=observers, limiter=Unhurried()) as app,
+        Application("app", "secret", endpoint=server.url, observers=observers, limiter=NeverWaiting()) as app,
     ):
         yield app.selling_partner("Atzr|a", region="na")
 
 
-class Unhurried:
-    """A limiter that only notes what it hears."""
+class NeverWaiting:
+    """A limiter that admits every call at once and records the statuses it observes."""
 
     def __init__(self) -> None:
         self.heard: list[int | None] = []
@@ -132,8 +132,8 @@ def statuses(response: Any) -> dict[str, int]:
     return {each.request.asin: each.status.status_code for each in response.body.responses}
 
 
-async def test_every_round_of_a_batch_has_what_is_left_of_its_deadline() -> None:
-    """Not the whole of it anew."""
+async def test_each_request_of_a_batch_gets_the_rest_of_the_deadline() -> None:
+    """A repetition does not get the whole deadline anew."""
     batch, deadlines, left = BATCHES[OFFERS], [], [10.0, 6.0, 1.0, 0.0]
 
     class Clock(SystemClock):
@@ -153,46 +153,49 @@ async def test_every_round_of_a_batch_has_what_is_left_of_its_deadline() -> None
     assert deadlines == [10.0, 6.0, 1.0]
 
 
-async def test_an_item_that_is_throttled_is_asked_for_again_alone() -> None:
-    """Until it is answered; the reply is whole, in the order of the requests, and says how many it took."""
+async def test_a_throttled_item_is_requested_again_alone() -> None:
+    """It is requested until it is answered.
+
+    The reply is whole, in the order of the requests, and states the attempts.
+    """
     amazon = Amazon({"b": 429, "d": 429}, {"d": 429})
-    async with asking(amazon) as seller:
+    async with seller_on(amazon) as seller:
         response = await seller.call(GET_ITEM_OFFERS_BATCH, body=body(*"abcd"))
     assert amazon.asked == [["a", "b", "c", "d"], ["b", "d"], ["d"]]
     assert statuses(response) == dict.fromkeys("abcd", 200)
     assert response.attempts == 3
 
 
-async def test_an_item_that_is_throttled_counts_for_its_bucket() -> None:
-    """The limiter hears of a 429, though the reply was a 200."""
+async def test_a_throttled_item_counts_for_its_bucket() -> None:
+    """The limiter observes a 429, though the reply was a 200."""
     amazon = Amazon({"a": 429})
-    async with asking(amazon) as seller:
+    async with seller_on(amazon) as seller:
         await seller.call(GET_ITEM_OFFERS_BATCH, body=body("a", "b"))
         assert seller.application.limiter.heard == [429, 200]  # type: ignore[attr-defined]
 
 
-async def test_what_was_answered_is_kept_when_the_rest_fails() -> None:
-    """The items themselves say that they were throttled."""
+async def test_answered_items_are_kept_when_the_others_stay_throttled() -> None:
+    """After the last attempt the reply has the answered items, and 429 as the status of the others."""
     amazon = Amazon(*[{"b": 429}] * 50)
-    async with asking(amazon) as seller:
+    async with seller_on(amazon) as seller:
         response = await seller.call(GET_ITEM_OFFERS_BATCH, body=body("a", "b"))
     assert statuses(response) == {"a": 200, "b": 429}
     assert len(amazon.asked) == 20
 
 
 async def test_a_deadline_bounds_the_repetitions() -> None:
-    """What it leaves goes to the next request; what is left over then stays as it was answered."""
+    """A deadline that has passed is an error; with time left, the answered items are returned."""
     amazon = Amazon(*[{"b": 429}] * 50)
-    async with asking(amazon) as seller:
+    async with seller_on(amazon) as seller:
         with call_options(deadline=0.000_001), pytest.raises(SPAPIError):
             await seller.call(GET_ITEM_OFFERS_BATCH, body=body("a", "b"))
         with call_options(deadline=30):
             assert statuses(await seller.call(GET_ITEM_OFFERS_BATCH, body=body("a", "b")))["a"] == 200
 
 
-async def test_an_item_that_failed_otherwise_is_left_alone() -> None:
-    """A 400 is its answer."""
+async def test_an_item_with_another_error_is_not_requested_again() -> None:
+    """A 400 is the item's answer."""
     amazon = Amazon({"b": 400})
-    async with asking(amazon) as seller:
+    async with seller_on(amazon) as seller:
         response = await seller.call(GET_ITEM_OFFERS_BATCH, body=body("a", "b"))
     assert (len(amazon.asked), statuses(response)) == (1, {"a": 200, "b": 400})

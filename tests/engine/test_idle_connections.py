@@ -1,7 +1,6 @@
-"""A connection on which anything was heard while it was idle is never used again."""
+"""A connection that received anything while it was idle is never used again."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from raw_server import RawServer, raw_server, reply
@@ -9,19 +8,12 @@ from raw_server import RawServer, raw_server, reply
 from spapi_async._engine.transport import SessionPool
 
 
-@pytest.fixture
-async def pool() -> AsyncIterator[SessionPool]:
-    pool = SessionPool(user_agent="test/1")
-    yield pool
-    await pool.aclose()
-
-
 async def get(pool: SessionPool, server: RawServer, seller: str) -> bytes:
     return (await pool.exchange("GET", f"{server.url}/{seller}", headers={}, session_key="na")).body
 
 
-class Speaks:
-    """Answers with the path, and says more once the client has its reply."""
+class SpeaksUnasked:
+    """Answers with the path, and sends more once the client has its reply."""
 
     def __init__(self, more: bytes = b"", *, closes: bool = False) -> None:
         self.more = more
@@ -51,9 +43,9 @@ UNASKED = {
 
 @pytest.mark.parametrize("what", UNASKED)
 @pytest.mark.parametrize("seen", [True, False], ids=["seen by the loop", "still in the socket"])
-async def test_a_late_reply_never_meets_the_next_seller(pool: SessionPool, what: str, seen: bool) -> None:
-    """Seller B gets B's answer over a connection of its own, whatever the server added to A's."""
-    server_says = Speaks(UNASKED[what])
+async def test_a_late_reply_never_reaches_the_next_seller(pool: SessionPool, what: str, seen: bool) -> None:
+    """Seller B gets B's answer over a new connection, whatever the server added to A's."""
+    server_says = SpeaksUnasked(UNASKED[what])
     async with raw_server(server_says) as server:
         assert await get(pool, server, "A") == b"/A"
         server_says.go_on.set()
@@ -66,9 +58,9 @@ async def test_a_late_reply_never_meets_the_next_seller(pool: SessionPool, what:
 
 
 @pytest.mark.parametrize("seen", [True, False], ids=["seen by the loop", "still in the socket"])
-async def test_a_connection_that_its_server_closed_is_not_tried(pool: SessionPool, seen: bool) -> None:
-    """The request would be lost on it, and a write's outcome unknown."""
-    server_says = Speaks(closes=True)
+async def test_a_connection_that_the_server_closed_is_not_used(pool: SessionPool, seen: bool) -> None:
+    """A request on it would be lost, and the outcome of a write unknown."""
+    server_says = SpeaksUnasked(closes=True)
     async with raw_server(server_says) as server:
         assert await get(pool, server, "A") == b"/A"
         server_says.go_on.set()
@@ -80,7 +72,7 @@ async def test_a_connection_that_its_server_closed_is_not_tried(pool: SessionPoo
 
 
 async def test_two_replies_in_one_piece_close_the_connection(pool: SessionPool) -> None:
-    """The second is nobody's."""
+    """The second reply belongs to no request."""
 
     async def twice(request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(reply(request.split(b" ")[1]) * 2)
@@ -91,8 +83,8 @@ async def test_two_replies_in_one_piece_close_the_connection(pool: SessionPool) 
 
 
 async def test_a_quiet_connection_is_kept(pool: SessionPool) -> None:
-    """The look at it costs no connection."""
-    async with raw_server(Speaks()) as server:
+    """Looking at an idle connection does not close it."""
+    async with raw_server(SpeaksUnasked()) as server:
         assert [await get(pool, server, name) for name in "BCDE"] == [b"/B", b"/C", b"/D", b"/E"]
         assert server.connections == 1
 

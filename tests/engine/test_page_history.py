@@ -1,4 +1,4 @@
-"""Pages that lead nowhere: absent lists, circles, endless empty pages. Each an error, never the end, never for ever."""
+"""Absent lists, repeated pages and endless empty pages: each is an error, neither the end nor an endless loop."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ from spapi_async.errors import DecodeError
 
 
 class Pages:
-    """Answers page requests with bodies by token; decoded as the pipeline does it."""
+    """Answers page requests with bodies by token, decoded as in the pipeline."""
 
     def __init__(self, *bodies: Any, strict: bool = False) -> None:
         self.bodies = {(f"t{n}" if n else None): body for n, body in enumerate(bodies)}
@@ -54,7 +54,7 @@ ODD: list[Any] = [
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("odd", ODD, ids=str)
 async def test_an_odd_page_in_the_middle_is_an_error_that_names_it(odd: Any, strict: bool) -> None:
-    """Asking the same iterator again fetches that page again; so does the cursor of the error."""
+    """The same iterator, or the cursor of the error, fetches that page again."""
     pages = Pages(a_page(0), odd, a_page(2), a_page(3, last=True), strict=strict)
     iterator = PageIterator[Any](pages, GET_ORDERS, {"marketplace_ids": ["A"]})
     found = [await anext(iterator) for _ in range(5)]
@@ -71,8 +71,8 @@ async def test_an_odd_page_in_the_middle_is_an_error_that_names_it(odd: Any, str
 
 
 @pytest.mark.parametrize("body", [{}, {"payload": None}, {"payload": {}}, {"payload": {"Orders": []}}])
-async def test_a_first_page_may_have_found_nothing(body: Any) -> None:
-    """Vendor APIs leave the list out then; what is absent is told as a violation."""
+async def test_a_first_page_may_be_empty(body: Any) -> None:
+    """Vendor APIs leave the list out when there is nothing; the absent list is a violation."""
     assert [item async for item in PageIterator[Any](Pages(body), GET_ORDERS, {})] == []
     response = decode(GET_ORDERS, 200, {}, json.dumps(body).encode())
     absent = "Orders" not in (body.get("payload") or {})
@@ -80,14 +80,14 @@ async def test_a_first_page_may_have_found_nothing(body: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"null", b"[]", b'"x"', b'{"message": "x"}', b'{"a": 1}'])
-async def test_what_is_no_page_is_an_error_even_as_the_first(body: bytes) -> None:
-    """A gateway's message is not an empty list."""
+async def test_a_first_reply_that_is_not_a_page_is_an_error(body: bytes) -> None:
+    """A gateway's message is not taken for an empty list."""
     with pytest.raises(DecodeError, match="not a page"):
         await anext(PageIterator[Any](Pages(body), GET_ORDERS, {}))
 
 
-async def test_the_same_page_under_ever_new_tokens_is_an_error() -> None:
-    """amzn/selling-partner-api-docs#2090: a new token each time, and the same orders."""
+async def test_the_same_page_under_new_tokens_is_an_error() -> None:
+    """In amzn/selling-partner-api-docs#2090 each page had a new token and the same orders."""
     orders = a_page(0)["payload"]["Orders"]
     pages = Pages(*({"payload": {"Orders": orders, "NextToken": f"t{n + 1}"}} for n in range(30)))
     iterator, found = PageIterator[Any](pages, GET_ORDERS, {}), []
@@ -102,8 +102,8 @@ async def test_the_same_page_under_ever_new_tokens_is_an_error() -> None:
 
 @pytest.mark.parametrize("lead", [0, 1, 9])
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 50])
-async def test_a_circle_of_any_length_is_found(length: int, lead: int) -> None:
-    """With one page kept for comparison, wherever the circle begins, before it has gone round three times more."""
+async def test_a_cycle_of_pages_of_any_length_is_found(length: int, lead: int) -> None:
+    """One page is kept for comparison; a cycle is found before it has been repeated four times."""
     contents = [a_page(n)["payload"]["Orders"] for n in range(lead + length)]
     order = [*range(lead), *(lead + n % length for n in range(4 * length + 2 * lead + 4))]
     bodies = ({"payload": {"Orders": contents[n], "NextToken": f"t{at + 1}"}} for at, n in enumerate(order))
@@ -112,8 +112,8 @@ async def test_a_circle_of_any_length_is_found(length: int, lead: int) -> None:
             pass
 
 
-async def test_some_empty_pages_are_normal_and_endless_ones_an_error() -> None:
-    """Whoever asks again goes on from the same page."""
+async def test_empty_pages_are_an_error_from_the_fiftieth_in_a_row() -> None:
+    """The iterator continues from the same page when it is asked again."""
     bodies = [{"payload": {"Orders": [], "NextToken": f"t{n + 1}"}} for n in range(3 * MOST_EMPTY)]
     iterator = PageIterator[Any](Pages(*bodies), GET_ORDERS, {})
     with pytest.raises(DecodeError, match="empty page in a row") as caught:
@@ -124,22 +124,22 @@ async def test_some_empty_pages_are_normal_and_endless_ones_an_error() -> None:
 
 
 async def test_empty_financial_events_are_empty_pages() -> None:
-    """One object with thirty-four lists, all of them empty: no page that was seen before."""
+    """A page that is one object of empty lists counts as empty, not as a page that was seen before."""
     empty: dict[str, Any] = {"FinancialEvents": {"ShipmentEventList": [], "RefundEventList": None}}
     bodies = [{"payload": {**empty, "NextToken": f"t{n + 1}"}} for n in range(9)]
     pages = Pages(*bodies, {"payload": empty})
     assert len([events async for events in PageIterator[Any](pages, LIST_FINANCIAL_EVENTS, {})]) == 10
 
 
-async def test_two_equal_pages_at_the_end_are_no_circle() -> None:
-    """Where Amazon says that there is no more, there is nothing to go round."""
+async def test_a_last_page_may_equal_the_one_before() -> None:
+    """Without a further token there is no cycle."""
     body = {"payload": {"transactions": [{"transactionId": "1"}]}}
     pages = Pages({"payload": {**body["payload"], "nextToken": "t1"}}, body)
     assert len([item async for item in PageIterator[Any](pages, LIST_TRANSACTIONS, {})]) == 2
 
 
 def test_empty_pages_are_counted_in_a_row() -> None:
-    """A page with items begins a new row; so does whoever asks again after fifty."""
+    """A page with items starts the count again, and so does the error after fifty."""
     history = PageHistory(None)
 
     def empty(count: int) -> list[str | None]:
@@ -179,8 +179,8 @@ async def answered(server_says: bytes) -> tuple[RawServer, Any]:
             return server, error
 
 
-async def test_errors_in_the_place_of_a_page_are_no_success() -> None:
-    """Not for the plain call either."""
+async def test_an_error_message_instead_of_a_page_is_an_error() -> None:
+    """The plain call raises as well, not only the iterator."""
     _, outcome = await answered(b'{"message": "Internal failure"}')
     assert isinstance(outcome, DecodeError)
     assert outcome.operation == "orders_v0.get_orders"

@@ -1,4 +1,4 @@
-"""Pages as one stream: Amazon's token rules, one page ahead, circles, resuming, cancellation."""
+"""Pages as one stream: Amazon's token rules, one page fetched ahead, cycles, resuming, cancellation."""
 
 import asyncio
 import base64
@@ -17,13 +17,13 @@ from spapi_async.errors import ConfigurationError, NotFoundError, RateLimitWaitE
 
 
 class Pagination(Model):
-    """Where the token is."""
+    """The object that holds the token."""
 
     next_token: str | None = None
 
 
 class Page(Model):
-    """Items and, at a depth, a token."""
+    """Items, and a token inside another object."""
 
     items: list[Any] | None = None
     pagination: Pagination | None = None
@@ -72,8 +72,8 @@ def a_page(items: list[Any] | None, token: str | None = None) -> Page:
     return Page(items=items, pagination=Pagination(next_token=token))
 
 
-class Shop:
-    """Answers with pages by token and notes what it was asked."""
+class PagedServer:
+    """Answers with pages by token, and records the arguments of each request."""
 
     def __init__(self, pages: Mapping[str | None, Any], key: Callable[[dict[str, Any]], Any] | None = None) -> None:
         self.pages = dict(pages)
@@ -125,22 +125,22 @@ def other_tasks() -> set[asyncio.Task[Any]]:
 
 
 async def test_items_come_in_order_across_pages() -> None:
-    """Each page is asked for once."""
-    shop = Shop(THREE)
+    """Each page is requested once."""
+    shop = PagedServer(THREE)
     assert await collect(PageIterator(shop, THINGS, {})) == [1, 2, 3, 4, 5]
     assert shop.tokens == [None, "b", "c"]
     assert not other_tasks()
 
 
-async def test_pages_come_whole() -> None:
-    """For callers who want what stands beside the items."""
-    assert await collect(PageIterator(Shop(THREE), THINGS, {}).pages()) == list(THREE.values())
+async def test_whole_pages_can_be_iterated() -> None:
+    """Callers get what a page holds beside its items."""
+    assert await collect(PageIterator(PagedServer(THREE), THINGS, {}).pages()) == list(THREE.values())
 
 
 async def test_an_empty_page_with_a_token_is_not_the_end() -> None:
     """Many of Amazon's lists filter after paging; only a missing token ends them."""
     pages = {None: a_page([], "b"), "b": a_page(None, "c"), "c": a_page([1], "d"), "d": a_page([])}
-    assert await collect(PageIterator(Shop(pages), THINGS, {})) == [1]
+    assert await collect(PageIterator(PagedServer(pages), THINGS, {})) == [1]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ async def test_an_empty_page_with_a_token_is_not_the_end() -> None:
 )
 async def test_an_absent_null_or_empty_token_ends_the_stream(last: Any) -> None:
     """All three occur in Amazon's wording."""
-    shop = Shop({None: last})
+    shop = PagedServer({None: last})
     iterator = PageIterator[Any](shop, THINGS, {})
     assert await collect(iterator) == [1]
     assert await collect(iterator) == []
@@ -168,14 +168,14 @@ async def test_an_absent_null_or_empty_token_ends_the_stream(last: Any) -> None:
     ],
 )
 async def test_pages_that_broke_their_model_do_not_break_the_stream(page: Any, items: list[Any]) -> None:
-    """Plain dicts on the way, one object where a list belongs, nothing at all."""
-    assert await collect(PageIterator(Shop({None: page}), THINGS, {})) == items
+    """A page may be a plain dict, hold one object instead of a list, or be empty."""
+    assert await collect(PageIterator(PagedServer({None: page}), THINGS, {})) == items
 
 
 async def test_tokens_are_found_in_plain_dicts_too() -> None:
-    """A page whose envelope could not be typed still leads to the next one."""
+    """A page whose envelope did not fit its type still leads to the next one."""
     pages = {None: {"items": [1], "Pagination": {"nextToken": "b"}}, "b": a_page([2])}
-    assert await collect(PageIterator(Shop(pages), THINGS, {})) == [1, 2]
+    assert await collect(PageIterator(PagedServer(pages), THINGS, {})) == [1, 2]
 
 
 # --- Amazon's rules --------------------------------------------------------------------------------------------------
@@ -210,65 +210,65 @@ EVERYTHING = {
         ),
     ],
 )
-async def test_what_goes_beside_the_token(rule: str, second: dict[str, Any]) -> None:
+async def test_arguments_beside_the_token_follow_the_operations_rule(rule: str, second: dict[str, Any]) -> None:
     """Most want every argument repeated; getReports refuses any; inbound v0 wants QueryType and the marketplace."""
-    shop = Shop({None: a_page([1], "b"), "b": a_page([2])})
+    shop = PagedServer({None: a_page([1], "b"), "b": a_page([2])})
     await collect(PageIterator(shop, an_operation(rule=rule), EVERYTHING))
     first = {name: value for name, value in EVERYTHING.items() if name != "next_token"}
     assert shop.asked == [first, second]
 
 
 @pytest.mark.parametrize("body", [{"query": "q"}, Pagination()])
-async def test_a_token_may_belong_into_the_body(body: Any) -> None:
-    """Data Kiosk's createQuery takes it beside the query; the caller's own body stays as it was."""
+async def test_a_token_may_belong_in_the_body(body: Any) -> None:
+    """Data Kiosk's createQuery takes it beside the query; the caller's own body is not changed."""
     operation = an_operation(parameters=())
 
     def token(arguments: dict[str, Any]) -> Any:
         body = arguments["body"]
         return body.next_token if isinstance(body, Pagination) else body.get("nextToken")
 
-    shop = Shop({None: a_page([1], "b"), "b": a_page([2])}, token)
+    shop = PagedServer({None: a_page([1], "b"), "b": a_page([2])}, token)
     assert await collect(PageIterator(shop, operation, {"body": body})) == [1, 2]
     assert shop.tokens == [None, "b"]
     assert body in ({"query": "q"}, Pagination())
 
 
-async def test_a_token_among_the_arguments_is_where_to_begin() -> None:
-    """Whoever kept Amazon's own token may go on from it."""
-    shop = Shop(THREE)
+async def test_a_token_among_the_arguments_is_where_iteration_begins() -> None:
+    """A caller that kept Amazon's own token can continue from it."""
+    shop = PagedServer(THREE)
     assert await collect(PageIterator(shop, THINGS, {"next_token": "b"})) == [3, 4, 5]
 
 
-async def test_pages_that_cannot_be_asked_for_are_not_lost_in_silence() -> None:
+async def test_a_token_that_no_parameter_takes_is_an_error() -> None:
     """The inbound v0 getShipmentItemsByShipmentId returns a token and takes none."""
     operation = an_operation(token_parameter=None)
-    iterator = PageIterator[Any](Shop({None: a_page([1], "b")}), operation, {})
+    iterator = PageIterator[Any](PagedServer({None: a_page([1], "b")}), operation, {})
     assert await anext(iterator) == 1
     with pytest.raises(SPAPIError, match="more pages"):
         await anext(iterator)
 
 
-async def test_where_the_page_is_the_item_its_token_is_the_callers() -> None:
-    """Data Kiosk's getQuery: the token goes into a new createQuery."""
+async def test_a_page_that_is_its_own_item_leaves_the_token_to_the_caller() -> None:
+    """The token of Data Kiosk's getQuery is for a new createQuery."""
     operation = an_operation(token_parameter=None, items_path=())
     page = a_page(None, "b")
-    assert await collect(PageIterator(Shop({None: page}), operation, {})) == [page]
+    assert await collect(PageIterator(PagedServer({None: page}), operation, {})) == [page]
 
 
 def test_an_operation_without_pages_is_refused() -> None:
-    """Before anything is sent."""
+    """The error comes before anything is sent."""
     operation = Operation[Any](name="a.b", id="b", method="GET", path="/", usage_plan=UsagePlan(rate=1, burst=1))
     with pytest.raises(ConfigurationError, match="no pages"):
-        PageIterator(Shop({}), operation, {})
+        PageIterator(PagedServer({}), operation, {})
 
 
-# --- circles ---------------------------------------------------------------------------------------------------------
+# --- cycles ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pages", [{None: a_page([1], "b"), "b": a_page([2], "b")}, THREE | {"c": a_page([4, 5], "b")}])
-async def test_a_token_that_comes_again_ends_in_an_error(pages: Any) -> None:
-    """The same page for ever, or a ring of pages: each page is handed out once, then the iterator raises."""
-    shop = Shop(pages)
+async def test_a_repeated_token_is_an_error(pages: Any) -> None:
+    """Each page of the cycle is handed out once, then the iterator raises."""
+    shop = PagedServer(pages)
     iterator = PageIterator[Any](shop, THINGS, {})
     items = []
 
@@ -283,9 +283,9 @@ async def test_a_token_that_comes_again_ends_in_an_error(pages: Any) -> None:
     assert caught.value.operation == "things_v1.get_things"
 
 
-async def test_a_ring_that_leads_back_to_the_cursor_is_noticed() -> None:
-    """A resumed iterator knows where it began."""
-    iterator = PageIterator[Any](Shop({"b": a_page([2], "b")}), THINGS, {"next_token": "b"})
+async def test_a_cycle_back_to_the_cursor_is_an_error() -> None:
+    """A resumed iterator remembers the token at which it began."""
+    iterator = PageIterator[Any](PagedServer({"b": a_page([2], "b")}), THINGS, {"next_token": "b"})
     with pytest.raises(SPAPIError, match="for ever"):
         await collect(iterator)
 
@@ -293,9 +293,9 @@ async def test_a_ring_that_leads_back_to_the_cursor_is_noticed() -> None:
 # --- one page ahead --------------------------------------------------------------------------------------------------
 
 
-async def test_nothing_is_fetched_before_the_first_item_is_asked_for() -> None:
-    """Making an iterator costs no quota."""
-    shop = Shop(THREE)
+async def test_nothing_is_fetched_before_the_first_item_is_requested() -> None:
+    """Creating an iterator costs no quota."""
+    shop = PagedServer(THREE)
     iterator = PageIterator[Any](shop, THINGS, {})
     await settle()
     assert shop.tokens == []
@@ -303,8 +303,8 @@ async def test_nothing_is_fetched_before_the_first_item_is_asked_for() -> None:
 
 
 async def test_one_page_is_fetched_ahead_and_no_more() -> None:
-    """While the first page is handed out, the second is on its way, the third is not."""
-    shop = Shop(THREE)
+    """While the first page is handed out, the second is being fetched and the third is not."""
+    shop = PagedServer(THREE)
     async with PageIterator[Any](shop, THINGS, {}) as iterator:
         assert await anext(iterator) == 1
         await settle()
@@ -320,8 +320,8 @@ async def test_one_page_is_fetched_ahead_and_no_more() -> None:
 CALLER: ContextVar[str] = ContextVar("caller", default="")
 
 
-async def test_the_page_ahead_is_fetched_with_the_callers_options() -> None:
-    """Call options travel in context variables."""
+async def test_the_next_page_is_fetched_with_the_callers_options() -> None:
+    """Call options are context variables, which the fetching task inherits."""
     seen = []
 
     async def fetch(_operation: Operation[Any], /, **arguments: Any) -> Any:
@@ -333,9 +333,9 @@ async def test_the_page_ahead_is_fetched_with_the_callers_options() -> None:
     assert seen == ["bulk"] * 3
 
 
-async def test_an_error_of_the_page_ahead_comes_when_that_page_is_due() -> None:
-    """Items in hand are handed out first; asking again fetches that page again."""
-    shop = Shop(THREE | {"b": NotFoundError("gone")})
+async def test_an_error_of_the_next_page_is_raised_when_that_page_is_due() -> None:
+    """The items at hand come first; the next request for an item fetches the page again."""
+    shop = PagedServer(THREE | {"b": NotFoundError("gone")})
     iterator = PageIterator[Any](shop, THINGS, {})
     assert [await anext(iterator), await anext(iterator)] == [1, 2]
     with pytest.raises(NotFoundError):
@@ -347,7 +347,7 @@ async def test_an_error_of_the_page_ahead_comes_when_that_page_is_due() -> None:
 
 async def test_an_error_of_the_first_page_can_be_retried() -> None:
     """The iterator stays where it was."""
-    shop = Shop(THREE | {None: NotFoundError("gone")})
+    shop = PagedServer(THREE | {None: NotFoundError("gone")})
     iterator = PageIterator[Any](shop, THINGS, {})
     with pytest.raises(NotFoundError):
         await anext(iterator)
@@ -355,9 +355,9 @@ async def test_an_error_of_the_first_page_can_be_retried() -> None:
     assert await collect(iterator) == [1, 2, 3, 4, 5]
 
 
-async def test_a_refused_wait_counts_only_when_the_page_is_due() -> None:
-    """Asked too early, a page may be hours away; by the time it is needed, the quota may be there."""
-    shop = Shop(THREE | {"b": RateLimitWaitError("too long", retry_after=180)})
+async def test_a_refused_wait_is_raised_only_when_the_page_is_due() -> None:
+    """Quota may be short when the page is fetched ahead, and available when it is needed."""
+    shop = PagedServer(THREE | {"b": RateLimitWaitError("too long", retry_after=180)})
     iterator = PageIterator[Any](shop, THINGS, {})
     assert await anext(iterator) == 1
     await settle()
@@ -372,52 +372,52 @@ async def test_a_refused_wait_counts_only_when_the_page_is_due() -> None:
 @pytest.mark.parametrize(
     ("taken", "rest"), [(0, [1, 2, 3, 4, 5]), (1, [1, 2, 3, 4, 5]), (2, [1, 2, 3, 4, 5]), (3, [3, 4, 5]), (4, [4, 5])]
 )
-async def test_a_cursor_resumes_at_the_page_at_hand(taken: int, rest: list[int]) -> None:
+async def test_a_cursor_resumes_at_the_current_page(taken: int, rest: list[int]) -> None:
     """Items of that page may come again; none is lost, whenever the process dies."""
-    async with PageIterator[Any](Shop(THREE), THINGS, {}) as iterator:
+    async with PageIterator[Any](PagedServer(THREE), THINGS, {}) as iterator:
         for _ in range(taken):
             await anext(iterator)
         cursor = iterator.cursor
     assert iterator.cursor == cursor
     assert isinstance(cursor, str)
-    assert await collect(PageIterator(Shop(THREE), THINGS, {}, cursor=cursor)) == rest
+    assert await collect(PageIterator(PagedServer(THREE), THINGS, {}, cursor=cursor)) == rest
 
 
 async def test_a_finished_iterator_has_no_cursor() -> None:
     """None means that everything was handed out."""
-    iterator = PageIterator[Any](Shop(THREE), THINGS, {})
+    iterator = PageIterator[Any](PagedServer(THREE), THINGS, {})
     await collect(iterator)
     assert iterator.cursor is None
 
 
 async def test_a_cursor_after_an_error_names_the_page_that_failed() -> None:
-    """What came before it is done."""
-    iterator = PageIterator[Any](Shop(THREE | {"b": NotFoundError("gone")}), THINGS, {})
+    """The pages before it are not fetched again."""
+    iterator = PageIterator[Any](PagedServer(THREE | {"b": NotFoundError("gone")}), THINGS, {})
     with pytest.raises(NotFoundError):
         await collect(iterator)
-    assert await collect(PageIterator(Shop(THREE), THINGS, {}, cursor=iterator.cursor)) == [3, 4, 5]
+    assert await collect(PageIterator(PagedServer(THREE), THINGS, {}, cursor=iterator.cursor)) == [3, 4, 5]
 
 
 def test_a_cursor_of_another_operation_is_refused() -> None:
-    """Its token would be refused by Amazon with less to go by."""
-    cursor = PageIterator[Any](Shop({}), THINGS, {}).cursor
+    """The error names the operation; Amazon's would not."""
+    cursor = PageIterator[Any](PagedServer({}), THINGS, {}).cursor
     with pytest.raises(ConfigurationError, match=r"belongs to things_v1\.get_things"):
-        PageIterator(Shop({}), an_operation(name="things_v1.get_others"), {}, cursor=cursor)
+        PageIterator(PagedServer({}), an_operation(name="things_v1.get_others"), {}, cursor=cursor)
 
 
 @pytest.mark.parametrize("cursor", ["", "xyz", "!!!!", "é", "AAAA"])
-def test_what_is_no_cursor_is_refused(cursor: str) -> None:
-    """A file cut short must not start the whole run afresh."""
+def test_a_damaged_cursor_is_refused(cursor: str) -> None:
+    """A truncated file does not start the whole run again."""
     with pytest.raises(ConfigurationError, match="cursor"):
-        PageIterator(Shop({}), THINGS, {}, cursor=cursor)
+        PageIterator(PagedServer({}), THINGS, {}, cursor=cursor)
 
 
 # --- stopping early --------------------------------------------------------------------------------------------------
 
 
-async def test_aclose_cancels_the_page_ahead_and_leaves_no_task() -> None:
-    """The request is gone when aclose returns, and nothing more is handed out."""
-    shop = Shop(THREE | {"b": asyncio.Event()})
+async def test_aclose_cancels_the_request_for_the_next_page() -> None:
+    """The request has ended when aclose returns, no task is left, and no more items are handed out."""
+    shop = PagedServer(THREE | {"b": asyncio.Event()})
     iterator = PageIterator[Any](shop, THINGS, {})
     await anext(iterator)
     await settle()
@@ -429,8 +429,8 @@ async def test_aclose_cancels_the_page_ahead_and_leaves_no_task() -> None:
 
 
 async def test_aclose_while_another_task_waits_ends_that_wait() -> None:
-    """The waiter sees the end of the stream, not a cancellation that nobody asked for."""
-    shop = Shop({None: a_page([1], "b"), "b": asyncio.Event()})
+    """The waiting task sees the end of the stream, not a cancellation that it did not ask for."""
+    shop = PagedServer({None: a_page([1], "b"), "b": asyncio.Event()})
     iterator = PageIterator[Any](shop, THINGS, {})
     waiter = asyncio.create_task(collect(iterator))
     await settle()
@@ -441,8 +441,8 @@ async def test_aclose_while_another_task_waits_ends_that_wait() -> None:
 
 
 async def test_a_caller_cancelled_while_its_iterator_is_closed_is_cancelled() -> None:
-    """A normal end would let it go on as if it had read everything."""
-    shop = Shop({None: a_page([1], "b"), "b": asyncio.Event()})
+    """With a normal end it would continue as if it had read everything."""
+    shop = PagedServer({None: a_page([1], "b"), "b": asyncio.Event()})
     iterator = PageIterator[Any](shop, THINGS, {})
     waiter = asyncio.create_task(collect(iterator))
     await settle()
@@ -453,8 +453,8 @@ async def test_a_caller_cancelled_while_its_iterator_is_closed_is_cancelled() ->
         await waiter
 
 
-async def test_aclose_during_the_first_request_ends_the_stream_with_it() -> None:
-    """That request is the waiter's own; its page is handed out to nobody."""
+async def test_aclose_during_the_first_request_ends_the_stream_after_it() -> None:
+    """The waiting task's own request is not cancelled, but its page is not handed out."""
     gate = asyncio.Event()
 
     async def fetch(_operation: Operation[Any], /, **_arguments: Any) -> Any:
@@ -471,9 +471,9 @@ async def test_aclose_during_the_first_request_ends_the_stream_with_it() -> None
     assert not other_tasks()
 
 
-async def test_a_loop_left_by_break_leaves_no_request_behind() -> None:
-    """An iterator that nobody holds any more calls off the page that nobody will read."""
-    shop = Shop(THREE | {"b": asyncio.Event()})
+async def test_a_loop_left_early_leaves_no_request() -> None:
+    """Collecting the iterator cancels the request for the next page."""
+    shop = PagedServer(THREE | {"b": asyncio.Event()})
 
     async def first() -> Any:
         async for item in PageIterator[Any](shop, THINGS, {}):
@@ -488,11 +488,11 @@ async def test_a_loop_left_by_break_leaves_no_request_behind() -> None:
     assert (shop.running, other_tasks()) == (0, set())
 
 
-async def test_an_unread_error_of_the_page_ahead_is_not_reported_as_lost() -> None:
-    """An exception that nobody retrieved makes asyncio complain; here nobody wanted the page."""
+async def test_an_error_of_a_page_that_nobody_read_is_not_logged() -> None:
+    """Asyncio would log an exception that was never retrieved."""
     complaints: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
-    iterator = PageIterator[Any](Shop(THREE | {"b": NotFoundError("gone")}), THINGS, {})
+    iterator = PageIterator[Any](PagedServer(THREE | {"b": NotFoundError("gone")}), THINGS, {})
     await anext(iterator)
     await settle()
     del iterator
@@ -503,8 +503,8 @@ async def test_an_unread_error_of_the_page_ahead_is_not_reported_as_lost() -> No
 
 @pytest.mark.parametrize("stuck_at", [None, "b"])
 async def test_a_cancelled_wait_cancels_the_request_and_can_be_repeated(stuck_at: str | None) -> None:
-    """First page or page ahead: nothing runs on, nothing is lost."""
-    shop = Shop(THREE | {stuck_at: asyncio.Event()})
+    """Neither the first page nor one that is fetched ahead loses an item."""
+    shop = PagedServer(THREE | {stuck_at: asyncio.Event()})
     iterator = PageIterator[Any](shop, THINGS, {})
     before = [] if stuck_at is None else [await anext(iterator), await anext(iterator)]
     waiter = asyncio.ensure_future(anext(iterator))
@@ -518,12 +518,15 @@ async def test_a_cancelled_wait_cancels_the_request_and_can_be_repeated(stuck_at
     assert before + await collect(iterator) == [1, 2, 3, 4, 5]
 
 
-async def test_cancelled_at_any_step_the_stream_goes_on_whole() -> None:
-    """Wherever the cancellation strikes, items come neither twice nor never, and no task is left."""
-    struck: dict[bool, set[int]] = {False: set(), True: set()}  # by whether a request was under way: items taken
+async def test_no_item_is_lost_or_repeated_after_a_cancellation_at_any_step() -> None:
+    """No task is left, either."""
+    cancelled_with: dict[bool, set[int]] = {
+        False: set(),
+        True: set(),
+    }  # was a request under way: items taken
     finished = False
     for steps in range(40):
-        shop = Shop(THREE)
+        shop = PagedServer(THREE)
         iterator = PageIterator[Any](shop, THINGS, {})
         taken: list[Any] = []
 
@@ -535,7 +538,7 @@ async def test_cancelled_at_any_step_the_stream_goes_on_whole() -> None:
         for _ in range(steps):
             await asyncio.sleep(0)
         finished = task.done()
-        struck[bool(shop.running)].add(len(taken))
+        cancelled_with[bool(shop.running)].add(len(taken))
         task.cancel()
         await asyncio.wait([task])
         assert taken + await collect(iterator) == [1, 2, 3, 4, 5]
@@ -544,12 +547,12 @@ async def test_cancelled_at_any_step_the_stream_goes_on_whole() -> None:
         if finished:
             break
     assert finished
-    assert struck[True] >= {0, 2, 3}  # in the first request, and in that of every page ahead
+    assert cancelled_with[True] >= {0, 2, 3}  # during the first request and during that for each further page
 
 
 async def test_two_tasks_cannot_wait_on_one_iterator() -> None:
-    """As with an asynchronous generator."""
-    shop = Shop(THREE | {None: asyncio.Event()})
+    """Like an asynchronous generator, it raises RuntimeError."""
+    shop = PagedServer(THREE | {None: asyncio.Event()})
     iterator = PageIterator[Any](shop, THINGS, {})
     first = asyncio.ensure_future(anext(iterator))
     await settle()
@@ -561,13 +564,13 @@ async def test_two_tasks_cannot_wait_on_one_iterator() -> None:
 
 async def test_the_repr_shows_progress_and_no_token() -> None:
     """Tokens may encode a seller's filters."""
-    iterator = PageIterator[Any](Shop(THREE), THINGS, {"created_after": "secret"})
+    iterator = PageIterator[Any](PagedServer(THREE), THINGS, {"created_after": "secret"})
     await collect(iterator)
     assert repr(iterator) == "<PageIterator things_v1.get_things done, 3 pages read>"
 
 
 def test_a_cursor_of_another_version_of_this_library_is_refused() -> None:
-    """What it means may have changed."""
+    """Its meaning may have changed."""
     packed = msgspec.msgpack.encode((2, THINGS.name, "b"))
     with pytest.raises(ConfigurationError, match=r"version 2"):
-        PageIterator(Shop({}), THINGS, {}, cursor=base64.urlsafe_b64encode(packed).decode())
+        PageIterator(PagedServer({}), THINGS, {}, cursor=base64.urlsafe_b64encode(packed).decode())

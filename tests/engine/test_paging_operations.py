@@ -1,4 +1,4 @@
-"""Every paged operation: its pages, made from its own types, lead on by its own rule."""
+"""Every paged operation: pages made from its own types are followed by its own rule."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ def struct_in(declared: Any) -> Any:
 
 
 def wire_path(operation: Operation[Any], attributes: tuple[str, ...]) -> list[str]:
-    """Amazon's names on the way from the top of the body to an attribute."""
+    """Amazon's names on the path from the top of the body to an attribute."""
     keys, declared = [], operation.response_type
     for attribute in ((operation.unwrap,) if operation.unwrap else ()) + attributes:
         field = next(f for f in msgspec.structs.fields(struct_in(declared)) if f.name == attribute)
@@ -50,12 +50,12 @@ def a_page(operation: Operation[Any], token: str | None) -> bytes:
 
 
 def test_there_are_as_many_paged_operations_as_amazon_has() -> None:
-    """Those of the living models and of the removed ones."""
+    """Current and removed operations count."""
     assert len(PAGED) == 84
 
 
 @pytest.mark.parametrize("name", PAGED)
-async def test_the_second_page_of_every_paged_operation_is_asked_for_and_found(name: str) -> None:
+async def test_the_second_page_of_every_paged_operation_is_fetched(name: str) -> None:
     """Token and items are where the operation says, and the request for the second page can be built."""
     operation = operations()[name]
     assert operation.paging
@@ -98,13 +98,13 @@ PLACES = {
 
 
 @pytest.mark.parametrize("name", sorted(PLACES))
-def test_pages_of_operations_that_no_table_lists(name: str) -> None:
-    """Tokens lie up to four levels deep, and items beside them."""
+def test_tokens_deep_in_a_reply_are_found(name: str) -> None:
+    """Tokens are up to four levels deep, with items beside them."""
     paging = operations()[name].paging
     assert paging
     assert (".".join(paging.token_path), ".".join(paging.items_path)) == PLACES[name]
 
 
-def test_a_token_deep_in_a_reply_that_no_argument_takes_back_makes_no_pages() -> None:
+def test_a_token_that_no_parameter_takes_makes_no_pages() -> None:
     """A promotion holds the first page of its selection; the next pages are getSelection's."""
     assert operations()["promotions_2025_12_01.get_promotion"].paging is None

@@ -1,4 +1,4 @@
-"""The path of a request: order of steps, what is given back, what is repeated and what is not."""
+"""The path of a request: the order of its steps, when quota is given back, and what is repeated."""
 
 import asyncio
 import pickle
@@ -77,7 +77,7 @@ GET, POST = an_operation(), an_operation("POST")
 
 
 class Clock:
-    """Real monotonic time, sleeps that only note how long they would have been."""
+    """Real monotonic time; sleeps are recorded instead of slept."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
@@ -93,7 +93,7 @@ class Clock:
 
 
 class Limiter:
-    """Admits at once and writes down what it is told."""
+    """Admits every call at once, and records its calls."""
 
     def __init__(self, log: list[Any]) -> None:
         self.log = log
@@ -130,8 +130,8 @@ class Limiter:
     async def aclose(self) -> None: ...
 
 
-class Empty(Limiter):
-    """Has no quota for another second; who cannot wait so long is told so."""
+class QuotaInASecond(Limiter):
+    """Has quota in a second; refuses a call that may not wait that long."""
 
     async def acquire(
         self,
@@ -148,7 +148,7 @@ class Empty(Limiter):
 
 
 class Tokens:
-    """Hands out numbered tokens; a rejected one may be worth another try."""
+    """Returns numbered tokens; ``renewable`` says whether a rejected one is to be replaced."""
 
     def __init__(self, log: list[Any]) -> None:
         self.log = log
@@ -177,7 +177,7 @@ class Tokens:
 
 
 class World:
-    """A pipeline in front of a server that misbehaves as told."""
+    """A pipeline in front of a server with scripted answers."""
 
     def __init__(self, server: RawServer) -> None:
         self.server = server
@@ -207,7 +207,7 @@ class World:
 
 @asynccontextmanager
 async def world(*answers: Answer) -> AsyncIterator[World]:
-    """A server that gives these answers in turn, the last one for ever."""
+    """A server that gives these answers in turn, the last one again and again."""
     script = list(answers)
 
     async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
@@ -223,8 +223,8 @@ def status(line: str, body: bytes = b"") -> Answer:
     return answering(reply(body, line))
 
 
-async def test_quota_comes_before_the_token_and_the_reply_reaches_the_limiter() -> None:
-    """A long queue cannot make a token stale; the rate header is passed on as a number."""
+async def test_quota_is_acquired_before_the_token() -> None:
+    """A long wait for quota cannot make a token stale; the limiter observes the reply's rate."""
     async with world(answering(reply(b'{"size":3}', "200 OK", "x-amzn-RateLimit-Limit: 2.5"))) as here:
         response = await here.send()
     assert (response.body.size, response.rate_limit, response.attempts) == (3, 2.5, 1)
@@ -241,8 +241,8 @@ async def test_a_request_that_fails_before_it_is_sent_gives_its_quota_back() -> 
     assert here.server.requests == []
 
 
-async def test_a_throttled_call_is_repeated_whatever_it_does() -> None:
-    """429 means that nothing happened: even a POST is sent again, through the limiter."""
+async def test_a_throttled_call_is_repeated_even_if_it_writes() -> None:
+    """A 429 means that nothing happened: even a POST is sent again, through the limiter."""
     async with world(status("429 Too Many Requests"), status("429 Too Many Requests"), OK) as here:
         response = await here.send(POST)
     assert response.attempts == 3
@@ -253,8 +253,8 @@ async def test_a_throttled_call_is_repeated_whatever_it_does() -> None:
     ]
 
 
-async def test_throttling_without_end_is_an_error() -> None:
-    """The number of attempts is bounded and told."""
+async def test_endless_throttling_is_an_error() -> None:
+    """The number of attempts is bounded, and the error states it."""
     async with world(status("429 Too Many Requests")) as here:
         with pytest.raises(QuotaExceededError) as caught:
             await here.send()
@@ -262,14 +262,14 @@ async def test_throttling_without_end_is_an_error() -> None:
 
 
 async def test_a_server_error_is_repeated_for_a_read() -> None:
-    """With growing, jittered delays."""
+    """There is a delay between the attempts."""
     async with world(status("503 Service Unavailable", b"<html>busy</html>"), OK) as here:
         assert (await here.send()).body.size == 3
     assert len(here.clock.slept) == 1
 
 
 async def test_a_server_error_on_a_write_leaves_the_outcome_unknown() -> None:
-    """`purchaseShipment` answered 500 is sent once, and the caller is told to look."""
+    """`purchaseShipment` answered 500 is sent once, and the error says to check before repeating."""
     async with world(status("500 Internal Server Error")) as here:
         with pytest.raises(OutcomeUnknownError, match="check before repeating") as caught:
             await here.send(POST)
@@ -278,7 +278,7 @@ async def test_a_server_error_on_a_write_leaves_the_outcome_unknown() -> None:
 
 
 async def test_a_lost_reply_is_repeated_for_a_read_and_never_for_a_write() -> None:
-    """A dropped connection tells nothing about what Amazon did."""
+    """A dropped connection does not show whether Amazon acted."""
     async with world(hang_up, OK) as here:
         assert (await here.send()).attempts == 2
     async with world(hang_up, OK) as here:
@@ -287,7 +287,7 @@ async def test_a_lost_reply_is_repeated_for_a_read_and_never_for_a_write() -> No
         assert len(here.server.requests) == 1
 
 
-async def test_a_delay_that_the_deadline_does_not_leave_is_not_begun() -> None:
+async def test_a_delay_beyond_the_deadline_is_not_slept() -> None:
     """The failure itself is raised at once, with attempts left."""
 
     class TwoSeconds(RetryPolicy, frozen=True):
@@ -302,8 +302,8 @@ async def test_a_delay_that_the_deadline_does_not_leave_is_not_begun() -> None:
     assert here.clock.slept == []
 
 
-async def test_a_connection_never_made_is_repeated_even_for_a_write() -> None:
-    """It gives its quota back each time, and ends as what it is."""
+async def test_a_failed_connection_is_retried_even_for_a_write() -> None:
+    """Quota is given back each time, and the error is a ConnectionFailedError."""
     async with world(OK) as here:
         with pytest.raises(ConnectionFailedError, match=r"^things_v1\.do_thing: cannot connect") as caught:
             await here.send(POST, here.make("http://127.0.0.1:1"))
@@ -313,7 +313,7 @@ async def test_a_connection_never_made_is_repeated_even_for_a_write() -> None:
 
 @pytest.mark.parametrize("line", ["401 Unauthorized", "403 Forbidden"])
 async def test_a_refused_token_is_renewed_once(line: str) -> None:
-    """Never a loop: the second refusal is the answer."""
+    """A second refusal is raised."""
     async with world(status(line), OK) as here:
         assert (await here.send()).attempts == 2
         assert b"Atza|2" in here.server.requests[1]
@@ -323,7 +323,7 @@ async def test_a_refused_token_is_renewed_once(line: str) -> None:
         assert len(here.server.requests) == 2
 
 
-async def test_a_refusal_that_no_token_mends_is_final() -> None:
+async def test_a_refusal_that_a_new_token_cannot_cure_is_final() -> None:
     """A missing role is not retried."""
     async with world(status("403 Forbidden", b'{"errors":[{"code":"Unauthorized","message":"no"}]}')) as here:
         here.tokens.renewable = False
@@ -333,14 +333,14 @@ async def test_a_refusal_that_no_token_mends_is_final() -> None:
 
 
 async def test_a_404_is_an_error_at_once() -> None:
-    """Refusals are not repeated."""
+    """A refused request is not repeated."""
     async with world(status("404 Not Found", b'{"errors":[{"code":"NotFound","message":"gone"}]}')) as here:
         with pytest.raises(NotFoundError, match="gone"):
             await here.send()
     assert len(here.server.requests) == 1
 
 
-async def test_a_token_that_cannot_be_had_is_not_tried_again_here() -> None:
+async def test_a_failed_token_request_is_not_retried_by_the_pipeline() -> None:
     """The token layer has its own retries; doubling them would keep a caller waiting for nothing."""
     async with world(OK) as here:
         here.tokens.error = ConnectionFailedError("cannot connect to api.amazon.com")
@@ -350,7 +350,7 @@ async def test_a_token_that_cannot_be_had_is_not_tried_again_here() -> None:
 
 
 async def test_the_deadline_bounds_the_wait_for_a_token() -> None:
-    """A slow token endpoint cannot outlast the call."""
+    """The call does not wait longer for a slow token endpoint."""
     async with world(OK) as here:
         here.tokens.delay = 30.0
         with call_options(deadline=0.05), pytest.raises(RequestTimeoutError, match=r"deadline of 0\.05 s"):
@@ -358,8 +358,8 @@ async def test_the_deadline_bounds_the_wait_for_a_token() -> None:
     assert here.log[-1] == ("release",)
 
 
-async def test_a_deadline_that_passed_before_sending_leaves_no_doubt() -> None:
-    """A write that never left is not reported as one whose outcome is unknown."""
+async def test_a_deadline_that_passed_before_sending_is_a_timeout() -> None:
+    """A write that was never sent is not reported as one with an unknown outcome."""
 
     class HeldUp(Clock):
         late = 0.0
@@ -371,7 +371,7 @@ async def test_a_deadline_that_passed_before_sending_leaves_no_doubt() -> None:
 
     class Blocking(Tokens):
         async def token(self, *_: Any, **__: Any) -> Secret:
-            clock.late = 3600.0  # the loop was held up, so that the timer of the deadline could not fire
+            clock.late = 3600.0  # the loop was blocked, so that the deadline's timer did not fire
             return Secret("Atza|1")
 
     async with world(OK) as here:
@@ -382,7 +382,7 @@ async def test_a_deadline_that_passed_before_sending_leaves_no_doubt() -> None:
     assert here.server.requests == []
 
 
-async def test_an_envelope_of_errors_is_no_success() -> None:
+async def test_an_envelope_of_errors_is_an_error() -> None:
     """A 200 without its payload raises what its errors say, instead of returning nothing."""
     enveloped = an_operation(response_type=Envelope, unwrap="payload")
     async with world(answering(reply(b'{"errors":[{"code":"InvalidInput","message":"no such thing"}]}'))) as here:
@@ -392,7 +392,7 @@ async def test_an_envelope_of_errors_is_no_success() -> None:
 
 
 async def test_cancelling_while_the_reply_is_awaited_counts_the_request() -> None:
-    """It may have left, so its token is spent."""
+    """It may have been sent, so its quota is spent."""
     async with world(stay_silent) as here:
         task = asyncio.create_task(here.send())
         while not here.server.requests:
@@ -415,7 +415,7 @@ async def test_cancelling_while_the_token_is_awaited_gives_quota_back() -> None:
 async def test_call_options_reach_the_limiter() -> None:
     """Priority and the longest acceptable wait come from the context."""
     async with world(OK) as here:
-        empty = here.make(here.server.url, limiter=Empty(here.log))
+        empty = here.make(here.server.url, limiter=QuotaInASecond(here.log))
         with call_options(priority=Priority.BULK):
             await here.send(pipeline=empty)
         with call_options(max_wait=0.01), pytest.raises(RateLimitWaitError) as caught:
@@ -427,7 +427,7 @@ async def test_call_options_reach_the_limiter() -> None:
 
 
 async def test_a_calls_own_timeout_bounds_the_exchange() -> None:
-    """`timeout=` is honoured, and a read that timed out is repeated within its attempts."""
+    """A read that times out is repeated within its attempts."""
     async with world(stay_silent) as here:
         with call_options(timeout=0.02), pytest.raises(RequestTimeoutError) as caught:
             await here.send()
@@ -435,10 +435,10 @@ async def test_a_calls_own_timeout_bounds_the_exchange() -> None:
 
 
 async def test_a_deadline_never_lengthens_the_exchange() -> None:
-    """A call that has an hour still gives a silent server the application's timeout, and then tries again."""
+    """With an hour left, a silent server still gets the application's timeout, and the call is repeated."""
     async with world(stay_silent, OK) as here:
         pool = SessionPool(user_agent="t", timeout=Timeout(total=0.05))
-        # On a busy machine an exchange that is answered may take longer than that, too, and is tried once more.
+        # On a busy machine, the answered exchange may also time out and be repeated.
         patient = here.make(here.server.url, pool=pool, retry=RetryPolicy(attempts=1000))
         with call_options(deadline=3600.0):
             response = await asyncio.wait_for(here.send(pipeline=patient), 60)
@@ -447,7 +447,7 @@ async def test_a_deadline_never_lengthens_the_exchange() -> None:
 
 
 async def test_the_deadline_bounds_the_wait_for_quota() -> None:
-    """The limiter's prediction can fail: calls that are more urgent overtake this one."""
+    """More urgent calls may make the wait longer than the limiter predicted."""
 
     class Overtaken(Limiter):
         async def acquire(self, *_: Any, **__: Any) -> Limiter:
@@ -461,8 +461,8 @@ async def test_the_deadline_bounds_the_wait_for_quota() -> None:
     assert (here.log, here.server.requests) == ([], [])
 
 
-async def test_no_retry_outlasts_the_deadline() -> None:
-    """A delay that would pass the deadline is not slept: the error comes at once."""
+async def test_the_longest_possible_delay_does_not_outlast_the_deadline() -> None:
+    """The error is raised at once instead."""
     async with world(status("500 Internal Server Error")) as here:
         slow = here.make(here.server.url, retry=RetryPolicy(attempts=9, base=1e15, cap=1e15))
         with call_options(deadline=60.0), pytest.raises(ServerError) as caught:
@@ -471,14 +471,14 @@ async def test_no_retry_outlasts_the_deadline() -> None:
 
 
 async def test_a_grantless_operation_spends_the_applications_own_quota() -> None:
-    """Whoever's handle it is called through."""
+    """The seller whose handle makes the call does not matter."""
     async with world(OK) as here:
         await here.send(an_operation(grantless_scope="sellingpartnerapi::notifications"))
     assert here.log[0] == ("acquire", "client_credentials", "NORMAL")
 
 
 async def test_a_handle_without_a_seller_refuses_sellers_operations() -> None:
-    """Before anything is sent, and by name."""
+    """The error names the operation, and nothing is sent."""
     nobody = Account(Grant.scope("app", "sellingpartnerapi::notifications"), Region.NA)
     async with world(OK) as here:
         with pytest.raises(ConfigurationError, match=r"things_v1\.do_thing: .*selling_partner"):
@@ -486,8 +486,8 @@ async def test_a_handle_without_a_seller_refuses_sellers_operations() -> None:
     assert here.log == []
 
 
-async def test_observers_are_told_of_every_exchange_and_of_the_call() -> None:
-    """With statuses, attempts and violations, without values."""
+async def test_observers_are_called_with_each_exchange_and_the_call() -> None:
+    """Events hold statuses, attempts and the paths of violations, but no values."""
     async with world(status("500 Internal Server Error"), answering(reply(b'{"size":"3"}'))) as here:
         watched = here.make(here.server.url, observers=Observers([here.events.append]))
         await here.send(pipeline=watched)
@@ -502,8 +502,8 @@ async def test_observers_are_told_of_every_exchange_and_of_the_call() -> None:
     assert violations.paths == ("$.size",)
 
 
-async def test_observers_are_told_of_a_failed_call() -> None:
-    """By the error's name."""
+async def test_observers_are_called_with_a_failed_call() -> None:
+    """The event names the error's class."""
     async with world(status("404 Not Found")) as here:
         watched = here.make(here.server.url, observers=Observers([here.events.append]))
         with pytest.raises(NotFoundError):
@@ -516,7 +516,7 @@ async def test_observers_are_told_of_a_failed_call() -> None:
 @pytest.mark.parametrize("code", ["200 OK", "400 Bad Request", "500 Internal Server Error"])
 @pytest.mark.parametrize("body", [b'{"size":3}', b"<html>"], ids=["json", "html"])
 async def test_a_request_id_that_quotes_the_token_is_not_shown(code: str, body: bytes) -> None:
-    """A proxy may write into that header what it likes: neither errors nor events nor replies repeat a token."""
+    """A proxy may write anything into that header; errors, events and replies do not repeat a token."""
     raw = reply(body, code, "x-amzn-RequestId: Atza|very-secret")
     async with world(answering(raw)) as here:
         watched = here.make(here.server.url, observers=Observers([here.events.append]))
@@ -531,8 +531,8 @@ async def test_a_request_id_that_quotes_the_token_is_not_shown(code: str, body: 
 
 
 @pytest.mark.parametrize("make_error", [ValueError, RuntimeError])
-async def test_a_bug_is_not_dressed_up(make_error: Callable[[], Exception]) -> None:
-    """An unexpected exception passes through as itself, and quota goes back."""
+async def test_an_unexpected_exception_passes_through_unchanged(make_error: Callable[[], Exception]) -> None:
+    """Quota is given back."""
     async with world(OK) as here:
         here.tokens.error = make_error()
         with pytest.raises(make_error):  # type: ignore[call-overload]  # a class, seen as a callable here
@@ -541,8 +541,8 @@ async def test_a_bug_is_not_dressed_up(make_error: Callable[[], Exception]) -> N
 
 
 @pytest.mark.parametrize(("line", "success"), [("299 Odd", True), ("300 Multiple Choices", False)])
-async def test_a_status_below_300_is_a_success_and_300_is_none(line: str, success: bool) -> None:
-    """A redirect of any kind leads to no result."""
+async def test_a_status_from_300_on_is_not_a_success(line: str, success: bool) -> None:
+    """A redirect of any kind gives no result."""
     async with world(answering(reply(b'{"size":3}', line))) as here:
         if success:
             assert (await here.send()).body == Thing(size=3)

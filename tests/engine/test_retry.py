@@ -22,21 +22,21 @@ READ, WRITE = an_operation(idempotent=True), an_operation(idempotent=False)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.NO_REPLY, Outcome.SERVER_ERROR])
-def test_what_may_have_happened_is_never_repeated_blindly(outcome: Outcome) -> None:
+def test_a_write_that_may_have_happened_is_not_repeated(outcome: Outcome) -> None:
     """`purchaseShipment` after a read timeout or a 500 is sent once."""
     assert POLICY.delay(WRITE, outcome, 1) is None
     assert POLICY.delay(READ, outcome, 1) is not None
 
 
 @pytest.mark.parametrize("operation", [READ, WRITE])
-def test_what_never_left_and_what_was_throttled_is_always_repeated(operation: Operation[Any]) -> None:
+def test_unsent_and_throttled_requests_are_repeated(operation: Operation[Any]) -> None:
     """Neither can have taken effect."""
     assert POLICY.delay(operation, Outcome.NOT_SENT, 1) is not None
     assert POLICY.delay(operation, Outcome.THROTTLED, 1) == 0.0
 
 
 def test_a_refusal_is_final() -> None:
-    """A 400 stays a 400."""
+    """A 400 is not repeated."""
     assert POLICY.delay(READ, Outcome.REFUSED, 1) is None
 
 
@@ -44,7 +44,7 @@ def test_a_refusal_is_final() -> None:
 def test_retries_are_bounded_in_number_and_delay(
     failures: int, outcome: Outcome, idempotent: bool, luck: float
 ) -> None:
-    """Full jitter lies between nothing and a doubling, capped ceiling."""
+    """A delay lies between zero and a ceiling that doubles up to the cap."""
     delay = POLICY.delay(an_operation(idempotent=idempotent), outcome, failures, rand=lambda: luck)
     limit = POLICY.throttled_attempts if outcome is Outcome.THROTTLED else POLICY.attempts
     if failures >= limit:
@@ -65,12 +65,12 @@ def test_retries_are_bounded_in_number_and_delay(
     ],
 )
 def test_a_status_is_an_outcome(status: int, outcome: Outcome) -> None:
-    """Only 429, 408 and 5xx are worth another thought."""
+    """Only 429, 408 and 5xx are repeated."""
     assert Outcome.of_status(status) is outcome
 
 
 def test_the_longest_delay_doubles_from_base_to_cap() -> None:
-    """Before the first repeat it is the base."""
+    """Before the first repetition it is the base."""
     policy = RetryPolicy(attempts=9, base=1.0, cap=5.0)
     longest = [policy.delay(READ, Outcome.SERVER_ERROR, failures, rand=lambda: 1.0) for failures in range(1, 6)]
     assert longest == [1.0, 2.0, 4.0, 5.0, 5.0]

@@ -1,9 +1,8 @@
-"""One HTTP exchange: what is sent, and what each failure is called."""
+"""One HTTP exchange: what is sent, and which error each failure becomes."""
 
 import asyncio
 import gzip
 import socket
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
@@ -13,13 +12,6 @@ from raw_server import RawServer, answering, hang_up, raw_server, reply, stay_si
 from spapi_async import ClosedError, ConfigurationError, ConnectionFailedError, RequestTimeoutError, TransportError
 from spapi_async._engine.transport import RawReply, SessionPool, Timeout
 from spapi_async._engine.user_agent import user_agent_header
-
-
-@pytest.fixture
-async def pool() -> AsyncIterator[SessionPool]:
-    pool = SessionPool(user_agent="test/1", timeout=Timeout(connect=60, read=60, total=60))
-    yield pool
-    await pool.aclose()
 
 
 async def get(pool: SessionPool, server: RawServer, path: str = "/x", **options: Any) -> RawReply:
@@ -40,7 +32,7 @@ async def test_a_get_carries_no_body_and_no_content_length(pool: SessionPool) ->
 
 
 async def test_the_target_is_sent_as_it_stands(pool: SessionPool) -> None:
-    """Nothing is decoded or encoded again on the way out."""
+    """It is neither decoded nor encoded again."""
     path = "/a%2Fb/%252C?x=a%2Bb,c&y=%3D%27%21"
     async with raw_server(answering(reply())) as server:
         await get(pool, server, path)
@@ -48,7 +40,7 @@ async def test_the_target_is_sent_as_it_stands(pool: SessionPool) -> None:
 
 
 async def test_a_redirect_is_never_followed(pool: SessionPool) -> None:
-    """A token does not travel to a host that a reply names."""
+    """A token is not sent to a host that a reply names."""
     async with raw_server(answering(reply(b"", "302 Found", "Location: http://127.0.0.1:1/steal"))) as server:
         answer = await get(pool, server)
     assert answer.status == 302
@@ -65,8 +57,8 @@ async def test_connections_are_kept_and_shared_within_a_region(pool: SessionPool
         assert server.connections == 2
 
 
-async def test_a_request_that_found_no_free_connection_never_left() -> None:
-    """A write that only stood in line may be tried again, and who leaves the line early takes no place with him."""
+async def test_a_request_that_gets_no_free_connection_was_not_sent() -> None:
+    """A write that only waited for a connection may be repeated, and a cancelled wait takes no connection."""
     silent = asyncio.Event()
 
     async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
@@ -93,17 +85,17 @@ async def test_a_request_that_found_no_free_connection_never_left() -> None:
     assert [request.split()[1] for request in server.requests] == [b"/first", b"/fourth"]
 
 
-async def test_a_refused_connection_never_left(pool: SessionPool) -> None:
-    """It says which host, and that it could not be reached."""
+async def test_a_request_on_a_refused_connection_was_not_sent(pool: SessionPool) -> None:
+    """The error names the host, and says that it could not be reached."""
     with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # and never listens; held, so that nobody else can
+        closed.bind(("127.0.0.1", 0))  # never listens; bound, so that no other process can
         port = closed.getsockname()[1]
         with pytest.raises(ConnectionFailedError, match=f"cannot connect to 127.0.0.1:{port}"):
             await pool.exchange("POST", f"http://127.0.0.1:{port}/x", headers={}, body=b"{}", session_key="na")
 
 
 async def test_a_dropped_connection_is_reported_and_the_request_sent_once(pool: SessionPool) -> None:
-    """The HTTP library's own silent repeat is off: it would spend quota and repeat PUTs."""
+    """Aiohttp's own repetition is off: it would spend quota and repeat PUTs."""
     async with raw_server(hang_up) as server:
         with pytest.raises(TransportError, match="broke") as caught:
             await get(pool, server)
@@ -111,8 +103,8 @@ async def test_a_dropped_connection_is_reported_and_the_request_sent_once(pool: 
     assert len(server.requests) == 1
 
 
-async def test_a_kept_connection_that_breaks_is_not_repeated_silently(pool: SessionPool) -> None:
-    """The same holds for the second request of a connection, where the library would repeat it."""
+async def test_a_request_on_a_kept_connection_that_breaks_is_not_repeated(pool: SessionPool) -> None:
+    """Aiohttp would repeat the second request of a connection."""
     answers = iter([answering(reply()), hang_up, answering(reply())])
 
     async def answer(request: bytes, writer: Any) -> None:
@@ -127,7 +119,7 @@ async def test_a_kept_connection_that_breaks_is_not_repeated_silently(pool: Sess
 
 @pytest.mark.parametrize("timeout", [0.05, None])
 async def test_timeouts_are_honoured(timeout: float | None) -> None:
-    """Both the call's own and the pool's."""
+    """Both the call's own timeout and the pool's apply."""
     pool = SessionPool(user_agent="t", timeout=Timeout(read=0.05, total=0.1) if timeout is None else Timeout())
     async with raw_server(stay_silent) as server:
         with pytest.raises(RequestTimeoutError):
@@ -136,7 +128,7 @@ async def test_timeouts_are_honoured(timeout: float | None) -> None:
 
 
 def framed(framing: str, body: bytes) -> list[bytes]:
-    """A 200 with this body, in the parts that a server may send separately."""
+    """A 200 with this body, in parts that a server may send separately."""
     if framing == "gzip":
         body = gzip.compress(body)
     if framing == "chunked":
@@ -154,8 +146,8 @@ def framed(framing: str, body: bytes) -> list[bytes]:
 @pytest.mark.parametrize("size", [0, 1, 500, 300_000])
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("framing", ["sized", "chunked", "gzip", "until closed"])
-async def test_a_body_is_the_same_however_it_comes(pool: SessionPool, framing: str, whole: bool, size: int) -> None:
-    """At once with its headers or piece by piece, in any framing; and its connection serves again."""
+async def test_a_body_is_the_same_in_any_framing(pool: SessionPool, framing: str, whole: bool, size: int) -> None:
+    """It may come with its headers or piece by piece; its connection is used again."""
     body = (b"0123456789" * 30_000)[:size]
     parts = framed(framing, body)
 
@@ -201,7 +193,7 @@ async def test_a_reply_that_is_not_http_is_a_transport_error(pool: SessionPool, 
 
 
 async def test_errors_do_not_show_the_query() -> None:
-    """A presigned URL's signature, a buyer's e-mail in a filter: none of it is in a message."""
+    """It may hold the signature of a presigned URL, or a buyer's e-mail address."""
     pool = SessionPool(user_agent="t")
     with pytest.raises(ConnectionFailedError) as caught:
         await pool.exchange("GET", "http://127.0.0.1:1/x?signature=marked", headers={}, session_key="na")
@@ -209,8 +201,8 @@ async def test_errors_do_not_show_the_query() -> None:
     await pool.aclose()
 
 
-async def test_a_closed_pool_opens_nothing() -> None:
-    """A call after the application closed gets a clear error, not a leaked session."""
+async def test_a_closed_pool_raises_closed_error() -> None:
+    """A call after the application was closed leaves no open session."""
     pool = SessionPool(user_agent="t")
     await pool.aclose()
     with pytest.raises(ClosedError, match="closed"):
@@ -226,22 +218,22 @@ def test_the_user_agent_has_amazons_form() -> None:
 
 @pytest.mark.parametrize("agent", ["x" * 501, "Shop/1\r\nx-evil: 1", "Läden/1"])
 def test_a_user_agent_that_amazon_would_refuse_is_refused_here(agent: str) -> None:
-    """Too long, or no header value at all."""
+    """It is too long, or not a valid header value."""
     with pytest.raises(ConfigurationError, match="user_agent"):
         user_agent_header(agent)
 
 
 @pytest.mark.parametrize("raw", [b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n"])
 async def test_no_error_in_the_chain_holds_the_token(pool: SessionPool, raw: bytes) -> None:
-    """The HTTP library's error for a reply that is not HTTP has the request's headers in its repr."""
+    """Aiohttp's error for a reply that is not HTTP has the request's headers in its repr."""
     async with raw_server(answering(raw)) as server:
         with pytest.raises(TransportError, match="the reply is not HTTP") as caught:
             await get(pool, server)
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
-async def test_a_proxy_that_refuses_has_sent_nothing() -> None:
-    """Its refusal comes before the request has left, and the error does not show the proxy's password."""
+async def test_a_request_that_the_proxy_refuses_was_not_sent() -> None:
+    """The error does not show the proxy's password."""
     async with raw_server(answering(reply(b"", "407 Proxy Authentication Required"))) as server:
         pool = SessionPool(user_agent="t", proxy=server.url.replace("//", "//me:pw@"))
         with pytest.raises(ConnectionFailedError, match="the proxy answered 407") as caught:
@@ -250,10 +242,10 @@ async def test_a_proxy_that_refuses_has_sent_nothing() -> None:
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
-async def test_a_proxy_that_is_not_there_is_blamed_and_not_amazon() -> None:
-    """The host in the message is the one that was wanted, so it must say who could not be reached."""
+async def test_an_unreachable_proxy_is_named_in_the_error() -> None:
+    """The error would otherwise name Amazon's host as the one that cannot be reached."""
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound, and never listening
+        taken.bind(("127.0.0.1", 0))  # bound, but never listening
         pool = SessionPool(user_agent="t", proxy=f"http://127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(ConnectionFailedError, match="the proxy cannot be reached"):
             await pool.exchange("GET", "https://sellingpartnerapi-na.amazon.com/x", headers={}, session_key="na")
@@ -261,7 +253,7 @@ async def test_a_proxy_that_is_not_there_is_blamed_and_not_amazon() -> None:
 
 
 def test_a_pool_works_in_one_loop_after_another() -> None:
-    """``asyncio.run`` twice with one application; the timeouts work in the second loop, too."""
+    """``asyncio.run`` twice with one application works, timeouts included."""
     pool = SessionPool(user_agent="t", timeout=Timeout(total=0.1))
 
     async def first() -> int:
@@ -283,8 +275,8 @@ def test_a_pool_works_in_one_loop_after_another() -> None:
     asyncio.run(second())
 
 
-async def test_an_address_that_cannot_be_is_not_shown(pool: SessionPool) -> None:
-    """Neither by the error nor by its cause: a query can hold personal data."""
+async def test_an_impossible_address_is_not_shown(pool: SessionPool) -> None:
+    """Neither the error nor its cause shows it: a query can hold personal data."""
     with pytest.raises(ConnectionFailedError) as caught:
         await pool.exchange("GET", "http:///x?buyer=Jane", headers={}, session_key="na")
     assert "Jane" not in repr((caught.value, caught.value.__cause__, caught.value.__context__))
@@ -292,7 +284,7 @@ async def test_an_address_that_cannot_be_is_not_shown(pool: SessionPool) -> None
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_the_proxy_is_that_of_the_urls_scheme(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As every other program reads the environment; hosts in no_proxy are asked directly."""
+    """It is read from the environment as by other programs; hosts in no_proxy are called directly."""
     monkeypatch.setenv("http_proxy", "http://plain:1")
     monkeypatch.setenv("https_proxy", "http://secure:2")
     monkeypatch.setenv("no_proxy", "near.example")

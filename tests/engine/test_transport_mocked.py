@@ -1,9 +1,9 @@
-"""The transport edge against aioresponses: for replies that are tedious to serve and calls that must not be made.
+"""The transport against aioresponses: replies that are tedious to serve, and calls that must not be made.
 
 Everything else in this suite runs against real sockets.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +18,7 @@ URL = "https://sellingpartnerapi-na.amazon.com/orders/v0/orders"
 
 
 class _Response(aiohttp.ClientResponse):
-    """What aioresponses must build: aiohttp 3.14 wants a stream writer that aioresponses 0.7.9 does not pass."""
+    """A response for aioresponses 0.7.9, which does not pass the stream writer that aiohttp 3.14 requires."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, stream_writer=SimpleNamespace(output_size=0), **kwargs)  # type: ignore[arg-type]
@@ -30,15 +30,8 @@ def mocked() -> Iterator[aioresponses]:
         yield mock
 
 
-@pytest.fixture
-async def pool() -> AsyncIterator[SessionPool]:
-    pool = SessionPool(user_agent="test/1")
-    yield pool
-    await pool.aclose()
-
-
-async def test_headers_and_body_come_back_untouched(pool: SessionPool, mocked: aioresponses) -> None:
-    """Case-insensitive headers, bytes as sent, any status."""
+async def test_headers_and_body_are_returned_unchanged(pool: SessionPool, mocked: aioresponses) -> None:
+    """Headers are case-insensitive, bytes are as sent, and any status is returned."""
     mocked.get(URL, status=503, body="<html>", headers={"X-Amzn-RequestId": "r-1"}, response_class=_Response)
     answer = await pool.exchange("GET", URL, headers={}, session_key="na")
     assert (answer.status, answer.headers["x-amzn-requestid"], answer.body) == (503, "r-1", b"<html>")
@@ -56,7 +49,7 @@ async def test_headers_and_body_come_back_untouched(pool: SessionPool, mocked: a
 async def test_foreign_exceptions_are_translated_once(
     pool: SessionPool, mocked: aioresponses, raised: Exception, expected: type[Exception]
 ) -> None:
-    """Nothing above the transport sees aiohttp; the cause is kept."""
+    """Nothing above the transport sees aiohttp's errors; the cause is kept."""
     mocked.post(URL, exception=raised)
     with pytest.raises(expected) as caught:
         await pool.exchange("POST", URL, headers={}, body=b"{}", session_key="na")
@@ -64,7 +57,7 @@ async def test_foreign_exceptions_are_translated_once(
 
 
 async def test_options_that_matter_reach_aiohttp(pool: SessionPool, mocked: aioresponses) -> None:
-    """No redirects; the body as bytes."""
+    """Redirects are off, and the body is passed as bytes."""
     mocked.post(URL, body="{}", response_class=_Response)
     await pool.exchange("POST", URL, headers={"a": "b"}, body=b"{}", session_key="na", timeout=1.5)
     (call,) = next(iter(mocked.requests.values()))

@@ -1,4 +1,4 @@
-"""Own certificate authorities, and proxies."""
+"""Certificate authorities of one's own, and proxies."""
 
 import asyncio
 import datetime as dt
@@ -68,7 +68,7 @@ async def tls_server(certificate: Path) -> AsyncIterator[str]:
 
 
 async def test_a_certificate_of_an_unknown_authority_is_refused(certificate: Path) -> None:
-    """Before any token is sent, and in words."""
+    """No token is sent, and the error says why."""
     pool = SessionPool(user_agent="t")
     async with tls_server(certificate) as url:
         with pytest.raises(ConnectionFailedError, match="TLS certificate was not accepted"):
@@ -77,7 +77,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(certificate: Pat
 
 
 async def test_an_authority_of_ones_own_is_accepted(certificate: Path) -> None:
-    """Through the `ssl` context that an application is given."""
+    """It is given to the application as an `ssl` context."""
     pool = SessionPool(user_agent="t", ssl=ssl.create_default_context(cafile=certificate))
     async with tls_server(certificate) as url:
         answer = await pool.exchange("GET", url, headers={}, session_key="na")
@@ -86,7 +86,7 @@ async def test_an_authority_of_ones_own_is_accepted(certificate: Path) -> None:
 
 
 async def test_everything_goes_through_the_proxy() -> None:
-    """A proxy sees the whole address and answers in the host's place."""
+    """The proxy sees the whole address and answers for the host."""
     async with raw_server(answering(reply(b'{"proxied":true}'))) as proxy:
         pool = SessionPool(user_agent="t", proxy=proxy.url)
         answer = await pool.exchange("GET", "http://sp-api.invalid/x", headers={}, session_key="na")

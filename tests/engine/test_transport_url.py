@@ -1,4 +1,4 @@
-"""Addresses are taken apart without yarl's parser; the outcome is the parser's."""
+"""URLs are split without yarl's parser, with the same result."""
 
 from urllib.parse import quote
 
@@ -19,8 +19,8 @@ HOSTS = [
 
 
 @given(st.sampled_from(HOSTS), st.lists(ESCAPED, min_size=1, max_size=4), st.lists(ESCAPED, max_size=4))
-def test_any_target_is_sent_as_the_parser_would_send_it(host: str, segments: list[str], values: list[str]) -> None:
-    """Hosts with ports, IPv6 and users; segments and values of any bytes, percent-encoded."""
+def test_any_url_is_split_as_yarl_would_split_it(host: str, segments: list[str], values: list[str]) -> None:
+    """Hosts may have ports, IPv6 addresses and users; segments and values any bytes, percent-encoded."""
     url = host + "/" + "/".join(segments) + ("?" + "&".join(f"q={value}" for value in values) if values else "")
     quick, parsed = as_url(url), URL(url, encoded=True)
     assert quick.raw_path_qs == parsed.raw_path_qs
@@ -34,11 +34,11 @@ def test_any_target_is_sent_as_the_parser_would_send_it(host: str, segments: lis
 
 
 @pytest.mark.parametrize("query", ["a=b?c", "a=/b/c", "a=x:y@z", "", "a=%2B+"])
-def test_a_query_may_hold_what_separates_elsewhere(query: str) -> None:
-    """Slashes, question marks and colons after the first question mark are the query's own."""
+def test_a_query_may_hold_separators(query: str) -> None:
+    """Slashes, question marks and colons after the first question mark belong to the query."""
     assert as_url(f"https://host/a/b?{query}").raw_query_string == query
 
 
-def test_a_host_alone_gets_the_root() -> None:
-    """An endpoint without a path."""
+def test_a_url_without_a_path_gets_the_root() -> None:
+    """An endpoint may be a host alone."""
     assert as_url("https://host").raw_path_qs == URL("https://host", encoded=True).raw_path_qs

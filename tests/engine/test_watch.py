@@ -9,7 +9,7 @@ from spapi_async._engine.watch import SLACK, Watch
 
 
 def test_a_block_that_takes_too_long_raises_timeout_error() -> None:
-    """At its own time, and the task goes on undisturbed."""
+    """It is raised when its time is up, and the task continues undisturbed."""
 
     async def main() -> float:
         watch, loop = Watch(), asyncio.get_running_loop()
@@ -24,7 +24,7 @@ def test_a_block_that_takes_too_long_raises_timeout_error() -> None:
 
 
 def test_a_block_that_is_quick_enough_is_left_alone() -> None:
-    """And so is whatever its task does afterwards."""
+    """Nothing that its task does afterwards is interrupted, either."""
 
     async def main() -> str:
         with Watch().bounded(5.0):
@@ -35,8 +35,8 @@ def test_a_block_that_is_quick_enough_is_left_alone() -> None:
     assert run(main()) == "done"
 
 
-def test_a_queue_that_has_run_empty_troubles_nobody() -> None:
-    """Its timer finds nothing left to watch."""
+def test_the_timer_of_an_empty_queue_does_nothing() -> None:
+    """It finds no limit left to watch, and raises no error."""
     complaints: list[object] = []
 
     async def main() -> None:
@@ -75,8 +75,8 @@ def test_each_of_many_blocks_ends_at_its_own_time() -> None:
         assert taken == expected
 
 
-def test_somebody_elses_cancellation_stays_a_cancellation() -> None:
-    """Also when it comes at the moment at which the time is up."""
+def test_a_cancellation_is_not_turned_into_a_timeout() -> None:
+    """Not even one that comes at the moment at which the time is up."""
 
     async def main() -> bool:
         async def bounded() -> None:
@@ -94,8 +94,8 @@ def test_somebody_elses_cancellation_stays_a_cancellation() -> None:
     assert run(main())
 
 
-def test_limits_nest() -> None:
-    """The inner one's end does not disturb the outer one."""
+def test_time_limits_can_be_nested() -> None:
+    """The end of the inner one does not affect the outer one."""
 
     async def too_long(watch: Watch) -> None:
         with watch.bounded(2.0):
@@ -115,8 +115,8 @@ def test_limits_nest() -> None:
     assert run(main()) == pytest.approx(9.0)
 
 
-def test_closed_limits_behind_an_open_one_are_swept_out() -> None:
-    """One hanging request among thousands of quick ones keeps no memory of them."""
+def test_closed_limits_behind_an_open_one_are_removed() -> None:
+    """One hanging request among thousands of quick ones does not keep them in memory."""
 
     async def main() -> int:
         watch = Watch()
@@ -136,8 +136,8 @@ async def _hang(watch: Watch, seconds: float = 60.0) -> None:
         await asyncio.sleep(1000)
 
 
-def test_limits_of_many_lengths_are_not_looked_through_for_each_new_one() -> None:
-    """Ten thousand calls with a deadline each: the look for empty queues comes after as many again."""
+def test_empty_queues_are_looked_for_once_in_a_while() -> None:
+    """With a thousand limits of different lengths, the next look comes after as many again."""
 
     async def main() -> tuple[int, int, int]:
         watch = Watch()

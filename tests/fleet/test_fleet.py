@@ -1,4 +1,4 @@
-"""A fleet of real processes, over real Redis and PostgreSQL: killed, added, paused, and its servers restarted."""
+"""A fleet of real processes, Redis and PostgreSQL: processes are killed, added and paused, servers restarted."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def sellers(tmp_path: Path) -> str:
 
 
 def sellers_file(folder: Path, count: int) -> str:
-    """So many of them."""
+    """A file of ``count`` sellers."""
     path = folder / "sellers.json"
     entries = [{"seller_id": f"A{n}", "region": "NA", "refresh_token": f"Atzr|{n}"} for n in range(count)]
     path.write_text(json.dumps(entries))
@@ -71,7 +71,7 @@ class Processes:
         self.running: list[warm_python.Process] = []
 
     def start(self, what: str) -> warm_python.Process:
-        """A worker, or a scheduler."""
+        """Start a worker or a scheduler."""
         words = ["-m", "spapi_async", "fleet", what, *self._options]
         process = warm_python.start(words, env=self._variables, stderr=subprocess.PIPE)
         self.running.append(process)
@@ -88,7 +88,7 @@ class Processes:
 
 @contextmanager
 def fleet(*arguments: Any, **options: Any) -> Iterator[Processes]:
-    """Its processes end with the block."""
+    """A fleet whose processes end with the block."""
     processes = Processes(*arguments, **options)
     try:
         yield processes
@@ -97,14 +97,14 @@ def fleet(*arguments: Any, **options: Any) -> Iterator[Processes]:
 
 
 async def until(condition: Callable[[], Any], seconds: float = 300) -> None:
-    """Wait until something is true; on a machine that is busy with other tests that may take a while."""
+    """Wait until something is true, which may take a while on a busy machine."""
     with anyio.fail_after(seconds):
         while not await condition():
             await anyio.sleep(0.2)
 
 
 async def listening(redis_url: str) -> int:
-    """How many workers have everything open and take slices."""
+    """How many workers have opened everything and take slices."""
     async with Redis.from_url(redis_url) as client:
         try:
             return len(await client.xinfo_consumers("spapi:fleet:orders:queue", "workers"))
@@ -129,10 +129,10 @@ def truth(emulator: Emulator) -> dict[str, str]:
 
 
 @pytest.mark.long
-async def test_tables_equal_the_truth_whatever_happens_to_processes(
+async def test_tables_are_complete_whatever_happens_to_processes(
     redis_url: str, postgres_url: str, sellers: str
 ) -> None:
-    """Two workers; one is killed, one is added, one is paused beyond its lease and woken; connections are cut."""
+    """Of two workers one is killed, one is added, one is paused beyond its lease and woken; connections are cut."""
     anchor = datetime.now(UTC).timestamp() - 3600
     async with Emulator(orders=40, rate_scale=2000, search_delay=0.0, anchor=anchor) as emulator:
         with fleet(emulator, redis_url, postgres_url, sellers) as processes:
@@ -142,7 +142,7 @@ async def test_tables_equal_the_truth_whatever_happens_to_processes(
                 return bool(emulator.stats()["tokens"]["lwa"] > 3 and await listening(redis_url) == 2)
 
             await until(begun)
-            first.send_signal(signal.SIGKILL)  # and nobody waits for it: its process id stays taken
+            first.send_signal(signal.SIGKILL)  # it is not waited for, so its process id stays taken
             second.send_signal(signal.SIGSTOP)
             processes.start("worker")
             emulator.change_orders(add=2, update=3)
@@ -157,7 +157,7 @@ async def test_tables_equal_the_truth_whatever_happens_to_processes(
 
             await until(equal)
 
-            async def complete() -> bool:  # its last page was stored: a slice still has to say so
+            async def complete() -> bool:  # its last page is stored: a slice still has to report it
                 status = await Fleet.status_of(redis_url)
                 return len(status.sellers) == SELLERS and status.lag is not None
 
@@ -180,7 +180,7 @@ async def test_tables_equal_the_truth_whatever_happens_to_processes(
 async def test_a_worker_suspended_beyond_its_lease_writes_nothing_when_it_wakes(
     redis_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
-    """With a page in hand: another has the seller since, and what it stored stays as it is, checkpoint and all."""
+    """It has a page to write; another worker has taken the seller, whose rows and checkpoint do not change."""
     anchor = datetime.now(UTC).timestamp() - 3600
     async with (
         Emulator(orders=20, rate_scale=2000, search_delay=0.0, anchor=anchor) as emulator,
@@ -231,7 +231,7 @@ async def _cut_connections(url: str) -> None:
 
 
 async def test_a_fleet_and_a_follower_share_a_database(redis_url: str, postgres_url: str, sellers: str) -> None:
-    """A seller is in one place at a time, by its lease; neither fails, and nothing is lost or doubled."""
+    """A lease keeps a seller in one place at a time; neither fails, and nothing is lost or doubled."""
     anchor = datetime.now(UTC).timestamp() - 3600
     async with (
         Emulator(orders=20, rate_scale=2000, search_delay=0.0, anchor=anchor) as emulator,
@@ -269,15 +269,15 @@ async def test_a_fleet_and_a_follower_share_a_database(redis_url: str, postgres_
         assert all(state.failures == 0 for state in (await fleet_of_one.status()).sellers)
     async with OrderDatabase(postgres_url) as database:
         changes = [change async for change in database.changes(limit=None)]
-    # An order that a list names first is new without its details, which others bring: each of these is a change, once.
+    # An order that a list names first is new without details, which other sources add: each of these is one change.
     versions = [(each.seller, each.order_id, each.updated_at, each.kind, each.source) for each in changes]
     assert len(versions) == len(set(versions))
 
 
-async def test_a_slice_leaves_a_seller_alone_that_another_process_holds(
+async def test_a_slice_skips_a_seller_that_another_process_holds(
     redis_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
-    """Nothing is asked of Amazon for it, nothing written, and it is no failure; when it is let go, its turn comes."""
+    """Nothing is requested or written, and it is no failure; when the seller is released, its turn comes."""
     sellers = SellerDirectory(sellers_file(tmp_path, 2))
     async with (
         Emulator(orders=3, rate_scale=2000, search_delay=0.0) as emulator,
@@ -309,8 +309,8 @@ async def test_a_slice_leaves_a_seller_alone_that_another_process_holds(
         assert {seller for seller, _ in await stored(postgres_url)} == {"A0@na", "A1@na"}
 
 
-async def test_who_found_a_seller_held_does_not_undo_what_its_holder_noted(redis_url: str, tmp_path: Path) -> None:
-    """The slice began before the other one was over: that it is complete, and when it is due, stays."""
+async def test_a_slice_that_found_a_seller_held_keeps_the_holders_notes(redis_url: str, tmp_path: Path) -> None:
+    """The holder noted that it is complete and when it is due, after the slice had begun."""
     sellers = SellerDirectory(sellers_file(tmp_path, 1))
     noted = SellerState(seller="A0@na", due_at=time.time() + 3600, complete_at=time.time())
 
@@ -334,7 +334,7 @@ async def test_who_found_a_seller_held_does_not_undo_what_its_holder_noted(redis
 
 
 async def test_a_seller_that_is_queued_twice_has_one_slice(redis_url: str, tmp_path: Path) -> None:
-    """No worker came by before its mark expired. The second slice finds that it is not due any more."""
+    """Its mark expired before a worker came. The second slice finds that it is not due any more."""
     sellers = SellerDirectory(sellers_file(tmp_path, 1))
     slices: list[str] = []
 
@@ -357,7 +357,7 @@ async def test_a_seller_that_is_queued_twice_has_one_slice(redis_url: str, tmp_p
 
         async def all_taken() -> bool:
             last = (await client.xinfo_stream(queue))["last-generated-id"]
-            groups = await client.xinfo_groups(queue)  # none before the worker listens
+            groups = await client.xinfo_groups(queue)  # not before the worker listens
             return bool(groups and groups[0]["last-delivered-id"] == last and groups[0]["pending"] == 0)
 
         group.start_soon(partial(fleet.work, concurrency=1))  # one after the other
@@ -466,7 +466,7 @@ async def test_a_redis_that_comes_back_empty_holds_a_fleet_up_and_no_more(
 async def test_a_revoked_seller_is_set_aside_and_shown(
     redis_url: str, sqlite_url: str, sellers: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The others go on; the command line says who and why."""
+    """The others continue; the command line says which seller and why."""
     async with Emulator(orders=3, rate_scale=2000) as emulator:
         emulator.faults({"revoke_refresh_token": "Atzr|5"})
         made: dict[str, Any] = {
@@ -496,10 +496,10 @@ async def test_a_revoked_seller_is_set_aside_and_shown(
     assert json.loads(capsys.readouterr().out)["revoked"] == 1
 
 
-async def test_a_job_of_the_users_own_goes_on_where_it_was_cut_off(
+async def test_a_users_job_continues_where_it_was_interrupted(
     redis_url: str, sqlite_url: str, tmp_path: Path, sellers: str
 ) -> None:
-    """A report that takes longer than a slice is asked for once; a job that fails is its seller's alone."""
+    """A report that takes longer than a slice is requested once; a job that fails affects only its seller."""
     begun: Counter[str] = Counter()
     saved: set[str] = set()
 
@@ -539,7 +539,7 @@ async def test_a_job_of_the_users_own_goes_on_where_it_was_cut_off(
 
 
 async def test_the_example_of_a_job_runs(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Found by its name as ``--job`` finds it; a second call takes what the first has asked for."""
+    """It is found by its name as with ``--job``; a second call adopts what the first requested."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples" / "fleet"))
     job = job_named("nightly:listings")
@@ -555,10 +555,10 @@ async def test_the_example_of_a_job_runs(sqlite_url: str, tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("what", ["schedule", "work"])
-async def test_a_cancellation_is_heard_whenever_it_comes(
+async def test_a_fleet_ends_at_a_cancellation_at_any_time(
     redis_url: str, sellers: str, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the middle of any command to Redis; nothing waits until its time for stopping is over."""
+    """It may come in the middle of any command to Redis; stopping does not take until its timeout."""
     monkeypatch.setattr("spapi_async.fleet._scheduler.LOOK", 0.001)
     monkeypatch.setattr("spapi_async.fleet._fleet._STOPPING", 3600.0)
     made: dict[str, Any] = {"client_id": "a", "client_secret": "b", "endpoint": "http://127.0.0.1:9"}
@@ -583,7 +583,7 @@ async def _nothing(seller: SellingPartner) -> None:
 def test_a_redis_that_is_away_at_the_start_is_one_line(
     what: str, sellers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever started it may have written its address wrongly; later an outage is waited out."""
+    """Its URL may be wrong; a later outage is waited out."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     places = ["--redis", "redis://127.0.0.1:9", "--database", f"sqlite:///{tmp_path / 'o.db'}", "--sellers", sellers]
@@ -593,7 +593,7 @@ def test_a_redis_that_is_away_at_the_start_is_one_line(
 
 @pytest.mark.parametrize(("database", "job"), [(None, None), ("sqlite:///o.db", print)])
 def test_a_fleet_has_a_database_or_a_job(sellers: str, database: str | None, job: Any) -> None:
-    """Neither would do nothing, both would leave one out."""
+    """Without either it would do nothing, and with both one would be ignored."""
     with pytest.raises(ConfigurationError, match="either a database for orders or a job"):
         Fleet("redis://localhost", database, SellerDirectory(sellers), job=job)
 
@@ -609,10 +609,10 @@ def test_a_fleet_has_a_database_or_a_job(sellers: str, database: str | None, job
         (("--job", "sys:path"), "this is not a function"),
     ],
 )
-def test_a_job_that_is_none_is_a_usage_error(
+def test_an_invalid_job_is_a_usage_error(
     words: tuple[str, ...], said: str, sellers: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Said before anything is connected."""
+    """The error comes before any connection."""
     assert run(["fleet", "worker", "--redis", "redis://127.0.0.1:9", "--sellers", sellers, *words]) == 2
     assert said in capsys.readouterr().err
 
@@ -624,8 +624,8 @@ def test_a_slice_longer_than_the_queue_waits_is_refused(sellers: str, wrong: dic
         Fleet("redis://localhost", "sqlite:///o.db", SellerDirectory(sellers), **wrong)
 
 
-def test_a_redis_that_is_away_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """For ``fleet status``."""
+def test_fleet_status_without_redis_prints_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit code says what failed."""
     assert run(["fleet", "status", "--redis", "redis://127.0.0.1:9"]) == 2
     assert "cannot be reached" in capsys.readouterr().err
 
@@ -633,7 +633,7 @@ def test_a_redis_that_is_away_is_one_line(capsys: pytest.CaptureFixture[str]) ->
 def test_the_compose_file_names_commands_and_options_that_exist(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each ``spapi-async`` line is parsed by the command line itself, up to what it would connect to."""
+    """The command line itself parses each ``spapi-async`` line."""
     text_of = (Path(__file__).parents[2] / "examples" / "fleet" / "compose.yaml").read_text()
     commands = re.findall(r"exec spapi-async (.*?)\"", text_of, re.DOTALL)
     assert len(commands) == 2

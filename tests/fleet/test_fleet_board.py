@@ -1,4 +1,4 @@
-"""Who is due, as the processes of a fleet share it in Redis."""
+"""The board in Redis by which the processes of a fleet know which sellers are due."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from spapi_async.fleet._board import Board, SellerState, Slice, Totals
 
 @pytest.fixture
 async def board(redis_url: str) -> AsyncIterator[Board]:
-    """An empty one."""
+    """An empty board."""
     async with Redis.from_url(redis_url) as client:
         yield Board(client, "test", slice_seconds=50)
 
 
-async def test_the_longest_due_come_first_and_others_not_at_all(board: Board) -> None:
-    """A seller that is revoked is never due, one that gets another time is due then."""
+async def test_due_sellers_come_in_order_and_others_not_at_all(board: Board) -> None:
+    """A revoked seller is never due; a seller with a later time is due then."""
     times = {"A": 30.0, "B": 10.0, "C": 50.0, "D": 20.0}
     await board.put(*(SellerState(seller=seller, due_at=at) for seller, at in times.items()))
     await board.put(SellerState(seller="D", due_at=20.0, revoked=True))
@@ -31,7 +31,7 @@ async def test_the_longest_due_come_first_and_others_not_at_all(board: Board) ->
 
 
 async def test_a_board_follows_the_directory(board: Board) -> None:
-    """Who is new is due at once, who is gone never again; of the others nothing changes, however many there are."""
+    """A new seller is due at once, a removed one never again; the others do not change, however many there are."""
     await board.keep(["A", "B"])
     await board.put(SellerState(seller="B", due_at=70.0, complete_at=5.0))
     many = [f"S{number:04}" for number in range(2500)]
@@ -41,8 +41,8 @@ async def test_a_board_follows_the_directory(board: Board) -> None:
     assert len(await board.states()) == 2501
 
 
-async def test_no_command_takes_the_whole_board(redis_url: str, board: Board) -> None:
-    """Redis does one at a time: what all sellers' quota is asked of does not stand still for a look at them."""
+async def test_no_command_reads_the_whole_board(redis_url: str, board: Board) -> None:
+    """Redis runs one command at a time, so requests for quota would wait for it."""
     many = [f"S{number:04}" for number in range(2500)]
     await board.keep(many)
     await board.put(SellerState(seller="S0007", revoked=True))
@@ -58,8 +58,8 @@ async def test_no_command_takes_the_whole_board(redis_url: str, board: Board) ->
     assert {state.seller for state in await board.states()} == set(many[:1200])
 
 
-async def test_a_change_is_made_of_what_is_kept(board: Board) -> None:
-    """Two that change a seller at once both count; one that has left the board stays away."""
+async def test_concurrent_changes_of_a_seller_both_count(board: Board) -> None:
+    """A seller that has left the board stays away."""
     await board.keep(["A"])
     changing = [board.change("A", lambda state: replace(state, failures=state.failures + 1)) for _ in range(20)]
     await asyncio.gather(*changing, board.change("B", lambda state: state))

@@ -1,4 +1,4 @@
-"""Time, memory and outcomes that a peer must not decide."""
+"""Time, memory and outcomes do not depend on what a server sends."""
 
 import gzip
 import json
@@ -39,8 +39,8 @@ FEED: dict[str, Any] = {"feedType": "F", "marketplaceIds": ["ATVPDKIKX0DER"], "i
 # --- time ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_peers_text_is_cut_before_any_pattern_sees_it() -> None:
-    """What stands beyond 4 KB is not looked at, in bytes or text."""
+def test_a_servers_text_is_cut_before_it_is_searched() -> None:
+    """Text beyond 4 KB is ignored, as bytes or str."""
     assert len(cut("x" * 10_000)) == len(cut(b"x" * 10_000)) == LONGEST_PEER_TEXT == 4096
     padding = "-" * (LONGEST_PEER_TEXT - 10)
     assert verdict_on(EXPIRED) is Verdict.STALE_TOKEN
@@ -49,8 +49,8 @@ def test_a_peers_text_is_cut_before_any_pattern_sees_it() -> None:
     assert "…" not in on_one_line("x" * LONGEST_PEER_TEXT + "Atza|token", 9999)
 
 
-def test_a_peers_text_can_be_printed() -> None:
-    """It moves no cursor, and what is not UTF-8, as aiohttp keeps it of a header, can be written to a log."""
+def test_a_servers_text_can_be_printed() -> None:
+    """It moves no cursor, and text that is not UTF-8, as aiohttp keeps it of a header, can be logged."""
     assert on_one_line("a\x1b[2Jb\x00\x9bc\r\nd", 99) == "a [2Jb c d"
     assert cut("stray \udcff byte") == cut("stray ? byte")
     assert on_one_line("Käse 🙂", 99) == "Käse 🙂"
@@ -59,8 +59,8 @@ def test_a_peers_text_can_be_printed() -> None:
 @pytest.mark.parametrize(
     "words", ["client secret ", "LWA secret ", "access token ", "invalid ", "<Code>", "Atza|", "X-Amz-"]
 )
-def test_no_text_takes_longer_than_its_length(words: str) -> None:
-    """Twice the text within the cut takes about twice the time: no pattern goes back over it."""
+def test_searching_a_text_takes_time_in_proportion_to_its_length(words: str) -> None:
+    """Twice the text takes about twice the time: no pattern backtracks over it."""
 
     def seconds(times: int) -> float:
         text = (words * times).encode()
@@ -90,7 +90,7 @@ def test_no_text_takes_longer_than_its_length(words: str) -> None:
     ],
 )
 def test_words_count_within_one_sentence_and_in_order(text: str, verdict: Verdict) -> None:
-    """As Amazon writes them."""
+    """Amazon writes them like this."""
     assert verdict_on(text) is verdict
 
 
@@ -98,7 +98,7 @@ def test_words_count_within_one_sentence_and_in_order(text: str, verdict: Verdic
 
 
 async def test_a_reply_that_inflates_without_end_is_refused() -> None:
-    """A third of a megabyte of gzip holds three hundred; the error says which bound and how to move it."""
+    """A third of a megabyte of gzip holds three hundred; the error names the bound and how to raise it."""
     bomb = gzip.compress(bytes(100_000_000), 9)
     async with raw_server(answering(reply(bomb, "200 OK", "Content-Encoding: gzip"))) as server:
         pool = SessionPool(user_agent="t/1")
@@ -110,7 +110,7 @@ async def test_a_reply_that_inflates_without_end_is_refused() -> None:
 
 @pytest.mark.parametrize(("size", "fits"), [(999, True), (1000, True), (1001, False), (900_000, False)])
 async def test_the_bound_of_a_reply_is_an_option(size: int, fits: bool) -> None:
-    """To the byte, for small replies and for those that come in pieces."""
+    """It is exact to the byte, for small replies and for those that come in pieces."""
     async with raw_server(answering(reply(b" " * size))) as server:
         pool = SessionPool(user_agent="t/1", max_reply_size=1000)
         if fits:
@@ -127,12 +127,12 @@ async def test_the_bound_of_a_reply_is_an_option(size: int, fits: bool) -> None:
 
 
 @pytest.mark.parametrize("decoding", ["lenient", "strict"])
-async def test_a_write_that_may_have_acted_succeeds_or_says_that_nobody_knows(decoding: Any) -> None:
-    """Whatever came back: 101, 302, an unreadable 2xx, one without its id, nothing at all."""
+async def test_a_write_succeeds_or_has_an_unknown_outcome(decoding: Any) -> None:
+    """The reply may be 101, 302, an unreadable 2xx, one without its id, or missing."""
     async with HostileServer(5, share=0.0) as server, hostile_application(server, decoding=decoding) as app:
         seller = app.selling_partner("Atzr|a", region="na")
         with suppress(DecodeError):
-            await seller.orders_v0.get_order("902-0000001-0000000")  # a token is at hand
+            await seller.orders_v0.get_order("902-0000001-0000000")  # a token is in the cache
         for number, kind in enumerate(FAULTS):
             server.kinds, server.share = [kind], 1.0
             document = f"d{number}"
@@ -152,7 +152,7 @@ async def test_a_write_that_may_have_acted_succeeds_or_says_that_nobody_knows(de
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b"[]", b"5", b'{"feedId": null}', b"<html>", b'{"feedId":'])
 @pytest.mark.parametrize("status", ["200 OK", "202 Accepted"])
 async def test_a_feed_without_an_id_is_an_unknown_outcome(body: bytes, status: str) -> None:
-    """There may be a feed; it has to be looked for."""
+    """There may be a feed, for which the caller must look."""
 
     async def answer(asked: bytes, writer: Any) -> None:
         token = b'{"access_token":"t","expires_in":3600}'
@@ -168,8 +168,8 @@ async def test_a_feed_without_an_id_is_an_unknown_outcome(body: bytes, status: s
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"5", b"{}", b'{"restrictedDataToken":"a\\nb"}'])
-async def test_a_restricted_token_that_is_none_is_an_auth_error(body: bytes) -> None:
-    """Whatever createRestrictedDataToken put in its place."""
+async def test_an_invalid_restricted_token_is_an_auth_error(body: bytes) -> None:
+    """CreateRestrictedDataToken may send anything instead of it."""
 
     async def answer(asked: bytes, writer: Any) -> None:
         token = b'{"access_token":"t","expires_in":3600}'
@@ -185,7 +185,7 @@ DEEP = b"[" * 100_000 + b"]" * 100_000
 
 @virtual_time
 async def test_a_nested_token_reply_is_an_lwa_error() -> None:
-    """And one with something deep beside the token is a token."""
+    """A token with something deep beside it is a token."""
     amazon = FakeAmazon()
     amazon.script = [raw(200, DEEP), raw(200, b'{"access_token":"Atza|ok","expires_in":60,"x":' + DEEP + b"}")]
     auth = authenticator(amazon)
@@ -195,7 +195,7 @@ async def test_a_nested_token_reply_is_an_lwa_error() -> None:
 
 
 def test_a_nested_notification_is_an_error_of_the_library() -> None:
-    """Not the interpreter's."""
+    """It is not a RecursionError."""
     for message in (
         DEEP,
         DEEP.decode(),
@@ -207,7 +207,7 @@ def test_a_nested_notification_is_an_error_of_the_library() -> None:
 
 
 def test_a_restricted_token_in_a_refusal_is_redacted() -> None:
-    """Atz.sprdt| as well as Atza|, in the message, the details and the pickle."""
+    """Both Atz.sprdt| and Atza| are, in the message, the details and the pickle."""
     tokens = [
         "Atz.sprdt|secret1",
         "Atza|secret2",
@@ -224,8 +224,8 @@ def test_a_restricted_token_in_a_refusal_is_redacted() -> None:
 # --- files and endpoints ---------------------------------------------------------------------------------------------
 
 
-async def test_a_new_database_is_its_owners_alone(tmp_path: Path) -> None:
-    """It may hold buyers; one that was there keeps its permissions."""
+async def test_a_new_database_is_readable_only_by_its_owner(tmp_path: Path) -> None:
+    """It may hold buyers; an existing one keeps its permissions."""
     for name in ("new.db", "old.db"):
         path = tmp_path / name
         if name == "old.db":
@@ -238,14 +238,14 @@ async def test_a_new_database_is_its_owners_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("endpoint", ["https://:PW@host", "https://u:PW@host", "https://u@host", "https://@host"])
 def test_an_endpoint_with_a_password_is_refused_and_not_shown(endpoint: str) -> None:
-    """Not even an empty user in front of it."""
+    """An empty user in it is refused as well."""
     with pytest.raises(ConfigurationError) as caught:
         Endpoints(endpoint)
     assert "PW" not in str(caught.value)
 
 
 async def test_netrc_is_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its default entry is for any host, and a presigned URL's host is any host."""
+    """Its default entry applies to any host, also that of a presigned URL."""
     netrc = tmp_path / "netrc"
     netrc.write_text("default login somebody password MARK\n")
     netrc.chmod(0o600)
@@ -261,7 +261,7 @@ async def test_netrc_is_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTPS_PROXY and friends, without netrc."""
+    """HTTPS_PROXY and similar variables apply without netrc."""
     async with raw_server(answering(reply(b"by proxy"))) as server:
         monkeypatch.setenv("http_proxy", server.url)
         pool = SessionPool(user_agent="t/1", trust_env=True)
@@ -284,7 +284,7 @@ HEADER = st.text(max_size=30)
     value=HEADER,
 )
 def test_any_reply_is_a_value_or_an_error_of_the_library(body: bytes, status: int, name: str, value: str) -> None:
-    """Bodies and headers of any content."""
+    """Its body and headers may have any content."""
     headers = {name: value}
     parse_rate_limit(headers)
     for operation in (GET_ORDER, GET_ORDER_ADDRESS, SEARCH_ORDERS, CREATE_FEED):
@@ -305,14 +305,14 @@ def test_any_reply_is_a_value_or_an_error_of_the_library(body: bytes, status: in
     )
 )
 def test_any_notification_is_read_or_refused(message: Any) -> None:
-    """A queue holds whatever somebody put there."""
+    """A queue may hold anything."""
     with suppress(SPAPIError):
         parse_secret_notification(message)
 
 
 @virtual_time
 async def test_any_token_reply_is_a_token_or_an_error_of_the_library() -> None:
-    """Any status with any bytes."""
+    """It may have any status and any bytes."""
     rng = random.Random(seed_of_this_run())
     for _ in range(examples(200)):
         amazon = FakeAmazon()

@@ -1,4 +1,4 @@
-"""A page read for its columns alone makes the rows that reading all of it makes."""
+"""Reading a page only for its columns makes the same rows as reading all of it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ ODD = [
 
 
 def both(body: bytes) -> tuple[Page, Page] | None:
-    """The page by its columns first, and by its model alone; None where it is none."""
+    """The page by its columns first, and by its model alone; None where it is not a page."""
     pages: list[Page | None] = []
     with read_first(SEARCH_ORDERS, PAGE):
         quick = decode_first(SEARCH_ORDERS, 200, {}, body, attempts=1, rate_limit=None)
@@ -113,7 +113,7 @@ def both(body: bytes) -> tuple[Page, Page] | None:
 
 
 def content(page: Page) -> tuple[list[OrderRow], list[Unreadable], Any, Any]:
-    """What is compared of a page: payloads by what they say."""
+    """What is compared of a page, with payloads decoded."""
     rows = [
         msgspec.structs.replace(row, payload=json.plain(row.payload.encode()), items=_items(row)) for row in page.rows
     ]
@@ -121,7 +121,7 @@ def content(page: Page) -> tuple[list[OrderRow], list[Unreadable], Any, Any]:
 
 
 def required(page: Page) -> Any:
-    """What the model promises of each order."""
+    """The fields that the model requires of each order."""
     return [(row.order_id, row.created_at, row.last_updated_at, len(row.items)) for row in page.rows], page.cursor
 
 
@@ -134,8 +134,8 @@ def page_with(*orders: Any) -> bytes:
 
 
 @pytest.mark.parametrize("change", [{}, *PERSONAL], ids=repr)
-def test_what_amazon_sends_is_read_by_columns(change: dict[str, Any]) -> None:
-    """With and without personal data, which goes apart as it does by the other way."""
+def test_valid_pages_are_read_by_columns(change: dict[str, Any]) -> None:
+    """Personal data goes apart, as by the other way."""
     order = msgspec.json.encode({**ORDER, **change})
     quick = quick_row(order)
     assert quick is not None
@@ -144,15 +144,15 @@ def test_what_amazon_sends_is_read_by_columns(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("change", ODD, ids=lambda change: repr(change)[:60])
-def test_what_does_not_fit_is_read_by_the_model(change: dict[str, Any]) -> None:
-    """Beside an order that fits, and the two make the same rows."""
+def test_an_order_that_does_not_fit_is_read_by_the_model(change: dict[str, Any]) -> None:
+    """It is beside an order that fits, and both ways make the same rows."""
     pages = both(page_with(ORDER, {**ORDER, "orderId": "902-0000002-0000000", **change}))
     assert pages is not None
     assert content(pages[0]) == content(pages[1])
 
 
 def test_damaged_pages_make_the_same_rows() -> None:
-    """Of a thousand, whatever was damaged; most of their orders are read by columns."""
+    """Of a thousand pages damaged at random, most orders are read by columns."""
     page = {
         "orders": [{**ORDER, "orderId": f"902-{number:07}-0000000"} for number in range(3)],
         "pagination": {"nextToken": "t"},
@@ -166,7 +166,7 @@ def test_damaged_pages_make_the_same_rows() -> None:
         if pages is not None:
             where = f"seed {seed}, body {number}: {body!r}"
             assert required(pages[0]) == required(pages[1]), where
-            # Where the model's reader met something else that is broken, it finds misspelt members that may be missing.
+            # The model's reader accepts a misspelt optional member, if something else in the order is broken.
             assert pages[1].violations or content(pages[0]) == content(pages[1]), where
         with suppress(ValueError, RecursionError):
             quick += sum(quick_row(bytes(raw)) is not None for raw in PAGE.decode(body).orders)
@@ -174,7 +174,7 @@ def test_damaged_pages_make_the_same_rows() -> None:
 
 
 async def test_a_call_tries_the_chosen_decoder_on_its_operation_alone() -> None:
-    """In its block; an application that is strict or observed reads everything, for the sake of violations."""
+    """It does so in its block. A strict or observed application decodes everything, because of violations."""
     modes: tuple[tuple[Literal["lenient", "strict"], list[Any]], ...] = (
         ("lenient", []),
         ("strict", []),

@@ -10,16 +10,16 @@ FAULTED = examples(600)
 
 
 def test_the_server_knows_many_ways_to_misbehave() -> None:
-    """Connections, HTTP, codings, JSON, refusals: over a hundred kinds."""
+    """It has over a hundred faults of connections, HTTP, codings, JSON and refusals."""
     assert len(FAULTS) >= 100
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [2026, 2027])
 async def test_whatever_the_server_answers_every_promise_holds(seed: int) -> None:
-    """No call late, no effect twice, no error outside the tree, no secret shown, nothing short, nothing left behind.
+    """No call is late, no effect doubled, no foreign error raised, no secret shown, no item lost, nothing left open.
 
-    ``python tests/support/hostile_campaign.py SEED FAULTS`` repeats a seed, with as many faults as one likes.
+    ``python tests/support/hostile_campaign.py SEED FAULTS`` repeats a seed, with any number of faults.
     """
     campaign = await run_campaign(seed, FAULTED)
     assert campaign.complaints == [], f"seed {seed}"
@@ -37,7 +37,7 @@ async def test_whatever_the_server_answers_every_promise_holds(seed: int) -> Non
     ],
 )
 async def test_rare_http_is_understood(kind: str) -> None:
-    """What RFC 9110 and 9112 allow is a reply like any other: one request, and what it was answered with."""
+    """Replies that RFC 9110 and 9112 allow are read, with one request."""
     async with HostileServer(5, share=1.0, kinds=[kind]) as server, hostile_application(server) as app:
         order = await app.selling_partner("Atzr|a", region="na").orders_v0.get_order(order_id(1))
     assert order.amazon_order_id == order_id(1)

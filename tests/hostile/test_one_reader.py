@@ -74,7 +74,7 @@ def read_by_both(
     try:
         rows, aside = rows_of(shape, response, [(piece, parts) for piece in read_pieces(response, operation)])
     except DecodeError:
-        assert not isinstance(plain, list)  # there is no list, and iter_orders finds nothing either
+        assert not isinstance(plain, list)  # there is no list, and iter_orders finds none either
         return None
     assert isinstance(plain, list)
     return plain, rows, len(aside)
@@ -82,7 +82,7 @@ def read_by_both(
 
 @pytest.mark.parametrize("case", CASES, ids=["2026-01-01", "v0"])
 def test_plain_call_and_sync_agree_on_every_order(case: Any) -> None:
-    """Two thousand damaged bodies: the same orders, under the same ids, as old, none lost and none made up."""
+    """From two thousand damaged bodies both read the same orders, ids and times; none is lost or made up."""
     operation, shape, page, (id_field, time_field) = case
     seed = seed_of_this_run()
     rng, read = random.Random(seed), 0
@@ -147,8 +147,8 @@ BLEMISHES = [rb'"Tee \ud83d"', b'"a\tb"', b'"a\nb"', b'"\xff"', b"1e999999999999
 
 @pytest.mark.parametrize("blemish", BLEMISHES)
 @pytest.mark.parametrize("v0", [False, True])
-async def test_a_blemish_in_one_order_costs_no_page(blemish: bytes, v0: bool) -> None:
-    """The order is stored whole, the violation counted, the next page follows."""
+async def test_a_violation_in_one_order_costs_no_page(blemish: bytes, v0: bool) -> None:
+    """The order is stored whole, the violation is counted, and the next page follows."""
     body = (
         b'{"payload":{"Orders":[{"AmazonOrderId":"1","Title":%b},{"AmazonOrderId":"2"}],"NextToken":"t"}}'
         if v0
@@ -162,14 +162,14 @@ async def test_a_blemish_in_one_order_costs_no_page(blemish: bytes, v0: bool) ->
 
 
 @pytest.mark.parametrize("pagination", [b"[]", b"null", b"{}", b'""', b'{"nextToken":null}', b'{"nextToken":""}'])
-async def test_no_token_in_any_form_is_the_last_page(pagination: bytes) -> None:
-    """An empty list in the place of the pagination says what its absence says."""
+async def test_every_form_of_an_absent_token_ends_the_list(pagination: bytes) -> None:
+    """An empty list instead of the pagination means the same as its absence."""
     page = await page_of(b'{"orders":[{"orderId":"1"}],"pagination":%b}' % pagination)
     assert (len(page.rows), page.cursor) == (1, None)
 
 
 @pytest.mark.parametrize("pagination", [b'{"nextToken":{"a":1}}', b'{"nextToken":5}', b'"x"', b"[1]"])
-async def test_something_else_in_the_place_of_a_token_is_no_end(pagination: bytes) -> None:
+async def test_an_invalid_token_does_not_end_the_list(pagination: bytes) -> None:
     """Amazon did not say that this was the last page."""
     with pytest.raises(DecodeError):
         await page_of(b'{"orders":[{"orderId":"1"}],"pagination":%b}' % pagination)
@@ -188,7 +188,7 @@ UNREADABLE = [
 
 @pytest.mark.parametrize("entry", UNREADABLE)
 async def test_an_entry_that_is_no_order_is_set_aside(entry: bytes) -> None:
-    """With the reason; the others are stored and the window goes on."""
+    """The reason is kept; the others are stored and the window continues."""
     page = await page_of(b'{"orders":[{"orderId":"1"},%b,{"orderId":"3"}],"pagination":{"nextToken":"t"}}' % entry)
     assert [row.order_id for row in page.rows] == ["1", "3"]
     assert page.cursor == "t"
@@ -198,8 +198,8 @@ async def test_an_entry_that_is_no_order_is_set_aside(entry: bytes) -> None:
 
 
 @pytest.mark.parametrize("orders", [b"5,null", b'{"orderId":"1"}'], ids=["unreadable", "readable"])
-async def test_the_same_page_under_another_token_leads_nowhere(orders: bytes) -> None:
-    """Whether or not rows can be made of what it holds."""
+async def test_the_same_page_under_another_token_is_an_error(orders: bytes) -> None:
+    """It may have rows or only entries that are set aside."""
     start = resume(None, seller="s", stream="o", since=NOW)
     history = PageHistory(None)
     check_progress(await page_of(b'{"orders":[%b],"pagination":{"nextToken":"t"}}' % orders), start, "o", history)
@@ -209,14 +209,14 @@ async def test_the_same_page_under_another_token_leads_nowhere(orders: bytes) ->
 
 
 async def test_an_order_nested_without_end_costs_no_page() -> None:
-    """What is too deep is kept as its text."""
+    """What is too deep is kept as text."""
     deep = b"[" * 100_000 + b"]" * 100_000
     page = await page_of(b'{"orders":[{"orderId":"1","x":%b},{"orderId":"2"}]}' % deep)
     assert [row.order_id for row in page.rows] == ["1", "2"]
 
 
-async def test_whatever_a_source_is_answered_only_the_librarys_errors_come_out() -> None:
-    """Of any bytes."""
+async def test_any_answer_to_a_source_raises_only_errors_of_the_library() -> None:
+    """It may be any bytes."""
     rng = random.Random(seed_of_this_run())
     for _ in range(examples(300)):
         body = bytes(rng.choices(b'{}[]",:orders\\ud8\xff01 \t', k=rng.randrange(60)))
@@ -224,6 +224,6 @@ async def test_whatever_a_source_is_answered_only_the_librarys_errors_come_out()
             assert isinstance(await page_of(body), Page)
 
 
-def test_tokens_are_read_where_pages_are() -> None:
-    """The same path for either version."""
+def test_the_token_is_read_from_the_path_of_the_operation() -> None:
+    """It has the same path for either version."""
     assert read_token(decode(GET_ORDERS, 200, {}, b'{"payload":{"Orders":[],"NextToken":"t"}}'), GET_ORDERS) == "t"

@@ -1,4 +1,4 @@
-"""Personal data stands in ``order_personal`` and nowhere else, wherever and however it came."""
+"""Personal data is stored in ``order_personal`` and nowhere else, wherever and however it came."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NOW = datetime(2026, 2, 1, tzinfo=UTC)
 
 
 def by_both(order: Any, *, broken: bytes = b"") -> Iterator[Page]:
-    """The page of an order read by its columns, and by its model; ``broken`` makes the model's reader mend it."""
+    """The page of an order read by its columns, and by its model; ``broken`` adds a violation for the latter."""
     body = b'{"orders":[%b]%b}' % (order if isinstance(order, bytes) else json.dumps(order).encode(), broken)
     with read_first(SEARCH_ORDERS, PAGE):
         yield page_of(
@@ -59,17 +59,17 @@ def of_v0(order: dict[str, Any], item: dict[str, Any]) -> list[OrderRow]:
 
 
 def kept(row: OrderRow) -> str:
-    """Everything of a row but its personal data."""
+    """Everything in a row except its personal data."""
     return repr(msgspec.to_builtins(msgspec.structs.replace(row, personal={})))
 
 
 def holds(row: OrderRow) -> bool:
-    """Whether the marker was moved, not lost."""
+    """Whether the marker was moved and not lost."""
     return MARK in msgspec.json.encode(row.personal).decode()
 
 
 def test_a_marker_at_any_personal_place_is_cut_out_of_an_order() -> None:
-    """Whatever the case of its name, in lists, as text in an object's place, beside members that nobody knows."""
+    """Its name may have any case, and it may be in a list, in text instead of an object, or beside unknown members."""
     seed = seed_of_this_run()
     rng = random.Random(seed)
     for number in range(examples(1500)):
@@ -82,7 +82,7 @@ def test_a_marker_at_any_personal_place_is_cut_out_of_an_order() -> None:
 
 
 def test_a_member_that_comes_twice_hides_no_marker() -> None:
-    """A reader takes the last one; the text that is kept has the first one neither, nor items that are cut from it."""
+    """A reader takes the last copy; the stored text and the items have no first copy with a marker."""
     seed = seed_of_this_run()
     rng = random.Random(seed)
     for number in range(examples(1500)):
@@ -106,7 +106,7 @@ def test_a_member_that_comes_twice_hides_no_marker() -> None:
 )
 @pytest.mark.parametrize("broken", [b"", b',"lastUpdatedBefore":"soon"'])
 def test_each_copy_of_a_member_is_cut(twice: str, broken: bytes) -> None:
-    """Also one whose name is written with an escape, and text in an object's place."""
+    """Its name may be written with an escape, or the copy be in text instead of an object."""
     start = (
         '{"orderId":"1","createdTime":"2026-01-01T10:00:00Z","lastUpdatedTime":"2026-01-20T10:00:00Z","orderItems":[],'
         '"salesChannel":{"channelName":"AMAZON"},'
@@ -117,7 +117,7 @@ def test_each_copy_of_a_member_is_cut(twice: str, broken: bytes) -> None:
 
 
 def test_a_marker_at_any_personal_place_is_cut_out_of_an_order_of_v0() -> None:
-    """And out of its items, which come apart."""
+    """So it is from its items, which come separately."""
     seed = seed_of_this_run()
     rng = random.Random(seed)
     for number in range(examples(1000)):
@@ -127,8 +127,8 @@ def test_a_marker_at_any_personal_place_is_cut_out_of_an_order_of_v0() -> None:
             assert holds(row), f"seed {seed}, order {number}: {order} {item}"
 
 
-def test_damage_brings_no_marker_to_light() -> None:
-    """Pages whose values, names and bytes were damaged after the marker was planted."""
+def test_damage_exposes_no_marker() -> None:
+    """Values, names and bytes of the pages are damaged after the marker was planted."""
     seed = seed_of_this_run()
     rng, said = random.Random(seed), list[str]()
     for _ in range(examples(1500)):
@@ -145,7 +145,7 @@ def test_damage_brings_no_marker_to_light() -> None:
 
 
 def test_a_marker_in_any_column_but_the_known_is_cut_out_of_a_report() -> None:
-    """However the heading is written, and in whatever language; known headings are known however they are written."""
+    """Headings may be in any language and spelling; the harmless ones are recognised in any spelling."""
     seed = seed_of_this_run()
     rng = random.Random(seed)
     for number in range(examples(1000)):
@@ -168,12 +168,12 @@ NOT_PERSONAL = (
 
 @pytest.mark.parametrize("name", PERSONAL.split())
 def test_these_names_are_personal(name: str) -> None:
-    """However they are written."""
+    """Their spelling does not matter."""
     assert is_personal(name)
 
 
 @pytest.mark.parametrize("name", NOT_PERSONAL.split())
-def test_these_names_are_not(name: str) -> None:
+def test_these_names_are_not_personal(name: str) -> None:
     """They say what was sold, or are the seller's own."""
     assert not is_personal(name)
 
@@ -189,8 +189,8 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_what_is_looked_for_is_what_is_cut(content: Any) -> None:
-    """An order in which nothing is found loses nothing, and one in which something is found loses it."""
+def test_an_order_is_changed_exactly_if_a_personal_name_is_found(content: Any) -> None:
+    """The quick search and the cutting agree."""
     there = holds_personal(content)
     _, taken = cut(content, ids="orderItemId")
     assert bool(taken) == there
@@ -198,14 +198,14 @@ def test_what_is_looked_for_is_what_is_cut(content: Any) -> None:
 
 
 def test_nothing_is_lost_where_two_places_have_one_name() -> None:
-    """Two items of one id have a gift message each."""
+    """Two items with the same id have a gift message each."""
     items = [{"orderItemId": "7", "giftMessage": each} for each in "ab"]
     _, taken = cut({"orderItems": items}, ids="orderItemId")
     assert sorted(taken.values()) == ["a", "b"]
 
 
 def test_json_without_end_is_searched_without_recursion() -> None:
-    """As deep as any reader goes."""
+    """It may be as deep as any reader goes."""
     content: Any = {"buyer": MARK}
     for _ in range(50_000):
         content = [content]
@@ -213,7 +213,7 @@ def test_json_without_end_is_searched_without_recursion() -> None:
 
 
 def test_every_name_of_the_model_is_known_to_the_columns() -> None:
-    """An order with a member that they do not know is searched by every name, which costs more."""
+    """An order with an unknown member is searched by every name, which costs more."""
     order = full(orders_2026_01_01.Order)
     known = quick_row(msgspec.json.encode(order | {"orderItems": [full(orders_2026_01_01.OrderItem)]}))
     assert known is not None
@@ -241,7 +241,7 @@ def _sample(kind: Any) -> Any:
 
 
 async def test_no_table_log_or_error_holds_a_marker(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Orders of every source in several versions, what cannot be read among them; the one table has them encrypted."""
+    """Orders come from every source in several versions, some unreadable; only one table has the markers, encrypted."""
     caplog.set_level(logging.DEBUG)
     rng = random.Random(seed_of_this_run())
     keys = PersonalKeys([PersonalKeys.new()])

@@ -1,4 +1,4 @@
-"""Exception reporters print local variables: those of this library's frames show no secret and no body."""
+"""Exception reporters print local variables: those of this library's frames hold no secret and no body."""
 
 import asyncio
 import json
@@ -47,8 +47,10 @@ def with_structlog(error: BaseException) -> str:
 REPORTERS: list[Callable[[BaseException], str]] = [with_capture_locals, with_rich, with_structlog, locals_shown]
 
 
-def assert_silent(error: BaseException, what: str, reporters: list[Callable[[BaseException], str]] = REPORTERS) -> None:
-    """No reporter shows a mark; a failure names the place, and not the secret."""
+def assert_no_secret(
+    error: BaseException, what: str, reporters: list[Callable[[BaseException], str]] = REPORTERS
+) -> None:
+    """No reporter shows a mark; a failure names the place and not the secret."""
     for reporter in reporters:
         shown = reporter(error)
         at = shown.find(MARK)
@@ -78,24 +80,24 @@ def calls(seller: SellingPartner) -> dict[str, Callable[[], Awaitable[Any]]]:
     }
 
 
-SERVERS = 20  # at once: most of a fault's time is waiting
+SERVERS = 20  # concurrently, since most of a fault's time is waiting
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("decoding", ["lenient", "strict"])
 async def test_no_fault_of_the_api_shows_a_secret(decoding: Any) -> None:
-    """Tokens, client secret and buyers stay out of every error's frames, whatever the API answers."""
+    """Tokens, the client secret and buyers are not in the frames of any error, whatever the API answers."""
     kinds = sorted(FAULTS)
-    failed = await asyncio.gather(*(silent_about(kinds[each::SERVERS], decoding) for each in range(SERVERS)))
+    failed = await asyncio.gather(*(check_faults(kinds[each::SERVERS], decoding) for each in range(SERVERS)))
     assert sum(failed) > 200
 
 
-async def silent_about(kinds: list[str], decoding: Any) -> int:
-    """Meets each fault in each call, and returns how many of the calls failed."""
+async def check_faults(kinds: list[str], decoding: Any) -> int:
+    """Meet each fault in each call, and return how many of the calls failed."""
     failed = 0
     async with HostileServer(1, share=0.0) as server, hostile_application(server, decoding=decoding) as app:
         seller = app.selling_partner(REFRESH_TOKEN, region="na")
-        await seller.orders_v0.get_order_address(order_id(1))  # tokens are at hand
+        await seller.orders_v0.get_order_address(order_id(1))  # tokens are in the cache
         for kind in kinds:
             server.kinds, server.share = [kind], 1.0
             for name, call in calls(seller).items():
@@ -103,13 +105,13 @@ async def silent_about(kinds: list[str], decoding: Any) -> int:
                     error = await error_of(call())
                 if error is not None and not isinstance(error, StopAsyncIteration):
                     assert isinstance(error, SPAPIError), (kind, name, error)
-                    assert_silent(error, f"{kind}, {name}", REPORTERS if failed % 7 == 0 else [locals_shown])
+                    assert_no_secret(error, f"{kind}, {name}", REPORTERS if failed % 7 == 0 else [locals_shown])
                     failed += 1
     return failed
 
 
 async def test_no_fault_of_the_token_endpoint_shows_a_secret() -> None:
-    """A lost, refused or broken token reply shows neither the form that asked for it nor what came."""
+    """A lost, refused or broken token reply shows neither the request's form nor the reply."""
     async with HostileServer(1, share=0.0) as server:
         for kind in FAULTS:
             server.kinds, server.share = [kind], 1.0
@@ -119,11 +121,11 @@ async def test_no_fault_of_the_token_endpoint_shows_a_secret() -> None:
                     error = await error_of(seller.orders_v0.get_order(order_id(1)))
             if error is not None:
                 assert isinstance(error, SPAPIError), (kind, error)
-                assert_silent(error, kind, [with_capture_locals, locals_shown])
+                assert_no_secret(error, kind, [with_capture_locals, locals_shown])
 
 
 async def test_a_cancelled_call_shows_no_secret() -> None:
-    """A caller's own time limit passes through the frames of aiohttp, which hold the headers."""
+    """A caller's own timeout passes through the frames of aiohttp, which hold the headers."""
     async with HostileServer(1, share=0.0) as server, hostile_application(server) as app:
         seller = app.selling_partner(REFRESH_TOKEN, region="na")
         await seller.orders_v0.get_order(order_id(1))
@@ -131,16 +133,16 @@ async def test_a_cancelled_call_shows_no_secret() -> None:
         for name, call in calls(seller).items():
             error = await error_of(asyncio.wait_for(call(), 0.1))
             assert isinstance(error, TimeoutError)
-            assert_silent(error, name)
+            assert_no_secret(error, name)
 
 
 async def test_an_unreachable_host_shows_no_secret() -> None:
-    """The request never left; its headers and form stay in."""
+    """The headers and the form of the unsent request are not shown."""
     async with Application("app", CLIENT_SECRET, endpoint="http://127.0.0.1:1") as app:
         token_endpoint(app).retry_delays = ()
         error = await error_of(app.selling_partner(REFRESH_TOKEN, region="na").orders_v0.get_order("1"))
         assert error is not None
-        assert_silent(error, "unreachable")
+        assert_no_secret(error, "unreachable")
 
 
 URL = "http://127.0.0.1:1/doc?X-Amz-Signature=MARK-signature"
@@ -149,8 +151,8 @@ URL = "http://127.0.0.1:1/doc?X-Amz-Signature=MARK-signature"
 @pytest.mark.parametrize(
     "url", [URL, "http://[::1/MARK-x", "http://127.0.0.1:99999/MARK-x", "//MARK-x", "http://é\u200d/MARK-"]
 )
-async def test_a_presigned_url_does_not_show(url: str) -> None:
-    """It opens the document to whoever reads it."""
+async def test_a_presigned_url_is_not_shown(url: str) -> None:
+    """Anyone who reads it can open the document."""
     pool = SessionPool(user_agent="test/1")
 
     async def fetch() -> None:
@@ -188,8 +190,8 @@ MADE: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("what", MADE)
-def test_what_is_refused_locally_does_not_show(what: str) -> None:
-    """Nothing was sent, and yet the frames had it in their hands."""
+def test_a_request_refused_locally_is_not_shown(what: str) -> None:
+    """It was not sent, but the frames held it."""
     try:
         MADE[what]()
     except SPAPIError as error:
@@ -198,7 +200,7 @@ def test_what_is_refused_locally_does_not_show(what: str) -> None:
 
 
 def locals_shown_of_library(error: BaseException) -> str:
-    """Of the frames of this library alone: the caller's are the caller's."""
+    """The locals of the library's own frames; those of the caller are its own."""
     return "".join(
         with_safe_reprs(frame.f_locals)
         for frame, _ in traceback.walk_tb(error.__traceback__)
@@ -225,7 +227,7 @@ async def test_a_failed_sync_shows_no_buyer() -> None:
             page_writer(database).put = broken
             (result,) = (await sync_orders([seller], database)).sellers
     assert isinstance(result.error, LookupError)
-    assert_silent(result.error, "sync", [locals_shown])
+    assert_no_secret(result.error, "sync", [locals_shown])
 
 
 def broken(*rows: Any) -> Any:
@@ -234,7 +236,7 @@ def broken(*rows: Any) -> Any:
 
 
 async def test_an_emulated_404_shows_no_token() -> None:
-    """The everyday case."""
+    """It is the most common failure."""
     async with Emulator(orders=1) as emulator, Application("app", CLIENT_SECRET, endpoint=emulator.url) as app:
         error = await error_of(
             app.selling_partner(REFRESH_TOKEN, region="na").orders_v0.get_order("902-0000000-0000000")

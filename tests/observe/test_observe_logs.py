@@ -1,4 +1,4 @@
-"""Events in the log, and any record as JSON."""
+"""Events as log records, and any record as JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CALL = {"operation": "orders_v0.get_order", "account": "one@na"}
 
 
 def test_events_have_levels_and_fields(caplog: pytest.LogCaptureFixture) -> None:
-    """What somebody should look at is a warning; requests are for debugging."""
+    """Events that need attention are warnings; requests are for debugging."""
     caplog.set_level(logging.DEBUG, "spapi_async.events")
     logs = Logs()
     logs(CallFinished(seconds=0.5, attempts=1, **CALL))
@@ -37,7 +37,7 @@ def test_events_have_levels_and_fields(caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_any_record_is_one_line_of_json() -> None:
-    """A traceback too."""
+    """So is one with a traceback."""
     error = LookupError("planted")
     facts = (type(error), error, None)
     record = logging.getLogger("x").makeRecord("x", logging.ERROR, "f", 1, "broken %s", ("line\nbreak",), facts)
@@ -49,7 +49,7 @@ def test_any_record_is_one_line_of_json() -> None:
 
 
 def test_the_command_line_logs_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """On stderr, with the events of every call; what was asked for stays alone on stdout."""
+    """Events of every call are on stderr; stdout has only the result."""
     words = ["--log-format", "json", "call", "sellers_v1.get_marketplace_participations", "--emulator"]
     assert run(words) == 0
     out, err = capsys.readouterr()

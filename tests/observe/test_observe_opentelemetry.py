@@ -62,7 +62,7 @@ class Collected:
 
 
 async def test_each_exchange_is_a_client_span_in_the_callers() -> None:
-    """By the conventions for HTTP clients; a repeated one says how often; no id and no seller is an attribute."""
+    """It follows the conventions for HTTP clients; a repetition has its number; no id and no seller is an attribute."""
     collected = Collected()
     retry = RetryPolicy(attempts=2, base=0.001)
     async with (
@@ -93,7 +93,7 @@ async def test_each_exchange_is_a_client_span_in_the_callers() -> None:
 
 
 def test_every_event_is_measured() -> None:
-    """Each kind where the table says it is."""
+    """Each kind has the metrics that the table names."""
     collected = Collected()
     telemetry = collected.telemetry
     call = {"operation": GET, "account": "one@na"}
@@ -129,8 +129,8 @@ def test_every_event_is_measured() -> None:
     assert states == {"all": 5, "due": 4, "queued": 3, "new": 2, "revoked": 1}
 
 
-def test_the_table_names_every_metric_there_is() -> None:
-    """And none that is not: the names are those that the instruments are made with."""
+def test_the_table_names_exactly_the_metrics() -> None:
+    """They are the names with which the instruments are made."""
     made: list[str] = []
 
     class Meter:
@@ -146,8 +146,8 @@ def test_the_table_names_every_metric_there_is() -> None:
     assert sorted(made) == sorted(documented)
 
 
-def test_a_provider_that_is_set_later_hears_what_comes_then() -> None:
-    """Programs set OpenTelemetry up after they have made their application; before that nothing is worked out."""
+def test_a_provider_that_is_set_later_gets_later_events() -> None:
+    """Programs set OpenTelemetry up after they have made their application; nothing is computed before."""
     program = """
 import time
 from opentelemetry import metrics, trace

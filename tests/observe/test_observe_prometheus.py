@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: what was counted, as a scrape shows it."""
+"""Metrics for Prometheus, as a scrape shows them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sample(metrics: prometheus.Metrics, name: str, **labels: str) -> float | Non
 
 
 async def test_a_scrape_shows_calls_quota_and_a_sync(tmp_path: Path) -> None:
-    """Requests with their statuses, tokens issued, how full the buckets are, orders read and how far behind."""
+    """It has requests by status, tokens issued, levels of buckets, orders read, and the lag."""
     metrics = prometheus.Metrics(CollectorRegistry())
     async with (
         Emulator(orders=30) as emulator,
@@ -60,7 +60,7 @@ async def test_a_scrape_shows_calls_quota_and_a_sync(tmp_path: Path) -> None:
 
 
 def test_every_event_is_counted() -> None:
-    """Each kind where the table says it is; what is newer than the observer is passed over."""
+    """Each kind has the metrics that the table names; unknown newer events are ignored."""
     metrics = prometheus.Metrics(CollectorRegistry())
     call = {"operation": "orders_v0.get_order", "account": "one@na"}
     metrics(Waited(seconds=3.0, **call))
@@ -88,7 +88,7 @@ def test_every_event_is_counted() -> None:
     assert sample(metrics, "spapi_sync_found_late_total", after="2h") == 4
     lag = sample(metrics, "spapi_sync_reconciled_lag_seconds", after="2h")
     assert lag == pytest.approx(3 * 3600, abs=600)
-    assert sample(metrics, "spapi_sync_lag_seconds") == 0  # nothing was read to an end
+    assert sample(metrics, "spapi_sync_lag_seconds") == 0  # no window was read completely
     metrics.progress(object())
 
 
@@ -113,8 +113,8 @@ def test_a_worker_of_a_fleet_shows_the_lag_of_the_fleet() -> None:
 
 
 @pytest.mark.parametrize("whose", [{}, {"account": "one@na"}])
-def test_exchanges_and_calls_are_told_apart_by_what_became_of_them(whose: dict[str, str]) -> None:
-    """The second of a kind counts where the first did, and no other's."""
+def test_exchanges_and_calls_are_counted_by_outcome(whose: dict[str, str]) -> None:
+    """A second one of the same kind increases the same counter, and no other."""
     metrics = prometheus.Metrics(CollectorRegistry(), accounts=bool(whose))
     operation = "orders_v0.get_order"
     for account in ("one@na", "two@na") if whose else ("one@na",):
@@ -134,7 +134,7 @@ def test_exchanges_and_calls_are_told_apart_by_what_became_of_them(whose: dict[s
     assert sample(metrics, f"{calls}_sum", error="", **facts) == 6
 
 
-def test_accounts_are_labels_only_where_that_was_asked_for() -> None:
+def test_accounts_are_labels_only_on_request() -> None:
     """Ten thousand sellers are ten thousand series."""
     plain, labelled = prometheus.Metrics(CollectorRegistry()), prometheus.Metrics(CollectorRegistry(), accounts=True)
     event = Throttled(operation="orders_v0.get_order", account="one@na", rate=0.5, waiting=0)
@@ -144,8 +144,8 @@ def test_accounts_are_labels_only_where_that_was_asked_for() -> None:
     assert sample(labelled, "spapi_throttled_total", operation="orders_v0.get_order", account="one@na") == 1
 
 
-def test_the_table_names_every_metric_there_is() -> None:
-    """And none that is not."""
+def test_the_table_names_exactly_the_metrics() -> None:
+    """It lists no metric that does not exist."""
     metrics = prometheus.Metrics(CollectorRegistry())
     exposed = set(re.findall(r"^# TYPE (spapi_\w+)", metrics.exposition().decode(), re.MULTILINE))
     documented = set(re.findall(r"^(spapi_\w+) ", prometheus.__doc__ or "", re.MULTILINE))
@@ -154,7 +154,7 @@ def test_the_table_names_every_metric_there_is() -> None:
 
 
 def test_the_dashboard_names_only_metrics_that_exist() -> None:
-    """``examples/watching/dashboard.json``, with the suffixes that histograms have."""
+    """``examples/watching/dashboard.json`` uses them with the suffixes of histograms."""
     dashboard = Path(__file__).parents[2] / "examples" / "watching" / "dashboard.json"
     panels = msgspec.json.decode(dashboard.read_bytes())["panels"]
     expressions = [target["expr"] for panel in panels for target in panel["targets"]]
@@ -168,7 +168,7 @@ def test_the_dashboard_names_only_metrics_that_exist() -> None:
 
 @pytest.mark.parametrize("module", [prometheus, opentelemetry])
 def test_the_guide_shows_the_table_of_names(module: ModuleType) -> None:
-    """The same one that the module's docstring has."""
+    """It equals the table in the module's docstring."""
     guide = (Path(__file__).parents[2] / "examples" / "watching" / "README.md").read_text(encoding="utf-8")
     lines = (module.__doc__ or "").splitlines()
     first, _, last = (number for number, line in enumerate(lines) if line.startswith("===="))

@@ -1,6 +1,6 @@
-"""What programs do with event loops, each in a process of its own: it ends by itself, in time, with nothing to explain.
+"""What programs do with event loops, each in a process of its own, which must end by itself and without warnings.
 
-Both limiters and both token stores, because each owns something that lives in a loop.
+Both limiters and both token stores are tested, because each has an object that belongs to a loop.
 """
 
 from collections.abc import AsyncIterator
@@ -21,22 +21,22 @@ PARTS = {
         'tokens=RedisTokenStore(os.environ["REDIS"], keys=[os.environ["KEY"]]), '
     ),
 }
-# It would have liked to rewrite the plugins' asserts, but a warm process has imported them.
+# pytest warns that it cannot rewrite the plugins' asserts, since a warm process has imported them.
 PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 each_part = pytest.mark.parametrize("parts", PARTS)
-every_part = pytest.mark.parametrize("parts", ["local", "both"])  # with both, whatever one of them leaves behind shows
+every_part = pytest.mark.parametrize("parts", ["local", "both"])  # "both" also finds what one leaves behind
 
 
 @pytest.fixture
 async def environ(redis_url: str) -> AsyncIterator[dict[str, str]]:
-    """Where the programs find an emulator, a Redis and a key for its token store."""
+    """Environment variables with an emulator, a Redis and a key for its token store."""
     async with Emulator(rate_scale=1000) as emulator:
         yield {"EMULATOR": emulator.url, "REDIS": redis_url, "KEY": RedisTokenStore.new_key().reveal()}
 
 
 @each_part
 async def test_a_script_that_closes_its_application(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """The program of the README's first page."""
+    """It is the program of the README's first page."""
     source = f"""
     async def main():
         async with application({PARTS[parts]}) as app:
@@ -48,7 +48,7 @@ async def test_a_script_that_closes_its_application(parts: str, environ: dict[st
 
 @each_part
 async def test_a_script_that_forgets_to_close(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """It ends all the same, and one warning names the application."""
+    """It ends, and one warning names the application."""
     source = f"""
     async def main():
         app = application({PARTS[parts]})
@@ -65,7 +65,7 @@ async def test_a_script_that_forgets_to_close(parts: str, environ: dict[str, str
 async def test_a_call_that_is_given_up_and_an_application_that_is_forgotten(
     parts: str, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """``wait_for`` cancels calls in the middle of a wait for quota; the loop ends at once."""
+    """``wait_for`` cancels calls that wait for quota; the loop ends at once."""
     source = f"""
     async def main():
         app = application({PARTS[parts]})
@@ -84,8 +84,8 @@ async def test_a_call_that_is_given_up_and_an_application_that_is_forgotten(
 
 
 @every_part
-async def test_one_application_in_one_run_after_another(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """``asyncio.run`` twenty times, as task-queue workers do: each run begins afresh, tokens are kept, one warning."""
+async def test_one_application_in_several_runs(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
+    """``asyncio.run`` twenty times, as in task-queue workers: each run begins anew, tokens are kept, one warning."""
     source = f"""
     app = application({PARTS[parts]})
     for _ in range(20):
@@ -97,7 +97,7 @@ async def test_one_application_in_one_run_after_another(parts: str, environ: dic
 
 @every_part
 async def test_an_application_for_each_run(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """Sixty tasks of a worker, none of which closes its application: one line that says what to do."""
+    """Sixty tasks of a worker do not close their applications: one line says what to do."""
     source = f"""
     async def task():
         await order(application({PARTS[parts]}))
@@ -113,7 +113,7 @@ async def test_an_application_for_each_run(parts: str, environ: dict[str, str], 
 async def test_one_application_in_three_threads_one_after_another(
     parts: str, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """Each thread has a loop of its own; an application that moves on with them works."""
+    """Each thread has a loop of its own, and the application works in each."""
     source = f"""
     app = application({PARTS[parts]})
     for _ in range(3):
@@ -126,7 +126,7 @@ async def test_one_application_in_three_threads_one_after_another(
 
 @every_part
 async def test_one_application_in_three_threads_at_once(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """One of them has it; the others get one error that says what to do."""
+    """One thread uses it; the others get one error that says what to do."""
     source = f"""
     app = application({PARTS[parts]})
     first, done = threading.Event(), threading.Event()
@@ -159,7 +159,7 @@ async def test_one_application_in_three_threads_at_once(parts: str, environ: dic
 
 @every_part
 async def test_prefork_workers(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """Children of a process whose loop is over: none of them touches the parent's connections, which go on."""
+    """Children forked after the parent's loop has ended do not use its connections, which keep working."""
     source = f"""
     import warnings
     warnings.simplefilter("ignore", SPAPIWarning)
@@ -182,7 +182,7 @@ async def test_prefork_workers(parts: str, environ: dict[str, str], tmp_path: Pa
 
 @pytest.mark.parametrize("parts", ["local", "store"])
 async def test_a_loop_that_is_closed_by_hand(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """Nobody tells the library that this loop ends; the next one begins afresh all the same."""
+    """The library is not told that this loop ends; the next one begins anew."""
     source = f"""
     app = application({PARTS[parts]})
     for _ in range(2):
@@ -195,8 +195,8 @@ async def test_a_loop_that_is_closed_by_hand(parts: str, environ: dict[str, str]
 
 
 @every_part
-async def test_a_loop_that_is_closed_by_the_book(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """Asyncio's documentation has such loops shut their generators down first, and that is enough."""
+async def test_a_loop_that_is_closed_as_documented(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
+    """Asyncio's documentation shuts the loop's generators down first, which is enough."""
     source = f"""
     app = application({PARTS[parts]})
     for _ in range(2):
@@ -211,7 +211,7 @@ async def test_a_loop_that_is_closed_by_the_book(parts: str, environ: dict[str, 
 
 @every_part
 async def test_cells_of_a_notebook(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """One loop that stands still between cells, applications overwritten by the next cell, and no end to it."""
+    """One loop stands still between cells, applications are overwritten by the next cell, and nothing is closed."""
     source = f"""
     loop = asyncio.new_event_loop()
     for _ in range(3):
@@ -223,7 +223,7 @@ async def test_cells_of_a_notebook(parts: str, environ: dict[str, str], tmp_path
 
 @every_part
 async def test_two_loops_by_turns(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """Neither is closed, and only one runs at a time: the application moves to and fro."""
+    """Neither is closed, and one runs at a time: the application works in each."""
     source = f"""
     app = application({PARTS[parts]})
     loops = [asyncio.new_event_loop(), asyncio.new_event_loop()]
@@ -238,7 +238,7 @@ async def test_two_loops_by_turns(parts: str, environ: dict[str, str], tmp_path:
 
 @every_part
 async def test_ctrl_c_in_the_middle_of_the_calls(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """The interrupt is all that is left to say: the application closes on its way out."""
+    """The program prints only the interrupt: the application is closed on the way out."""
     source = f"""
     async def main():
         async with application({PARTS[parts]}) as app:
@@ -257,7 +257,7 @@ async def test_ctrl_c_in_the_middle_of_the_calls(parts: str, environ: dict[str, 
 
 @every_part
 async def test_a_program_that_stops_in_the_middle(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """``sys.exit`` with calls under way; tasks that nobody awaits."""
+    """``sys.exit`` comes with calls under way and tasks that are not awaited."""
     source = f"""
     async def main():
         app = application({PARTS[parts]})
@@ -271,7 +271,7 @@ async def test_a_program_that_stops_in_the_middle(parts: str, environ: dict[str,
 
 @every_part
 async def test_uvloop(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """Forgotten in one run, used again in the next."""
+    """The application is left open in one run and used again in the next."""
     pytest.importorskip("uvloop")
     source = f"""
     import uvloop
@@ -313,7 +313,7 @@ class TestIn{scope}:
 async def test_a_session_wide_application_in_tests_with_a_loop_each(
     parts: str, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """The fixture's loop stands still while a test's runs; the application follows, and closes at home."""
+    """The fixture's loop stands still during a test; the application works in both, and is closed in its own."""
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nasyncio_mode = auto\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
     )
@@ -337,7 +337,7 @@ async def test_a_session_wide_application_in_tests_with_a_loop_each(
 
 
 async def test_prefork_workers_with_a_limiter_for_one_process(environ: dict[str, str], tmp_path: Path) -> None:
-    """Each child is told once that quota is not shared, and begins without its parent's burst."""
+    """Each child warns once that quota is not shared, and begins without its parent's burst."""
     source = """
     app = application()
     for _ in range(2):
@@ -355,8 +355,8 @@ async def test_prefork_workers_with_a_limiter_for_one_process(environ: dict[str,
     assert outcome.err.count("this process was forked") == 2
 
 
-async def test_forked_workers_have_no_right_to_their_parents_burst(environ: dict[str, str], tmp_path: Path) -> None:
-    """Four children with a full bucket in their memory send nothing that Amazon would refuse."""
+async def test_forked_workers_begin_with_empty_buckets(environ: dict[str, str], tmp_path: Path) -> None:
+    """Four children of a process with a full bucket send nothing that Amazon would refuse."""
     source = """
     import warnings
     warnings.simplefilter("ignore", SPAPIWarning)
@@ -382,8 +382,8 @@ async def test_forked_workers_have_no_right_to_their_parents_burst(environ: dict
     assert (found["requests"], found["throttled"]) == (1, 0)
 
 
-async def test_a_redis_that_is_not_there_is_said_once_for_all_loops(environ: dict[str, str], tmp_path: Path) -> None:
-    """A task queue that runs each task in a loop of its own prints no line for each."""
+async def test_an_unreachable_redis_is_logged_once_for_all_loops(environ: dict[str, str], tmp_path: Path) -> None:
+    """A task queue that runs each task in a loop of its own prints one line."""
     source = """
     app = application(
         limiter=RedisRateLimiter("redis://127.0.0.1:9/0", timeout=0.2),
@@ -397,8 +397,8 @@ async def test_a_redis_that_is_not_there_is_said_once_for_all_loops(environ: dic
     assert (outcome.code, outcome.err.count("cannot be used")) == (0, 2), outcome.err
 
 
-async def test_a_redis_that_is_not_there(environ: dict[str, str], tmp_path: Path) -> None:
-    """The program works and ends; what is wrong is said once, with the address and what happens instead."""
+async def test_an_unreachable_redis(environ: dict[str, str], tmp_path: Path) -> None:
+    """The program works and ends; one line has the URL and what happens instead."""
     source = """
     async def main():
         async with application(limiter=RedisRateLimiter("redis://:PASSWORD@127.0.0.1:9/0", timeout=0.2)) as app:

@@ -1,4 +1,4 @@
-"""What one bucket's 429s teach, call by call."""
+"""What the limiter learns from the 429s of one bucket, call by call."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from spapi_async.ratelimit._adaptation import Adaptation
 
 
-def test_requests_that_left_before_the_last_429_came_are_no_news() -> None:
-    """They met the same empty bucket; one that left afterwards did not."""
+def test_requests_sent_before_the_last_429_teach_nothing() -> None:
+    """They met the same empty bucket; one that was sent afterwards did not."""
     adaptation = Adaptation(1.0, 10)
     assert adaptation.throttled(sent_at=1.0, now=3.0)
     rate = adaptation.rate
@@ -19,7 +19,7 @@ def test_requests_that_left_before_the_last_429_came_are_no_news() -> None:
 
 
 def test_a_header_keeps_what_429s_have_lowered() -> None:
-    """In proportion; a higher one too."""
+    """The lowered rate keeps its proportion to the announced one, which may also rise."""
     adaptation = Adaptation(1.0, 10)
     adaptation.throttled(sent_at=1.0, now=2.0)
     lowered = adaptation.rate

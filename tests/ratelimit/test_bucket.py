@@ -1,4 +1,4 @@
-"""The arithmetic under the limiter, and the parts of aiolimiter that it stands on."""
+"""The arithmetic under the limiter, compared with aiolimiter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_bucket_leaks_as_aiolimiter_does(monkeypatch: pytest.MonkeyPatch) ->
         assert [theirs.has_capacity(tokens), theirs.has_capacity(tokens + 1e-9)] == [True, False]
         assert ours.has_token(moment) is theirs.has_capacity(1.0)
         for _ in range(taken):
-            with pytest.raises(StopIteration):  # it has capacity, so it awaits nothing
+            with pytest.raises(StopIteration):  # it has capacity, so it does not wait
                 theirs.acquire().send(None)
             ours.launch(request := Flight(moment))
             ours.land(request, moment)
@@ -31,7 +31,7 @@ def test_the_bucket_leaks_as_aiolimiter_does(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_rate_change_settles_first() -> None:
-    """What accrued until the change accrued at the old rate."""
+    """Tokens accrue at the old rate until the change."""
     bucket = TokenBucket(1.0, 10.0, 0.0)
     bucket.set_tokens(0.0, 0.0)
     bucket.set_rate(0.1, 4.0)
@@ -40,7 +40,7 @@ def test_a_rate_change_settles_first() -> None:
 
 
 def test_a_burst_change_keeps_the_tokens_that_fit() -> None:
-    """Smaller: what does not fit is lost; larger: nothing is given."""
+    """A smaller burst drops the tokens that do not fit; a larger one adds none."""
     bucket = TokenBucket(1.0, 10.0, 0.0)
     bucket.set_burst(4.0, 0.0)
     assert bucket.tokens(0.0) == 4.0
@@ -49,8 +49,8 @@ def test_a_burst_change_keeps_the_tokens_that_fit() -> None:
     assert bucket.tokens(100.0) == 10.0
 
 
-def test_time_that_goes_back_takes_nothing() -> None:
-    """An earlier moment than the last one counts as the last one."""
+def test_time_that_goes_back_is_ignored() -> None:
+    """An earlier time than the last one counts as the last one."""
     bucket = TokenBucket(1.0, 10.0, 50.0)
     bucket.launch(request := Flight(50.0))
     bucket.land(request, 50.0)
@@ -58,8 +58,8 @@ def test_time_that_goes_back_takes_nothing() -> None:
     assert bucket.tokens(10.0) == 9.5
 
 
-def test_a_request_keeps_a_full_bucket_full_until_it_lands() -> None:
-    """Nothing flows into Amazon's bucket before the request arrives: the refill starts at the latest arrival."""
+def test_a_full_bucket_refills_only_after_a_request_has_arrived() -> None:
+    """Nothing flows into Amazon's bucket before that: the refill starts at the latest possible arrival."""
     bucket = TokenBucket(1.0, 1.0, 0.0)
     request = Flight(lands_by=0.2)
     assert bucket.has_token(0.0)
@@ -70,8 +70,8 @@ def test_a_request_keeps_a_full_bucket_full_until_it_lands() -> None:
     assert bucket.has_token(1.2)
 
 
-def test_a_reply_lands_a_request_early() -> None:
-    """Once the reply is there the request has arrived, whatever the jitter allows."""
+def test_a_reply_shows_that_the_request_has_arrived() -> None:
+    """The refill starts then, whatever the jitter allows."""
     bucket = TokenBucket(1.0, 1.0, 0.0)
     request = Flight(lands_by=0.2)
     bucket.launch(request)
@@ -81,23 +81,23 @@ def test_a_reply_lands_a_request_early() -> None:
 
 
 def in_flight(sent_at: float) -> Flight:
-    """A request that arrives within 10 ms and is answered within 50, if all is well."""
+    """A request that arrives within 10 ms and is answered within 50, if nothing goes wrong."""
     return Flight(sent_at + 0.01, sent_at=sent_at, answered_by=sent_at + 0.05)
 
 
-def test_silence_keeps_the_tokens_of_what_may_not_have_arrived() -> None:
-    """None of three requests is answered in time: they may arrive together, and a fourth would find nothing."""
+def test_overdue_replies_hold_tokens_back() -> None:
+    """Three unanswered requests may arrive together, and a fourth would find the bucket empty."""
     bucket = TokenBucket(10.0, 3.0, 0.0)
     for moment in (0.0, 0.1, 0.2):
         assert bucket.has_token(moment)
         bucket.launch(in_flight(moment))
     assert not bucket.has_token(0.9)
     assert bucket.delay(0.9) == pytest.approx(0.1)
-    assert bucket.has_token(1.1)  # the first of them has arrived by now: no silence lasts so long
+    assert bucket.has_token(1.1)  # the first of them has arrived by now: no stall lasts so long
 
 
-def test_the_reply_that_ends_a_silence_charges_what_arrived_with_it() -> None:
-    """Nothing has flowed into the full bucket meanwhile."""
+def test_a_late_reply_charges_the_requests_that_arrived_with_it() -> None:
+    """The bucket was full, so nothing has flowed into it meanwhile."""
     bucket = TokenBucket(10.0, 2.0, 0.0)
     early, late = in_flight(0.0), in_flight(0.1)
     bucket.launch(early)
@@ -109,7 +109,7 @@ def test_the_reply_that_ends_a_silence_charges_what_arrived_with_it() -> None:
 
 
 def test_a_slow_reply_among_quick_ones_changes_nothing() -> None:
-    """What left later was answered, so this one has arrived too: Amazon takes its time over it."""
+    """Later requests were answered, so this one has arrived too, and only its reply is slow."""
     bucket = TokenBucket(10.0, 2.0, 0.0)
     bucket.launch(slow := in_flight(0.0))
     bucket.launch(quick := in_flight(0.02))
@@ -128,10 +128,10 @@ def test_a_slow_reply_among_quick_ones_changes_nothing() -> None:
 )
 @example(gaps=[0.0, 0.05, 0.01, 1.2, 0.3], answered=[0, 1], arrival=0.02, patience=0.03)
 @example(gaps=[0.0, 0.3, 0.3, 0.3, 0.3], answered=[0], arrival=0.02, patience=0.5)
-def test_what_happens_of_itself_happens_whether_or_not_anybody_asks(
+def test_the_state_does_not_depend_on_how_often_it_is_read(
     gaps: list[float], answered: list[int], arrival: float, patience: float
 ) -> None:
-    """A bucket that is asked every few milliseconds and one that only sees requests and replies end up alike."""
+    """A bucket that is read every few milliseconds and one that only gets requests and replies end up alike."""
     asked, left_alone = TokenBucket(5.0, 6.0, 0.0), TokenBucket(5.0, 6.0, 0.0)
     on_the_way: list[tuple[Flight, Flight]] = []
     now = 0.0
@@ -150,7 +150,7 @@ def test_what_happens_of_itself_happens_whether_or_not_anybody_asks(
     assert asked.tokens(now + 0.7) == pytest.approx(left_alone.tokens(now + 0.7), abs=1e-6)
 
 
-def test_a_slow_reply_charges_the_moment_of_the_arrival() -> None:
+def test_a_slow_reply_is_charged_at_the_arrival_of_its_request() -> None:
     """The refill began when the request arrived at the latest, however long Amazon then worked on it."""
     bucket = TokenBucket(1.0, 1.0, 0.0)
     bucket.launch(request := Flight(0.2))
@@ -159,7 +159,7 @@ def test_a_slow_reply_charges_the_moment_of_the_arrival() -> None:
 
 
 def test_a_reply_clears_requests_that_left_before_it() -> None:
-    """The first one's own reply may be lost: when it is overdue nothing more is held for it."""
+    """The reply to an earlier one may be lost; no token is held back for it any more."""
     bucket = TokenBucket(10.0, 10.0, 0.0)
     bucket.launch(Flight(0.01, sent_at=0.0, answered_by=0.1))
     bucket.launch(second := Flight(0.5, sent_at=0.02, answered_by=0.5))
@@ -169,8 +169,8 @@ def test_a_reply_clears_requests_that_left_before_it() -> None:
     assert bucket.tokens(0.6) == pytest.approx(9.4)
 
 
-def test_a_refused_request_is_not_missed_when_its_reply_would_be_overdue() -> None:
-    """It took no token, was answered, and so is no sign of a silence."""
+def test_a_refused_request_holds_nothing_back() -> None:
+    """It took no token and was answered, so its reply is not overdue."""
     bucket = TokenBucket(1.0, 2.0, 0.0)
     bucket.launch(refused := Flight(0.01, sent_at=0.0, answered_by=0.1))
     assert bucket.tokens(0.05) == pytest.approx(1.04)
@@ -178,8 +178,8 @@ def test_a_refused_request_is_not_missed_when_its_reply_would_be_overdue() -> No
     assert bucket.tokens(0.2) == 2.0
 
 
-def test_a_request_that_never_left_gives_its_token_back() -> None:
-    """Before and after the moment at which it would have landed."""
+def test_an_unsent_request_gives_its_token_back() -> None:
+    """It does so before and after the time at which it would have arrived."""
     bucket = TokenBucket(1.0, 2.0, 0.0)
     first, second = Flight(lands_by=0.2), Flight(lands_by=0.3)
     bucket.launch(first)
@@ -191,7 +191,7 @@ def test_a_request_that_never_left_gives_its_token_back() -> None:
 
 
 def test_jitter_is_the_spread_of_round_trips() -> None:
-    """A distant but steady host needs no room, an unsteady one as much as its replies vary, up to a bound."""
+    """A distant but steady host needs no margin, an unsteady one as much as its replies vary, up to a bound."""
     steady, unsteady, wild = Jitter(), Jitter(), Jitter()
     for number in range(2 * REPLIES_KEPT):
         steady.record(0.3)
@@ -203,8 +203,8 @@ def test_jitter_is_the_spread_of_round_trips() -> None:
     assert Jitter().bound == LARGEST_JITTER
 
 
-def test_a_place_that_is_kept_stays_kept_where_a_reply_is_overdue() -> None:
-    """One token is promised to a call that waits elsewhere, one to a request whose arrival is in doubt."""
+def test_a_reserved_token_stays_reserved_while_a_reply_is_overdue() -> None:
+    """One token is reserved for a call that waits elsewhere, one for a request that may not have arrived."""
     bucket = TokenBucket(1.0, 3.0, 0.0)
     bucket.launch(Flight(0.1, sent_at=0.0, answered_by=0.2))
     assert bucket.has_token(0.15)

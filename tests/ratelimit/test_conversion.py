@@ -1,4 +1,4 @@
-"""A rule that changes from a bucket into a window or back: what is carried over, in the library and in the script."""
+"""A rule that changes from a bucket into a window or back: what is kept, in the library and in the script."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HOUR = 3600.0
 @example(tokens=8.0, rate=0.0005, requests=12)
 @example(tokens=0.0, rate=1.0, requests=4)
 def test_a_window_made_of_a_bucket_admits_no_more_than_either(tokens: float, rate: float, requests: int) -> None:
-    """Not now, and not later: each place opens when the bucket would have had a token, spent ones after a window."""
+    """Each place opens when the bucket would have had a token, spent ones after a window."""
     bucket, window = TokenBucket(rate, 8.0, 0.0), SlidingLog(requests, HOUR)
     bucket.set_tokens(tokens, 0.0)
     window.restore(ages_of_bucket(tokens, rate, 8.0, requests, HOUR), 0.0)
@@ -40,7 +40,7 @@ def test_a_window_made_of_a_bucket_admits_no_more_than_either(tokens: float, rat
 
 
 def test_all_that_a_bucket_spent_is_in_the_window_made_of_it() -> None:
-    """Also what is more than the window holds, for one that holds more; but no debt fills the memory."""
+    """More than the window holds is kept for a later larger one, but a debt does not fill the memory."""
     ages = ages_of_bucket(0.0, 0.01, 5.0, 4, HOUR)
     narrow, wide = SlidingLog(4, HOUR), SlidingLog(6, HOUR)
     narrow.restore(ages, 0.0)
@@ -56,7 +56,7 @@ def test_all_that_a_bucket_spent_is_in_the_window_made_of_it() -> None:
 @example(ages=[], rate=0.01)
 @example(ages=[3000.0, 10.0, 10.0], rate=0.001)
 def test_a_bucket_made_of_a_window_has_what_its_requests_left(ages: list[float], rate: float) -> None:
-    """As if it had been a bucket all the time, and never more than was left of the window."""
+    """It is as if it had always been a bucket, and never has more than was left of the window."""
     bucket = TokenBucket(rate, 5.0, -HOUR)
     for age in sorted(ages, reverse=True):
         bucket.set_tokens(bucket.tokens(-age) - 1, -age)
@@ -64,15 +64,15 @@ def test_a_bucket_made_of_a_window_has_what_its_requests_left(ages: list[float],
     assert tokens == pytest.approx(min(bucket.tokens(0.0), 6 - len(ages)), abs=1e-6)
 
 
-def test_a_window_that_a_429_closed_is_a_bucket_that_is_as_empty() -> None:
-    """The next leaves when the window would have opened."""
+def test_a_bucket_made_of_a_window_closed_by_a_429_is_empty() -> None:
+    """The next request leaves when the window would have opened."""
     bucket = TokenBucket(0.01, 5.0, 0.0)
     bucket.set_tokens(tokens_of_window([], 4, 900.0, 0.01, 5.0), 0.0)
     assert bucket.delay(0.0) == pytest.approx(900.0)
 
 
 def kept(speaker: Speaker, state: dict[str, Any], spec: LimitSpec) -> Any:
-    """How the script sees a limit that was kept so."""
+    """How the script reads a limit that was stored like this."""
     speaker.ask(1, more={"rule": LimitSpec(kind="rule", rate=1.0, burst=1)}, waiting=(0, 0, 0))
     common = {"adm": 9, "thr": 2, "p": {}, "cut": 0, "i": "rule"}
     speaker.client.set(f"{KEYS[0]}|rule", msgspec.msgpack.encode({**common, **state}))
@@ -82,7 +82,7 @@ def kept(speaker: Speaker, state: dict[str, Any], spec: LimitSpec) -> Any:
 @pytest.mark.parametrize("tokens", [-1.5, 0.0, 2.5, 8.0])
 @pytest.mark.parametrize("requests", [4, 12])
 def test_the_script_makes_the_same_window_of_a_bucket(redis_url: str, tokens: float, requests: int) -> None:
-    """Entry by entry; what was admitted and refused is still counted."""
+    """The entries are the same; admitted and refused requests are still counted."""
     speaker = Speaker(redis_url)
     state = {"k": tokens, "t": time.time(), "r": 0.01, "a": 0.01, "b": 8, "z": 8}
     window = kept(speaker, state, LimitSpec(kind="rule", rate=requests / HOUR, burst=requests, seconds=HOUR))
@@ -95,7 +95,7 @@ def test_the_script_makes_the_same_window_of_a_bucket(redis_url: str, tokens: fl
 @pytest.mark.parametrize("ages", [[], [0.0, 0.0, 0.0], [3000.0, 700.0, 10.0], [4000.0, 10.0], [9.0] * 5])
 @pytest.mark.parametrize("blocked", [0.0, 500.0])
 def test_the_script_makes_the_same_bucket_of_a_window(redis_url: str, ages: list[float], blocked: float) -> None:
-    """Token by token."""
+    """The level is the same."""
     speaker = Speaker(redis_url)
     now = time.time()
     log = [now - age for age in ages]
@@ -114,7 +114,7 @@ VERSIONS = {
 
 
 def chains() -> Iterator[tuple[str, ...]]:
-    """Four versions in turn; no bucket comes right after a bucket, which keeps its level and not what was spent."""
+    """Four versions in turn; no bucket follows a bucket, which keeps its level but not what was spent."""
     for chain in itertools.product(VERSIONS, repeat=4):
         pairs = list(itertools.pairwise(chain))
         if not any(one == next_one or one[0] == next_one[0] == "b" for one, next_one in pairs):
@@ -123,7 +123,7 @@ def chains() -> Iterator[tuple[str, ...]]:
 
 @pytest.mark.parametrize("wanted", [(9, 9, 9, 9), (1, 9, 9, 9), (2, 9, 9, 9), (4, 1, 9, 9)])
 def test_versions_of_a_rule_together_admit_no_more_than_the_widest(redis_url: str, wanted: tuple[int, ...]) -> None:
-    """Whichever comes after which: six, where one holds six."""
+    """In any order, they admit six where one holds six."""
     speaker = Speaker(redis_url)
     for chain in chains():
         speaker.client.flushall()

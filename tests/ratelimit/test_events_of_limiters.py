@@ -1,4 +1,4 @@
-"""Every event reaches observers whichever limiter is given, and names the seller as the handle does."""
+"""Every event reaches observers with either limiter, and names the seller as the handle does."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ EVERY_KIND = {
 
 
 @pytest.mark.parametrize("kind", ["local", "redis"])
-async def test_the_whole_list_of_events(kind: str, request: pytest.FixtureRequest) -> None:
-    """One seller's day: calls, a wait, a 429, a learned rate, a broken page, a document."""
+async def test_every_event_is_sent(kind: str, request: pytest.FixtureRequest) -> None:
+    """One seller's day has calls, a wait, a 429, a learned rate, a broken page and a document."""
     make: Callable[[], LocalRateLimiter | RedisRateLimiter] = LocalRateLimiter
     if kind == "redis":
         url = request.getfixturevalue("redis_url")
@@ -53,7 +53,7 @@ async def test_the_whole_list_of_events(kind: str, request: pytest.FixtureReques
     ):
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="A1EXAMPLE")
         order = (await seller.orders_2026_01_01.search_orders(created_after="2020-01-01")).orders[0]
-        await seller.orders_2026_01_01.get_order(order.order_id)  # says how fast the emulator is
+        await seller.orders_2026_01_01.get_order(order.order_id)  # the reply announces the emulator's rate
         emulator.faults({"operation": "orders_2026_01_01.get_order", "status": 429, "times": 1})
         for _ in range(40):  # more than the burst of 30
             await seller.orders_2026_01_01.get_order(order.order_id)

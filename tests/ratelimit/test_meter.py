@@ -1,4 +1,4 @@
-"""One limit in use: what a refusal, or somebody else's spending, leaves of it. No loop, no clock."""
+"""One limit in use: the effects of a refusal, and of spending by other clients. No loop, no clock."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from spapi_async.ratelimit._meter import Meter
 
 
 def meter(limit: Limit) -> Meter:
-    """A limit nobody has used."""
+    """An unused limit."""
     return Meter(Charge(key=("op", "payer"), limit=limit, kind="rule", shared=False), 0.0)
 
 
 @pytest.mark.parametrize(("tokens", "left"), [(3.0, 0.0), (0.0, 0.0), (-2.5, -2.5)])
-def test_a_bucket_that_somebody_else_may_have_used_keeps_its_debt(tokens: float, left: float) -> None:
-    """What there was is taken for spent; what was owed is still owed."""
+def test_a_bucket_that_others_may_have_used_keeps_its_debt(tokens: float, left: float) -> None:
+    """Tokens in it count as spent, and its debt stays."""
     plan = meter(Bucket(1.0, 5))
     assert isinstance(plan.counter, TokenBucket)
     plan.counter.set_tokens(tokens, 0.0)
@@ -27,7 +27,10 @@ def test_a_bucket_that_somebody_else_may_have_used_keeps_its_debt(tokens: float,
 
 
 def test_a_refused_window_closes_for_its_mean_distance() -> None:
-    """Four an hour: the next is tried after a quarter of one. A second refusal from before the first is no news."""
+    """At four an hour, the next is tried after a quarter of one.
+
+    A second refusal of an earlier request does not count.
+    """
     rule = meter(Window(4, 3600.0))
     assert rule.refused(Flight(10.0), sent_at=10.0, now=11.0)
     assert rule.counter.delay(11.0) == 900.0

@@ -1,12 +1,12 @@
 """Other programs that spend from the same quota, in long saturated runs: what is left is used, few are refused.
 
-What can be asked for depends on the neighbour. Between two refusals a program learns nothing but that it was served,
-so all it can choose is a sequence of pauses; none was found that is much better than even ones, and ``most`` computes
-what these reach for somebody who knows the neighbour's rate. If he comes at random and spends half, that is, at 1.5 %
-of refusals, 96 % of what he leaves with a burst of 10 and 99 % with one of 20, but 75 % with one of 5; with a burst of
-2 no pause is long enough for fewer than 7 % of refusals. If he spends four fifths, a burst of 20 is needed for 93 %.
+What is possible depends on the neighbour. Between two refusals a program learns only that it was served, so that all it
+can choose is a sequence of pauses; none was found that is much better than even ones, and ``most`` computes
+what these reach for a client that knows the neighbour's rate. If it comes at random and spends half, that is, at 1.5 %
+of refusals, 96 % of what it leaves with a burst of 10 and 99 % with one of 20, but 75 % with one of 5; with a burst of
+2 no pause is long enough for fewer than 7 % of refusals. If it spends four fifths, a burst of 20 is needed for 93 %.
 
-A neighbour who empties the bucket at once leaves it below one: the next request finds a token if enough has flowed in
+A neighbour that empties the bucket at once leaves it below one: the next request finds a token if enough has flowed in
 by then, and is refused about once in four such bursts, whatever the rate; that is 1 / (4 * burst) of all, 1.25 % with a
 burst of 20 and 2.5 % with one of 10.
 """
@@ -30,13 +30,13 @@ Arrivals = Iterator[tuple[float, int]]
 
 
 def paced(share: float, burst: int, rng: random.Random) -> Arrivals:
-    """One request after another, as a limiter would send them."""
+    """One request after another, as a limiter sends them."""
     while True:
         yield rng.uniform(0.8, 1.2) / share, 1
 
 
 def at_random(share: float, burst: int, rng: random.Random) -> Arrivals:
-    """A Poisson process: what many users of one program make of it."""
+    """A Poisson process, as caused by many users of one program."""
     while True:
         yield rng.expovariate(share), 1
 
@@ -48,7 +48,7 @@ def in_bursts(share: float, burst: int, rng: random.Random) -> Arrivals:
 
 
 class Outcome(NamedTuple):
-    """Parts: of what the neighbour left, how much was used; of our requests, how many were refused."""
+    """The share of what the neighbour left that was used, and the share of our requests that were refused."""
 
     used: float
     refused: float
@@ -85,50 +85,50 @@ async def beside(
 
 @pytest.mark.parametrize(("rate", "burst"), [(20.0, 5), (0.5, 10), (5.0, 40)])
 def test_an_evenly_paced_neighbour_costs_nothing(rate: float, burst: int) -> None:
-    """He spends half, one request after another: all that he leaves is used."""
+    """It spends half, one request after another: all that it leaves is used."""
     used, refused = run(beside(paced, 0.5, rate, burst, tokens=2500))
     assert refused < 0.0175
     assert used > 0.98
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(5.0, 10), (0.5, 20), (20.0, 40)])
-def test_a_neighbour_at_random_is_lived_with(rate: float, burst: int) -> None:
-    """He spends half at random: fewer than 2 % of our requests are refused, and we use 90 % of what he leaves."""
+def test_a_random_neighbour_costs_little(rate: float, burst: int) -> None:
+    """It spends half: fewer than 2 % of our requests are refused, and we use 90 % of what it leaves."""
     used, refused = run(beside(at_random, 0.5, rate, burst))
     assert refused < 0.02
     assert used > 0.92
 
 
 @pytest.mark.parametrize(("neighbour", "rate", "burst"), [(paced, 20.0, 10), (at_random, 0.5, 5), (at_random, 5.0, 20)])
-def test_a_neighbour_who_spends_little_is_left_it(
+def test_a_neighbour_that_spends_little_costs_little(
     neighbour: Callable[[float, int, random.Random], Arrivals], rate: float, burst: int
 ) -> None:
-    """He spends a tenth: we use 95 % of the rest."""
+    """It spends a tenth: we use 95 % of the rest."""
     used, refused = run(beside(neighbour, 0.1, rate, burst, tokens=2500))
     assert refused < 0.02
     assert used > 0.95
 
 
 @pytest.mark.parametrize(("neighbour", "rate", "burst"), [(paced, 0.5, 5), (at_random, 20.0, 30)])
-def test_a_neighbour_who_spends_most_leaves_a_usable_rest(
+def test_the_rest_of_a_neighbour_that_spends_most_is_used(
     neighbour: Callable[[float, int, random.Random], Arrivals], rate: float, burst: int
 ) -> None:
-    """He spends four fifths: we use 90 % of the last one."""
+    """It spends four fifths: we use 90 % of the rest."""
     used, refused = run(beside(neighbour, 0.8, rate, burst, tokens=5000, settling=3000))
     assert refused < 0.0225  # 1.7 % in the long run; in so few requests it varies by 0.2
     assert used > 0.9
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(0.5, 20), (5.0, 40)])
-def test_a_neighbour_in_bursts_is_lived_with(rate: float, burst: int) -> None:
-    """He empties the bucket at once, half of the time: fewer than 2 % are refused, and 90 % of the rest are used."""
+def test_a_neighbour_in_bursts_costs_little(rate: float, burst: int) -> None:
+    """It empties the bucket at once, half of the time: fewer than 2 % are refused, and 90 % of the rest are used."""
     used, refused = run(beside(in_bursts, 0.5, rate, burst, tokens=3000))
     assert refused < 0.02
     assert used > 0.95
 
 
-def test_a_neighbour_in_small_bursts_does_not_drive_us_away() -> None:
-    """With a burst of 10 one in forty is refused at any rate: that is found out, and no quota left unused for it."""
+def test_a_neighbour_in_small_bursts_does_not_lower_the_rate() -> None:
+    """With a burst of 10, one in forty is refused at any rate; the limiter learns this, and leaves no quota unused."""
     used, refused = run(beside(in_bursts, 0.5, 5.0, 10, tokens=4000, settling=6000))
     assert refused < 0.04
     assert used > 0.8
@@ -139,24 +139,24 @@ def test_a_burst_of_one_is_shared_by_asking_at_once(neighbour: Callable[[float, 
     """Right after our own request we know when the next token is there, and every longer pause is the neighbour's.
 
     The next one arrives 1/rate later, plus what jitter takes (100 ms here on average: 50 until we know that the one
-    before has arrived, 50 on the way). The chance that a neighbour who spends half comes in that time is rate / 2 *
+    before has arrived, 50 on the way). The chance that a neighbour that spends half comes in that time is rate / 2 *
     100 ms: 2.5 % at 0.5 a second, 25 % at 5 a second. After a pause of any other length half of the requests are
-    refused if he is evenly paced, and a third if he comes at random.
+    refused if it is evenly paced, and a third if it comes at random.
     """
     used, refused = run(beside(neighbour, 0.5, 0.5, 1, tokens=3000, settling=100))
     assert refused < 0.05
     assert used > 0.9
 
 
-def test_with_a_small_burst_nearly_as_much_is_used_as_can_be() -> None:
-    """Beside a neighbour at random a burst of 5 is too small for 90 %: we come near to what it allows, 75 %."""
+def test_beside_a_random_neighbour_a_small_burst_is_used_nearly_as_far_as_possible() -> None:
+    """A burst of 5 is too small for 90 %; we come near to the possible 75 %."""
     used, refused = run(beside(at_random, 0.5, 5.0, 5))
     assert refused < 0.02
     assert used > 0.9 * most(0.5, 5, refused)
 
 
-def test_a_neighbour_who_comes_and_goes_is_followed() -> None:
-    """Two hours there, one hour gone: within that hour (600 requests at half to full rate) all is ours again."""
+def test_the_rate_follows_a_neighbour_that_comes_and_goes() -> None:
+    """It is there for two hours, then gone for one: within that hour, 600 requests, the full rate is back."""
 
     async def scenario() -> tuple[list[float], SimulatedAmazon]:
         rate, hour = 0.5, 3600.0
@@ -179,8 +179,8 @@ def test_a_neighbour_who_comes_and_goes_is_followed() -> None:
 
 
 @pytest.mark.parametrize(("part", "most_calls"), [(0.5, 600), (0.1, 800)])
-def test_the_way_back_is_bounded(part: float, most_calls: int) -> None:
-    """However sure we are of the neighbour: so many successes without a 429, and the announced rate is back."""
+def test_the_announced_rate_returns_after_a_bounded_number_of_successes(part: float, most_calls: int) -> None:
+    """It does not matter how certain the limiter was of the neighbour."""
     belief, moment = Adaptation(5.0, 10.0), 0.0
     while belief.rate > 5.0 * part:
         for _ in range(60):
@@ -197,7 +197,7 @@ def test_the_way_back_is_bounded(part: float, most_calls: int) -> None:
 
 
 def test_refusals_that_no_rate_avoids_do_not_lower_it_for_ever() -> None:
-    """Every eleventh request is refused, however slowly they go: the announced rate is tried again, and kept."""
+    """Every eleventh request is refused, however slow they are: the announced rate is tried again, and kept."""
     belief, rates = Adaptation(5.0, 10.0), []
     for moment in range(400):
         belief.throttled(sent_at=float(moment), now=float(moment))
@@ -209,10 +209,11 @@ def test_refusals_that_no_rate_avoids_do_not_lower_it_for_ever() -> None:
 
 
 def evenly(share: float, burst: int, interval: float, cells: int = 8) -> Outcome:
-    """What pauses of ``interval`` tokens' time reach beside random arrivals, without a network; exact but for the grid.
+    """The share that pauses of ``interval`` tokens' time reach beside random arrivals, without a network.
 
-    The chances of all levels, ``cells`` to a token, are carried from one request to the next. They begin at a refusal,
-    which left the level anywhere below one, and what is refused drops out: one such round ends with one refusal.
+    It is exact up to the grid of ``cells`` to a token: the probabilities of all levels are carried from one request to
+    the next. They begin at a refusal, which left the level anywhere below one; refused requests drop out, so that one
+    such round ends with one refusal.
     """
     chances = [1.0 / cells] * cells + [0.0] * (cells * (burst - 1) + 1)
     served = time = taken = 0.0
@@ -234,7 +235,7 @@ def evenly(share: float, burst: int, interval: float, cells: int = 8) -> Outcome
 
 
 def most(share: float, burst: int, refused: float) -> float:
-    """The part of what is left that somebody who knows the neighbour's rate can use with so many refusals."""
+    """The share of what is left that a client who knows the neighbour's rate can use with so many refusals."""
     low, high = 0.8 / (1 - share), 2.0 / (1 - share)
     for _ in range(8):
         interval = (low + high) / 2
@@ -246,8 +247,8 @@ def most(share: float, burst: int, refused: float) -> float:
 
 
 @pytest.mark.parametrize("burst", [1, 2, 10])
-def test_a_bucket_that_really_fills_more_slowly_is_learned_without_any_header(burst: int) -> None:
-    """A fifth of the published rate, and nobody says so: no neighbour, but a plan that is wrong."""
+def test_a_slower_bucket_is_learned_without_a_header(burst: int) -> None:
+    """It fills at a fifth of the published rate, and no reply says so."""
 
     async def scenario() -> tuple[int, int]:
         amazon = SimulatedAmazon(1.0, burst, latency=(0.0, 0.1))

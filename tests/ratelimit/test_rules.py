@@ -1,4 +1,4 @@
-"""Limits keyed by an argument: how a rule reads a call, and which limits a call pays from."""
+"""Limits that depend on an argument: how a rule reads a call, and from which limits a call pays."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NEW_YEAR = "2026-01-01T00:00:00Z"
 
 
 def labels(operation: Any, arguments: dict[str, Any], *rules: PlanRule) -> list[str]:
-    """What a call pays from beside its plan."""
+    """The limits from which a call pays beside its plan."""
     book = PlanBook(rules)
     return [
         charge.label or charge.kind for charge in book.charges(operation, account(), book.select(operation, arguments))
@@ -48,7 +48,7 @@ def patches(*attributes: str) -> dict[str, Any]:
     ],
 )
 def test_a_body_may_be_a_struct_or_a_mapping(body: Any) -> None:
-    """The rule names Amazon's member, whatever the struct calls it."""
+    """The rule uses Amazon's name of the member, whatever the struct calls it."""
     assert ArgumentReader(CREATE_REPORT, "body.reportType").values({"body": body}) == (SALES,)
 
 
@@ -68,12 +68,12 @@ def test_a_body_may_be_a_struct_or_a_mapping(body: Any) -> None:
     ],
 )
 def test_parameters_are_read_by_their_wire_name(path: str, arguments: dict[str, Any], found: tuple[str, ...]) -> None:
-    """A list has several values, a number its text, an argument that was not given none."""
+    """A list has several values, a number its text, an absent argument none."""
     assert ArgumentReader(GET_ORDERS, path).values(arguments) == found
 
 
-def test_of_an_object_its_keys_count_whether_it_is_a_mapping_or_a_struct() -> None:
-    """Those that are set, by Amazon's names."""
+def test_the_values_of_an_object_are_its_keys() -> None:
+    """Of a mapping or a struct, the keys that are set count, by Amazon's names."""
     body = CreateReportSpecification(report_type=SALES, marketplace_ids=[US])
     plain = {"reportType": SALES, "marketplaceIds": [US]}
     read = [sorted(ArgumentReader(CREATE_REPORT, "body").values({"body": each})) for each in (body, plain)]
@@ -82,12 +82,12 @@ def test_of_an_object_its_keys_count_whether_it_is_a_mapping_or_a_struct() -> No
 
 @pytest.mark.parametrize("body", [None, "text", 5, [], {"patches": None}, {"patches": "x"}, {"patches": [None, {}]}])
 def test_a_body_of_another_form_has_no_values(body: Any) -> None:
-    """Whether it is acceptable is not the limiter's business."""
+    """The limiter does not check whether it is valid."""
     assert ArgumentReader(PATCH_LISTINGS_ITEM, "body.patches[].path").values({"body": body}) == ()
 
 
 def test_a_rule_may_name_a_marketplace_by_its_country() -> None:
-    """It is about the calls that ask for that marketplace, whichever way they do."""
+    """It applies to calls for that marketplace, in whichever form they name it."""
     rule = PlanRule(GET_ORDERS, "MarketplaceIds", ("US", "MX"), Window(1, 1))  # type: ignore[arg-type]
     book = PlanBook([rule])
     for place, applies in ((US, True), ("US", True), (Marketplace.MX, True), (CA, False)):
@@ -95,14 +95,14 @@ def test_a_rule_may_name_a_marketplace_by_its_country() -> None:
 
 
 @pytest.mark.parametrize("path", ["body.report_type", "body[].reportType", "body.nonsense"])
-def test_a_rule_about_a_member_that_the_body_does_not_have_says_what_it_has(path: str) -> None:
-    """It would never apply, and nobody would know."""
+def test_a_rule_with_an_unknown_member_names_the_members_of_the_body(path: str) -> None:
+    """Otherwise it would never apply, unnoticed."""
     with pytest.raises(ConfigurationError, match=re.escape(path)):
         ArgumentReader(CREATE_REPORT, path)
 
 
 def test_two_rules_about_the_same_calls_are_refused() -> None:
-    """They would be one bucket. The same rule twice, another scope and other exceptions are fine."""
+    """They would share one bucket. The same rule twice, another scope and other exceptions are accepted."""
     one, same, stricter, whole, but = (
         PlanRule(CREATE_REPORT, "body.reportType", "*", limit, **more)  # type: ignore[arg-type]
         for limit, more in (
@@ -122,7 +122,7 @@ def test_two_rules_about_the_same_calls_are_refused() -> None:
 
 
 def test_an_exception_given_as_one_text_is_that_text() -> None:
-    """Not its letters, nor what is part of it."""
+    """It is not split into letters, and does not match parts."""
     rule = PlanRule(CREATE_REPORT, "body.reportType", "*", Window(1, 1), unless="GET_SALES")  # type: ignore[arg-type]
     assert not rule.applies_to(("GET_SALES",))
     assert rule.applies_to(("SALES",))
@@ -140,19 +140,19 @@ def test_an_exception_given_as_one_text_is_that_text() -> None:
     ids=["number", "no list", "text", "operation", "api"],
 )
 def test_rules_that_could_never_apply_are_refused_with_the_application(rules: Any) -> None:
-    """A misspelt operation would be a limit that nobody keeps."""
+    """A misspelt operation would be a limit that is never kept."""
     with pytest.raises(ConfigurationError):
         Application("amzn1.application-oa2-client.x", "secret", plan_rules=rules)
 
 
 @pytest.mark.parametrize("rules", [5, PlanRule(GET_ORDERS.name, "OrderStatuses", "*", (Window(1, 1),)), ["rule"]])
 def test_a_limiters_own_rules_are_a_list_of_rules(rules: Any) -> None:
-    """Its operations may be anybody's."""
+    """They may be about operations of any API."""
     with pytest.raises(ConfigurationError, match="must be a list of PlanRule"):
         LocalRateLimiter(rules=rules)
 
 
-def test_a_rule_about_a_parameter_that_is_not_there_says_what_is() -> None:
+def test_a_rule_with_an_unknown_parameter_names_the_parameters() -> None:
     """The first call that it is about fails with the operation's parameters."""
     book = PlanBook([PlanRule(GET_ORDERS, "Status", "Shipped", Window(1, 1))])  # type: ignore[arg-type]
     with pytest.raises(
@@ -162,7 +162,7 @@ def test_a_rule_about_a_parameter_that_is_not_there_says_what_is() -> None:
 
 
 def test_a_sales_report_pays_from_its_window_too() -> None:
-    """Another type does not; the value is remembered in case a 429 shows a limit of its own."""
+    """Another type does not; its value is kept in case a 429 shows a limit of its own."""
     assert labels(CREATE_REPORT, {"body": {"reportType": SALES}}) == ["plan", f"reportType={SALES}"]
     assert labels(CREATE_REPORT, {"body": {"reportType": "OTHER"}}) == ["plan"]
     assert PlanBook().select(CREATE_REPORT, {"body": {"reportType": "OTHER"}}).value == "OTHER"
@@ -196,22 +196,22 @@ def test_a_listings_update_pays_for_what_it_changes(
 
 
 def test_a_json_listings_feed_has_a_window() -> None:
-    """Five in five minutes."""
+    """It allows five in five minutes."""
     book = PlanBook()
     selection = book.select(CREATE_FEED, {"body": {"feedType": "JSON_LISTINGS_FEED"}})
     assert book.charges(CREATE_FEED, account(), selection)[1].limit == Window(5, 300.0)
 
 
-def test_a_rule_of_ones_own_is_added_and_replaces_a_built_in_one() -> None:
-    """Equal operation, argument and value: the figures given are the ones that hold."""
+def test_a_rule_of_the_application_replaces_the_built_in_one() -> None:
+    """It does so if operation, argument and value are equal; otherwise it is added."""
     own = PlanRule(CREATE_REPORT, "body.reportType", SALES, (Window(1, 60), Bucket(1, 5)))  # type: ignore[arg-type]
     book = PlanBook([own])
     selection = book.select(CREATE_REPORT, {"body": {"reportType": SALES}})
     assert [charge.limit for charge in book.charges(CREATE_REPORT, account(), selection)[1:]] == [*own.limits]
 
 
-def test_sellers_share_what_is_the_applications() -> None:
-    """A rule of scope "application" has one key for all sellers of a region, one of scope "seller" one for each."""
+def test_a_rule_of_scope_application_has_one_key_for_all_sellers() -> None:
+    """The key is one for each region; a rule of scope "seller" has one for each seller."""
     book = PlanBook([PlanRule(GET_ORDERS, "OrderStatuses", "*", Window(1, 1), "application")])  # type: ignore[arg-type]
     selection = book.select(GET_ORDERS, {"order_statuses": ["Shipped"]})
     first, second = (book.charges(GET_ORDERS, account(name), selection) for name in "ab")
@@ -219,14 +219,14 @@ def test_sellers_share_what_is_the_applications() -> None:
     assert first[1].key == second[1].key
 
 
-def test_a_valued_operation_without_rules_is_looked_into() -> None:
-    """A schedule has a report type too, whose 429 may be its own."""
+def test_a_valued_operation_without_rules_is_read_for_its_value() -> None:
+    """A schedule has a report type too, which may have a limit of its own."""
     book = PlanBook()
     arguments = {"body": {"reportType": SALES}}
     assert book.select(CREATE_REPORT_SCHEDULE, arguments).value == SALES
 
 
-def test_operations_without_rules_are_not_looked_into() -> None:
+def test_arguments_of_operations_without_rules_are_not_read() -> None:
     """Their calls cost the limiter nothing more."""
     book = PlanBook()
     assert not book.is_keyed(GET_ORDERS)
@@ -248,7 +248,7 @@ def test_operations_without_rules_are_not_looked_into() -> None:
     ],
 )
 def test_a_rule_that_cannot_work_is_refused(arguments: tuple[Any, ...]) -> None:
-    """When it is made, not in the middle of a call."""
+    """The error comes when it is made, not in the middle of a call."""
     with pytest.raises(ConfigurationError):
         PlanRule(*arguments)
 
@@ -267,7 +267,7 @@ def test_a_rule_that_cannot_work_is_refused(arguments: tuple[Any, ...]) -> None:
     ],
 )
 def test_a_limit_that_lets_nothing_through_is_refused(make: Any) -> None:
-    """And so is NaN, which is neither above nor below anything."""
+    """So is NaN, which is neither above nor below any number."""
     with pytest.raises(ConfigurationError):
         make()
     with pytest.raises(ConfigurationError):
@@ -275,7 +275,7 @@ def test_a_limit_that_lets_nothing_through_is_refused(make: Any) -> None:
 
 
 def test_built_in_rules_name_parameters_that_exist() -> None:
-    """Every one of them, and every argument that may have limits of its own, can be read."""
+    """Each rule, and each argument that may have limits of its own, can be read."""
     every = operations()
     read = [ArgumentReader(every[rule.operation], rule.argument) for rule in BUILT_IN_RULES]
     read += [ArgumentReader(every[name], argument) for name, argument in VALUED_ARGUMENTS.items()]
@@ -284,7 +284,7 @@ def test_built_in_rules_name_parameters_that_exist() -> None:
 
 @pytest.mark.parametrize("level", ["application", "relationships", "product data"])
 def test_the_messages_of_listings_429s_name_a_level(level: str) -> None:
-    """Amazon's wording; an ordinary 429 names none, nor does a long reply that hides it at its end."""
+    """The wording is Amazon's. An ordinary 429 names none, nor does a long reply with the words at its end."""
     the = "the " if level == "application" else ""
     message = f"The frequency of requests was greater than what is allowed for {the}{level}."
     assert named_level(f'{{"errors":[{{"code":"QuotaExceeded","message":"{message}"}}]}}'.encode()) == level

@@ -1,4 +1,4 @@
-"""The rules for calls that pay from several limits, each held against every limiter there is."""
+"""The rules for calls that pay from several limits, tested with every limiter."""
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ async def passes(limiter: RateLimiter, operation: Any, arguments: Any, *, seller
 
 
 async def shown(limiter: Any) -> dict[str, LimitSnapshot]:
-    """The limits of the one seller by what they apply to."""
+    """The limits of the only seller by what they apply to."""
     if isinstance(limiter, SharedRateLimiter):
         await limiter.refresh()
     return {limit.rule or ("application" if not limit.account else "plan"): limit for limit in limiter.limits()}
 
 
 async def test_the_fifth_sales_report_of_an_hour_waits_and_other_types_pass(make: Make) -> None:
-    """Its refusal says how long the hour still is; the plan has lost four tokens, not five."""
+    """Its refusal names the rest of the hour; the plan has lost four tokens, not five."""
     async with make() as limiter:
         assert await passes(limiter, CREATE_REPORT, SALES) == 4
         with pytest.raises(RateLimitWaitError) as refusal:
@@ -118,14 +118,14 @@ async def test_the_sixth_json_feed_in_five_minutes_waits(make: Make) -> None:
 
 
 async def test_a_seller_has_a_window_of_its_own(make: Make) -> None:
-    """What one seller has used up is there for another."""
+    """Another seller's window is not used up by it."""
     async with make() as limiter:
         assert await passes(limiter, CREATE_REPORT, SALES) == 4
         assert await passes(limiter, CREATE_REPORT, SALES, seller=ANOTHER) == 4
 
 
-async def test_a_new_authorisation_of_a_seller_finds_what_the_old_one_spent(make: Make) -> None:
-    """Buckets are the seller's where the seller id is known, not the credential's."""
+async def test_a_new_authorisation_of_a_seller_gets_no_new_bucket(make: Make) -> None:
+    """Buckets belong to the seller where the seller id is known, not to the credential."""
     old, new = (Account(each.grant, each.region, "A1SELLER") for each in (SELLER, ANOTHER))
     async with make() as limiter:
         assert await passes(limiter, CREATE_REPORT, SALES, seller=old) == 4
@@ -133,8 +133,8 @@ async def test_a_new_authorisation_of_a_seller_finds_what_the_old_one_spent(make
         assert {limit.account for limit in limiter.limits()} == {"A1SELLER@na"}
 
 
-async def test_a_seller_that_is_named_takes_its_credentials_bucket_along(redis_url: str) -> None:
-    """What was spent before the seller id was known stays spent, in Redis as in a saved state."""
+async def test_a_newly_named_seller_keeps_its_credentials_bucket(redis_url: str) -> None:
+    """What was spent before the seller id was known stays spent, in Redis and in a saved state."""
     unnamed, named = SELLER, Account(SELLER.grant, SELLER.region, "A1SELLER")
     local, shared = LocalRateLimiter(), RedisRateLimiter(redis_url, timeout=5.0)
     for limiter in (local, shared):
@@ -146,8 +146,8 @@ async def test_a_seller_that_is_named_takes_its_credentials_bucket_along(redis_u
         await limiter.aclose()
 
 
-async def test_in_a_silence_no_more_is_on_the_way_than_the_bucket_holds(make: Make) -> None:
-    """What left while nothing was heard may arrive all together: five of a burst of five, not fifty a second."""
+async def test_while_replies_are_overdue_no_more_is_sent_than_the_bucket_holds(make: Make) -> None:
+    """Unanswered requests may arrive together: five of a burst of five, not fifty a second."""
     quick = make_operation(50.0, 5)
     async with make() as limiter:
         for _ in range(40):
@@ -157,10 +157,10 @@ async def test_in_a_silence_no_more_is_on_the_way_than_the_bucket_holds(make: Ma
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.7):
                     silent.append(await take(limiter, quick, None))
-        assert 5 <= len(silent) <= 20  # as many as left before the first reply was overdue are on their way too
+        assert 5 <= len(silent) <= 20  # besides those that were sent before the first reply was overdue
         for permit in silent:
             permit.observe(200, None)
-        (await take(limiter, quick, None)).observe(200, None)  # what comes now is heard again
+        (await take(limiter, quick, None)).observe(200, None)  # replies arrive again
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ async def test_in_a_silence_no_more_is_on_the_way_than_the_bucket_holds(make: Ma
 async def test_a_rule_that_becomes_another_kind_of_limit_forgets_nothing(
     redis_url: str, old: Bucket | Window, new: Bucket | Window, spent: int, left: int
 ) -> None:
-    """Two versions of a program, one after the other or side by side: neither finds more than the other left."""
+    """Two versions of a program, one after the other or side by side, do not exceed the limit."""
     before, after = ([PlanRule(CREATE_REPORT.name, "body.reportType", "OLD", (limit,))] for limit in (old, new))
     arguments = {"body": {"reportType": "OLD"}}
     local, shared = LocalRateLimiter(rules=before), RedisRateLimiter(redis_url, timeout=5.0, rules=before)
@@ -197,7 +197,7 @@ async def test_a_rule_that_becomes_another_kind_of_limit_forgets_nothing(
 
 
 async def test_sellers_share_a_limit_of_the_application(make: Make) -> None:
-    """A rule of scope "application" counts every seller's calls; who is refused by it pays nothing."""
+    """A rule of scope "application" counts every seller's calls; a call that it refuses pays nothing."""
     rule = PlanRule(
         CREATE_REPORT.name, "body.reportType", OTHER["body"]["reportType"], (Window(3, 600.0),), "application"
     )
@@ -208,16 +208,16 @@ async def test_sellers_share_a_limit_of_the_application(make: Make) -> None:
 
 
 async def test_several_limits_of_one_rule_all_hold(make: Make) -> None:
-    """The tightest decides."""
+    """The tightest one decides."""
     rule = PlanRule(CREATE_REPORT.name, "body.reportType", "*", (Window(6, 60.0), Window(2, 30.0)))
     async with make(rules=[rule]) as limiter:
         assert await passes(limiter, CREATE_REPORT, SETTLEMENT) == 2
-        assert len(await shown(limiter)) == 2  # the plan, and what the rule is called
+        assert len(await shown(limiter)) == 2  # the plan, and the rule's label
         assert len(limiter.limits()) >= 3
 
 
-async def test_rules_of_the_application_are_kept_by_whichever_limiter_it_is_given(make: Make) -> None:
-    """And its observers are called: once each, whoever gave them."""
+async def test_a_given_limiter_keeps_the_applications_rules(make: Make) -> None:
+    """It also calls the application's observers, each once."""
     events: list[Event] = []
     rule = PlanRule(CREATE_REPORT.name, "body.reportType", OTHER["body"]["reportType"], (Window(2, 600.0),))
     async with make() as limiter:
@@ -228,7 +228,7 @@ async def test_rules_of_the_application_are_kept_by_whichever_limiter_it_is_give
 
 
 async def test_an_unsent_request_gives_back_to_every_limit(make: Make) -> None:
-    """The window too: four released and four sent are four."""
+    """The window gets it back too: four released and four sent are four."""
     async with make() as limiter:
         for _ in range(4):
             (await take(limiter, CREATE_REPORT, SALES)).release()
@@ -238,7 +238,7 @@ async def test_an_unsent_request_gives_back_to_every_limit(make: Make) -> None:
 
 
 async def test_a_cancelled_call_leaves_nothing_behind(make: Make) -> None:
-    """Ten calls that waited for the window and gave up: the next waits as if they had never been."""
+    """After ten calls that gave up waiting for the window, the next one waits as if they had never existed."""
     async with make() as limiter:
         assert await passes(limiter, CREATE_REPORT, SALES) == 4
         gone = [asyncio.create_task(take(limiter, CREATE_REPORT, SALES, max_wait=1e5)) for _ in range(10)]
@@ -254,7 +254,7 @@ async def test_a_cancelled_call_leaves_nothing_behind(make: Make) -> None:
 
 
 async def test_a_forecast_is_the_wait_that_a_refusal_names(make: Make) -> None:
-    """For calls of this value, for several of them, and for others; nothing is spent by asking."""
+    """It holds for one or several calls of this value and for others, and spends nothing."""
     async with make() as limiter:
         assert limiter.forecast(CREATE_REPORT, SELLER, SALES) == 0.0
         assert await passes(limiter, CREATE_REPORT, SALES) == 4
@@ -266,8 +266,8 @@ async def test_a_forecast_is_the_wait_that_a_refusal_names(make: Make) -> None:
         assert limiter.forecast(CREATE_REPORT, SELLER, OTHER, count=20) == pytest.approx(10 * 60, rel=0.1)
 
 
-async def test_a_429_that_names_a_level_teaches_that_level(make: Make) -> None:
-    """The application's relationships slow down, the seller's plan and other updates do not."""
+async def test_a_429_lowers_the_limit_that_it_names(make: Make) -> None:
+    """The application's relationships slow down; the seller's plan and other updates do not."""
     message = (
         b'{"errors":[{"message":"The frequency of requests was greater than what is allowed for relationships."}]}'
     )
@@ -281,8 +281,8 @@ async def test_a_429_that_names_a_level_teaches_that_level(make: Make) -> None:
         (await take(limiter, PATCH_LISTINGS_ITEM, OFFER, max_wait=0.5)).observe(200, None)
 
 
-async def test_a_429_that_one_value_alone_gets_is_that_values(make: Make) -> None:
-    """A report type that cannot be requested is held up, and shown; the others go on at once."""
+async def test_a_429_that_only_one_value_gets_limits_that_value(make: Make) -> None:
+    """A report type that cannot be requested waits, and is shown; the others go on at once."""
     async with make() as limiter:
         (await take(limiter, CREATE_REPORT, OTHER)).observe(202, None)
         (await take(limiter, CREATE_REPORT, SETTLEMENT)).observe(429, None)
@@ -300,8 +300,8 @@ OF_GERMANY = PlanRule(CREATE_REPORT.name, "body.marketplaceIds[]", "A1PA6795UKMF
 @pytest.mark.parametrize(
     ("before", "status"), [(None, None), (OTHER, None), (GERMAN, 202)], ids=["nobody", "unanswered", "same value"]
 )
-async def test_a_429_while_no_other_value_passes_is_the_plans(make: Make, before: Any, status: int | None) -> None:
-    """Nothing says that it is the value's: no other value passed, or none has been answered yet."""
+async def test_a_429_limits_the_plan_unless_another_value_passes(make: Make, before: Any, status: int | None) -> None:
+    """Other values have not passed, or none has been answered yet."""
     async with make(rules=[OF_GERMANY]) as limiter:
         if before:
             first = await take(limiter, CREATE_REPORT, before)
@@ -314,8 +314,8 @@ async def test_a_429_while_no_other_value_passes_is_the_plans(make: Make, before
         assert await passes(limiter, CREATE_REPORT, OTHER) == 0
 
 
-async def test_what_was_learned_of_a_value_holds_for_all_its_calls(make: Make) -> None:
-    """Whatever other rules apply to them."""
+async def test_a_learned_limit_of_a_value_applies_to_all_its_calls(make: Make) -> None:
+    """It applies whichever rules they have."""
     async with make(rules=[OF_GERMANY]) as limiter:
         (await take(limiter, CREATE_REPORT, OTHER)).observe(202, None)
         (await take(limiter, CREATE_REPORT, SETTLEMENT)).observe(429, None)
@@ -324,7 +324,7 @@ async def test_what_was_learned_of_a_value_holds_for_all_its_calls(make: Make) -
 
 
 async def test_a_second_value_refused_at_once_clears_the_first(make: Make) -> None:
-    """What two values have in common is the plan: it is the one that is empty."""
+    """The plan, which the two values share, is the one that is empty."""
     async with make() as limiter:
         sent = [await take(limiter, CREATE_REPORT, each) for each in (SETTLEMENT, OTHER)]
         for permit in sent:
@@ -334,7 +334,7 @@ async def test_a_second_value_refused_at_once_clears_the_first(make: Make) -> No
 
 
 async def test_a_full_window_that_is_refused_is_tried_at_its_mean_distance(make: Make) -> None:
-    """Another client of the same window: after the 429 the next leaves a quarter of an hour later."""
+    """Another client uses the same window: after the 429 the next request leaves a quarter of an hour later."""
     async with make() as limiter:
         (await take(limiter, CREATE_REPORT, SALES)).observe(202, None)
         (await take(limiter, CREATE_REPORT, SALES)).observe(429, None)
@@ -345,7 +345,7 @@ async def test_a_full_window_that_is_refused_is_tried_at_its_mean_distance(make:
         assert await passes(limiter, CREATE_REPORT, OTHER) >= 10
 
 
-async def test_an_item_of_a_batch_that_says_429_counts_as_one(make: Make) -> None:
+async def test_a_throttled_item_of_a_batch_counts_as_a_429(make: Make) -> None:
     """The plan is emptied and slowed down as by a refused request."""
     async with make() as limiter:
         (await take(limiter, CREATE_REPORT, OTHER)).observe(202, None)

@@ -1,4 +1,4 @@
-"""How far one 429 walks through the limiter: a reader follows it through a handful of files."""
+"""A 429 passes through few files of the limiter, so that a reader can follow it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BOTH = make_operation(5, 10, application_rate=20, application_burst=20)
 
 @contextmanager
 def walk() -> Iterator[set[str]]:
-    """The modules of the limiter in which a function is called inside the block."""
+    """Record the modules of the limiter in which a function is called inside the block."""
     visited: set[str] = set()
 
     def hook(frame: FrameType, event: str, _: Any) -> None:
@@ -44,13 +44,13 @@ def walk() -> Iterator[set[str]]:
 
 
 def waiting(acquire: Callable[[], Any], number: int) -> list[asyncio.Task[Any]]:
-    """So many calls in line."""
+    """``number`` waiting calls."""
     return [asyncio.create_task(acquire()) for _ in range(number)]
 
 
 @virtual_time
-async def test_a_429_walks_through_six_files_of_the_local_limiter() -> None:
-    """From the permit to the timer of the line, with observers, an application's plan and calls that wait."""
+async def test_a_429_passes_through_six_files_of_the_local_limiter() -> None:
+    """They lead from the permit to the queue's timer, with observers, an application's plan and waiting calls."""
     events: list[Event] = []
     limiter = LocalRateLimiter(observers=[events.append])
 
@@ -70,8 +70,8 @@ async def test_a_429_walks_through_six_files_of_the_local_limiter() -> None:
     assert len(visited) <= 6, visited
 
 
-async def test_a_429_walks_through_nine_files_of_the_shared_limiter(redis_url: str) -> None:
-    """From the permit to the store that is told of it and back to the line."""
+async def test_a_429_passes_through_nine_files_of_the_shared_limiter(redis_url: str) -> None:
+    """They lead from the permit to the store that is informed of it, and back to the queue."""
     async with limiters(redis_url, 1) as (limiter,):
         for status in (200, 200, 429):
             permit = await limiter.acquire(BOTH, SELLER, priority=Priority.NORMAL, max_wait=None)
@@ -82,8 +82,8 @@ async def test_a_429_walks_through_nine_files_of_the_shared_limiter(redis_url: s
     assert len(visited) <= 9, visited
 
 
-def test_no_module_of_the_limiter_is_longer_than_a_reader_can_hold() -> None:
-    """The script in Redis has named sections instead."""
+def test_no_module_of_the_limiter_is_too_long() -> None:
+    """The script in Redis is longer, and has named sections."""
     long = {
         str(path.relative_to(LIMITER)): len(path.read_text(encoding="utf-8").splitlines())
         for path in LIMITER.rglob("*.py")

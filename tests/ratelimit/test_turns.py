@@ -1,4 +1,4 @@
-"""The line at one bucket: whose turn it is, and how many come before."""
+"""The queue at one bucket: whose turn it is, and how many calls come before."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from spapi_async.ratelimit._turns import LaneQueue
 
 
 def test_within_a_priority_the_lowest_ticket_goes_first() -> None:
-    """Of equal ones whoever came first; who joins again has a new place."""
+    """Of equal tickets the first to arrive is served; a lane that joins again gets a new place."""
     turns: LaneQueue[str] = LaneQueue()
     for lane, ticket in (("a", 5), ("b", 3), ("c", 3)):
         turns.join(lane, 1, ticket)
@@ -21,8 +21,8 @@ def test_within_a_priority_the_lowest_ticket_goes_first() -> None:
     assert (turns.first(), turns.total) == ("a", 1)
 
 
-def test_those_count_as_before_who_are_as_urgent_or_more() -> None:
-    """Of one priority and of those above it."""
+def test_calls_of_the_same_or_a_higher_priority_count_as_before() -> None:
+    """Less urgent ones do not."""
     turns: LaneQueue[str] = LaneQueue()
     for lane, priority in (("a", 0), ("b", 1), ("c", 1), ("d", 2)):
         turns.join(lane, priority, 1)
@@ -31,7 +31,7 @@ def test_those_count_as_before_who_are_as_urgent_or_more() -> None:
     assert [turns.up_to(priority) for priority in range(3)] == [1, 2, 3]
 
 
-def test_who_is_passed_over_often_enough_goes_next() -> None:
+def test_a_lane_that_was_passed_over_eight_times_goes_next() -> None:
     """Urgent lanes come again and again: eight of them go first, then the patient one; and so the next patient one."""
     turns: LaneQueue[str] = LaneQueue()
     served = []

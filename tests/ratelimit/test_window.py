@@ -1,4 +1,4 @@
-"""The sliding log: at most so many in any so many seconds."""
+"""The sliding window: at most so many requests in any period of that length."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spapi_async.ratelimit._window import SlidingLog, opening
 
 
 def entered(*moments: float, requests: int = 2, seconds: float = 10.0) -> SlidingLog:
-    """A log with requests that arrived then."""
+    """A window with requests that arrived at these times."""
     log = SlidingLog(requests, seconds)
     for moment in moments:
         request = Flight(moment)
@@ -23,8 +23,8 @@ def entered(*moments: float, requests: int = 2, seconds: float = 10.0) -> Slidin
     return log
 
 
-def test_a_window_is_no_bucket() -> None:
-    """Two at 9 s: none before 19 s, though a bucket of the same figures would have one at 14 s."""
+def test_a_window_is_not_a_bucket() -> None:
+    """With two at 9 s there is none before 19 s, though a bucket of the same figures would have one at 14 s."""
     log = entered(9.0, 9.0)
     assert log.delay(10.0) == pytest.approx(9.0)
     assert not log.has_token(18.9)
@@ -43,8 +43,8 @@ def test_requests_under_way_hold_their_places() -> None:
     assert log.tokens(0.0) == -1
 
 
-def test_a_request_counts_from_the_latest_moment_at_which_it_can_have_arrived() -> None:
-    """In flight it holds its place; a reply enters it earlier."""
+def test_a_request_counts_from_its_latest_possible_arrival() -> None:
+    """While it is under way it keeps its place; a reply makes it count from an earlier time."""
     log = SlidingLog(1, 10.0)
     request = Flight(lands_by=1.0)
     log.launch(request)
@@ -53,8 +53,8 @@ def test_a_request_counts_from_the_latest_moment_at_which_it_can_have_arrived() 
     assert log.delay(0.2) == pytest.approx(10.0)
 
 
-def test_a_request_that_never_left_or_was_refused_gives_its_place_back() -> None:
-    """Before and after the moment at which it must have arrived; another one's entry stays."""
+def test_an_unsent_or_refused_request_gives_its_place_back() -> None:
+    """It does so before and after its latest arrival; the entries of other requests stay."""
     log = entered(0.0)
     early, late = Flight(lands_by=1.0), Flight(lands_by=1.0)
     log.launch(early)
@@ -69,7 +69,7 @@ def test_a_request_that_never_left_or_was_refused_gives_its_place_back() -> None
 
 
 def test_a_refusal_blocks_for_the_mean_distance() -> None:
-    """Somebody else spends too: nobody passes before the named moment, whatever the log says."""
+    """Another client spends too: no request passes before the named time, whatever the entries say."""
     log = SlidingLog(4, 100.0)
     log.block(25.0)
     assert not log.has_token(24.9)
@@ -78,8 +78,8 @@ def test_a_refusal_blocks_for_the_mean_distance() -> None:
     assert not log.is_full(24.9)
 
 
-def test_what_an_earlier_run_did_is_taken_up() -> None:
-    """By age; requests in flight count as arrived now."""
+def test_entries_of_an_earlier_run_are_restored() -> None:
+    """They keep their age; requests in flight count as arrived now."""
     log = entered(0.0, 4.0)
     again = SlidingLog(2, 10.0)
     again.restore(log.state(6.0), now=100.0)
@@ -87,7 +87,7 @@ def test_what_an_earlier_run_did_is_taken_up() -> None:
 
 
 @given(st.lists(st.floats(0, 30), max_size=6), st.integers(1, 3), st.integers(1, 9), st.floats(0, 40))
-def test_the_predicted_opening_is_the_real_one(moments: list[float], requests: int, number: int, now: float) -> None:
+def test_a_window_opens_when_predicted(moments: list[float], requests: int, number: int, now: float) -> None:
     """Waiting for each place in turn brings the ``number``-th request exactly when predicted."""
     log = [moment for moment in sorted(moments) if moment <= now and moment + 10 > now]
     predicted = opening(log, requests, 10.0, now, number)
@@ -113,8 +113,8 @@ def test_no_window_holds_more_than_it_may(pauses: list[float], requests: int) ->
     assert all(after - before >= 10.0 for before, after in zip(passed, passed[requests:], strict=False))
 
 
-def test_a_window_that_somebody_else_has_used_opens_evenly() -> None:
-    """One place at a time, as when its requests had come at their mean distance."""
+def test_a_window_used_by_another_client_opens_evenly() -> None:
+    """One place opens at a time, as if its requests had come at their mean distance."""
     charge = Charge(key=("op", "payer"), limit=Window(4, 60.0), kind="rule", shared=False)
     meter = Meter(charge, 1000.0)
     meter.drain(1000.0)

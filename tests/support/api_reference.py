@@ -1,6 +1,6 @@
 """The API reference, made from the docstrings without a network: ``python tests/support/api_reference.py docs-html``.
 
-Every module that a user may import, the generated ones included; ``--written`` leaves those out.
+It has every module that a user may import; ``--written`` leaves the generated ones out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GENERATED = ("spapi_async.api", "spapi_async.models")
 
 
 def public_modules() -> Iterator[str]:
-    """Those that have no underscore in front anywhere and something to show; submodules of ``GENERATED`` go with it."""
+    """Yield every module whose dotted name has no underscore and that has something to show."""
     yield spapi_async.__name__
     for found in pkgutil.walk_packages(spapi_async.__path__, "spapi_async."):
         name = found.name
@@ -37,18 +37,19 @@ def public_modules() -> Iterator[str]:
 
 
 def write_reference(folder: Path, *, generated: bool) -> None:
-    """Write the pages; a docstring or a name that cannot be shown is an error.
+    """Write the pages.
 
-    Those of hand-written modules alone come without source and search, which take most of the time.
+    A docstring or name that cannot be shown is an error. Pages of hand-written modules alone have no source and no
+    search, which take most of the time.
     """
     names = [name for name in public_modules() if generated or name not in GENERATED]
     for name in names:
         module = importlib.import_module(name)
         for each in getattr(module, "__all__", ()):
-            getattr(module, each)  # what is imported at first use is not there to be seen before
+            getattr(module, each)  # names that are imported on first use must be imported to be shown
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # Annotations of what a package shows are looked up in the package, where private modules' names are not.
+        # Annotations are resolved in the package, which lacks the names of its private modules.
         warnings.filterwarnings("ignore", "Error parsing type annotation")
         pdoc.render.configure(docformat="google", show_source=generated, search=generated)
         pdoc.pdoc(*names, output_directory=folder)

@@ -1,4 +1,4 @@
-"""A seller whose calls go through a real limiter to a catalogue that is a rule: for look-ups on virtual time."""
+"""A seller whose calls go through a real limiter to a simulated catalogue of numbers: for look-ups in virtual time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Reply(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """One request that Amazon got."""
+    """A request that reached Amazon."""
 
     at: float
     operation: str
@@ -47,9 +47,10 @@ class Sent(NamedTuple):
 
 
 class NumbersSeller:
-    """Knows the even numbers; refuses a whole batch for any of ``bad``; says 429 so many times for one of ``busy``.
+    """Knows the even numbers.
 
-    ``gone``: its grant is revoked. ``latency`` is seconds each way.
+    Refuses a whole batch for any of ``bad``; answers 429 so many times for each of ``busy``; ``gone``: its grant is
+    revoked. ``latency`` is in seconds each way.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class NumbersSeller:
 def numbers_rule(
     *, maximum: int = 20, spare: bool = True, single: bool = True, rate: float = 2, burst: int = 2
 ) -> Rule[Any, int]:
-    """Even numbers exist; the value of one is ten times itself; negative ones cannot stand in a batch."""
+    """Even numbers exist, and the value of one is ten times itself; negative numbers cannot be put into a batch."""
     batch = BATCH
     if (rate, burst) != (2, 2):
         batch = Operation(
@@ -153,12 +154,12 @@ def numbers_rule(
 
 
 def resources() -> Resources:
-    """What an application would lend, without connections."""
+    """What an application passes to a workflow, without connections."""
     return Resources(None, Observers(()), VirtualClock(), {})  # type: ignore[arg-type]
 
 
 class Numbers(LookUps):
-    """The workflow of these tests."""
+    """The workflow under test."""
 
     __slots__ = ("rule",)
 

@@ -1,4 +1,4 @@
-"""What a crawl has written, whatever it was written to."""
+"""The contents of a crawl's output, in whichever format it was written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TARGETS = ["items.jsonl", "items.parquet", "sqlite:///items.db"]
 
 
 def rows(target: str) -> list[tuple[str, str, Any]]:
-    """(identifier, marketplace, item) of everything in an output of the current folder."""
+    """(identifier, marketplace, item) of each row of an output in the current folder."""
     if target.endswith(".jsonl"):
         lines = [json.loads(line) for line in Path(target).read_text().splitlines()]
         return [(line["identifier"], line["marketplace"], line["item"]) for line in lines]

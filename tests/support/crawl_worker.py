@@ -1,8 +1,8 @@
 """A crawl in a process of its own, to be killed: ``crawl_worker.py ENDPOINT TARGET COUNT [STEP] [again]``.
 
-With STEP the process kills itself there: ``written 2`` is after the output was written and before the journal knows,
-``replaced`` right after a file took the place of the output, ``moved`` right after the journal was told of new places.
-``again`` looks up once more what is done. ``full 8000``: no file can be longer than that, as on a full disk.
+With STEP the process kills itself there: ``written 2`` is after the second write and before its entry in the journal,
+``replaced`` right after a file has replaced the output, ``moved`` right after the journal has recorded new places.
+``again`` looks up once more what is done. ``full 8000`` limits files to 8000 bytes, as a full disk would.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from spapi_async.workflows.bulk._table import Table
 
 
 def kill_at(step: str) -> None:
-    """Let this be the last thing that the process does."""
+    """Kill the process at this step."""
     writes, (what, _, figure) = 0, step.partition(" ")
     if what == "full":
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(figure), int(figure)))
@@ -46,7 +46,7 @@ def kill_at(step: str) -> None:
 
 
 def kill_after(owner: type, name: str) -> None:
-    """Let the first call of this method be the last thing this process does."""
+    """Kill the process after the first call of this method."""
     original = getattr(owner, name)
 
     def last(self: Any, *arguments: Any) -> None:
@@ -58,7 +58,7 @@ def kill_after(owner: type, name: str) -> None:
 
 
 async def main(endpoint: str, target: str, count: int, *, again: bool) -> None:
-    """Crawl so many ASINs."""
+    """Crawl ``count`` ASINs."""
     for sink in (JsonLines, Table, Parquet):
         sink.rows = 40
     async with Application("id", "secret", endpoint=endpoint) as app:

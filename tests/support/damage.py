@@ -28,7 +28,7 @@ DAMAGE: list[Any] = [
 
 
 def paths(content: Any, lead: Path = ()) -> Iterator[Path]:
-    """The way to every value inside."""
+    """Yield the path of every value in the content."""
     children = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
     for key, value in children:
         yield (*lead, key)

@@ -1,4 +1,4 @@
-"""Pages of orders damaged at random, in JSON and in bytes; the same for a seed."""
+"""Pages of orders, damaged at random in their JSON and their bytes; the same seed gives the same damage."""
 
 import json
 import random
@@ -18,12 +18,12 @@ STRANGE = [
 
 
 def seed_of_this_run() -> int:
-    """One seed in the suite; another in each run with ``--hypothesis-profile=explore``."""
+    """Return a fixed seed in the suite, and a new one in each run with ``--hypothesis-profile=explore``."""
     return 14 if settings().derandomize else random.SystemRandom().randrange(2**32)
 
 
 def examples(number: int) -> int:
-    """How many to try; twenty times as many where a run explores."""
+    """Return how many examples to try: twenty times as many in an exploring run."""
     return number if settings().derandomize else 20 * number
 
 

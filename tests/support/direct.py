@@ -1,4 +1,4 @@
-"""A bare HTTP client for the emulator's own tests: the referee is not tested with the players."""
+"""A bare HTTP client for the emulator's own tests, which use none of the library's client code."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ EVERYWHERE = f"{US},{CA},{MX}"
 
 
 class HandClock:
-    """Time that moves when it is told to; ``now`` is in seconds since the clock was made."""
+    """A clock that a test moves; ``now`` is in seconds since the clock was made."""
 
     def __init__(self) -> None:
         self.now = 0.0
 
     def monotonic(self) -> float:
-        """As the clock's interface has it."""
+        """Return ``now``."""
         return self.now
 
     def time(self) -> float:
-        """A day in September 2026 and what has passed since."""
+        """Return a time on a day in September 2026, ``now`` seconds after its start."""
         return 1_790_000_000.0 + self.now
 
     async def sleep(self, seconds: float) -> None:
-        """Jump."""
+        """Move the clock on."""
         self.now += seconds
 
 
@@ -59,7 +59,7 @@ class Answer:
 
 
 class Direct:
-    """One application and one seller talking to an emulator without any of the library's client code."""
+    """One application and one seller that talk to an emulator without any of the library's client code."""
 
     def __init__(self, emulator: Emulator, session: aiohttp.ClientSession) -> None:
         self.emulator = emulator
@@ -75,7 +75,10 @@ class Direct:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request; ``target`` is sent as it is, a body that is not bytes as JSON, ``token=""`` without a token."""
+        """Send one request.
+
+        ``target`` is sent as it is, a body that is not bytes as JSON, ``token=""`` without a token.
+        """
         sent = dict(headers or {})
         token = self.token if token is None else token
         if token:
@@ -84,13 +87,13 @@ class Direct:
             body = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
         url = URL(target if target.startswith("http") else self.emulator.url + target, encoded=True)
-        # Bytes beyond a megabyte make aiohttp warn, a file of them does not.
+        # aiohttp warns about bodies of more than a megabyte, unless they are files.
         data = BytesIO(body) if isinstance(body, bytes) else None
         async with self.session.request(method, url, data=data, headers=sent, allow_redirects=False) as reply:
             return Answer(reply.status, reply.headers, await reply.read())
 
     async def get(self, target: str, *, token: str | None = None, **query: Any) -> Answer:
-        """GET with a query that is encoded here."""
+        """Send a GET; the query is encoded here."""
         text = "&".join(f"{name}={quote(str(value), safe=',')}" for name, value in query.items())
         return await self.send("GET", target + ("?" + text if text else ""), token=token)
 
@@ -101,7 +104,7 @@ class Direct:
             return Answer(reply.status, reply.headers, await reply.read())
 
     async def log_in(self, refresh_token: str = "Atzr|one", **form: str) -> str:
-        """The access token of a seller."""
+        """Return an access token of the seller."""
         answer = await self.grant(grant_type="refresh_token", refresh_token=refresh_token, **form)
         return str(answer.json["access_token"])
 
@@ -111,7 +114,7 @@ class Direct:
         return await self.send("POST", "/tokens/2021-03-01/restrictedDataToken", body=body, token=token)
 
     async def orders(self, **query: Any) -> list[dict[str, Any]]:
-        """All orders by v0, page after page."""
+        """Return all orders of the list of v0, page after page."""
         query = {"MarketplaceIds": EVERYWHERE, "LastUpdatedAfter": "2020-01-01", **query}
         found: list[dict[str, Any]] = []
         while True:
@@ -124,7 +127,7 @@ class Direct:
 
 @asynccontextmanager
 async def running(**options: Any) -> AsyncIterator[Direct]:
-    """An emulator, and a seller logged in."""
+    """Start an emulator, and log a seller in."""
     async with Emulator(**{"orders": 20, **options}) as emulator, aiohttp.ClientSession() as session:
         direct = Direct(emulator, session)
         direct.token = await direct.log_in()

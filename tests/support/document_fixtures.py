@@ -1,10 +1,11 @@
-"""What tests of documents share: a client of an emulator, documents made to order, a server with S3's manners."""
+"""What tests of documents share: a client of an emulator, documents with given contents, a server that acts like S3."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from insides import download_of
@@ -24,8 +25,8 @@ _PIECE = 64 * 1024
 REPORT = "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL"
 
 
-class HurriedClock(SystemClock):
-    """Pauses take no time."""
+class NoPauses(SystemClock):
+    """A clock whose sleeps take no time."""
 
     __slots__ = ()
 
@@ -35,18 +36,18 @@ class HurriedClock(SystemClock):
 
 @asynccontextmanager
 async def emulated(**options: Any) -> AsyncIterator[tuple[Emulator, SellingPartner]]:
-    """An emulator whose reports are done at once, and a seller on it."""
+    """Start an emulator whose reports are done at once, and a seller on it."""
     observers = options.pop("observers", ())
     settings: dict[str, Any] = {"processing": 0.0, "orders": 60, **options}
     async with (
         Emulator(**settings) as emulator,
-        Application("app", "secret", endpoint=emulator.url, clock=HurriedClock(), observers=observers) as app,
+        Application("app", "secret", endpoint=emulator.url, clock=NoPauses(), observers=observers) as app,
     ):
         yield emulator, app.selling_partner("Atzr|seller", region=Region.NA)
 
 
 async def report_document(seller: SellingPartner, kind: str = REPORT, **options: str) -> str:
-    """The document id of a report that the emulator makes to order."""
+    """Return the id of a report's document that the emulator makes on request."""
     wanted = {"reportType": kind, "marketplaceIds": ["ATVPDKIKX0DER"], "reportOptions": options}
     made = await seller.reports_2021_06_30.create_report(body=wanted)
     report = await seller.reports_2021_06_30.get_report(made.report_id)
@@ -58,14 +59,14 @@ async def report_document(seller: SellingPartner, kind: str = REPORT, **options:
 async def document_at(
     *urls: str, gzipped: bool = False, charset: str | None = None, errors: str = "replace", read: float = 60
 ) -> AsyncIterator[Document]:
-    """A document at the first URL; each time a fresh one is asked for, the next is given out."""
+    """A document at the first of these URLs; each request for a fresh URL gets the next one."""
     pool = SessionPool(user_agent="test/1", timeout=Timeout(connect=60, read=read))
     left = [Location(PresignedUrl(url), gzipped) for url in urls]
 
     async def locate() -> Location:
         return left.pop(0)
 
-    resources = Resources(pool, Observers(), HurriedClock())
+    resources = Resources(pool, Observers(), NoPauses())
     try:
         yield Document(Download(resources, locate, "test.get_document"), charset=charset, errors=errors)
     finally:
@@ -73,7 +74,7 @@ async def document_at(
 
 
 def report_at(seller: SellingPartner, url: str) -> Document:
-    """A report whose document the API says is at this URL."""
+    """A report whose document is at this URL."""
     opened = seller.documents.report("amzn1.spdoc.1.4.na.any")
     download = download_of(opened)
 
@@ -85,7 +86,7 @@ def report_at(seller: SellingPartner, url: str) -> Document:
 
 
 def s3(status: str, body: bytes, *headers: str, length: int | None = None) -> bytes:
-    """A reply of S3's; ``length`` announces another size than the body has."""
+    """Return a reply of S3; ``length`` announces a size other than the body's."""
     lines = [
         f"HTTP/1.1 {status}",
         f"Content-Length: {len(body) if length is None else length}",
@@ -96,12 +97,12 @@ def s3(status: str, body: bytes, *headers: str, length: int | None = None) -> by
 
 
 def in_turn(*replies: bytes) -> Answer:
-    """Answer each request with the next of these, then hang up."""
+    """Answer each request with the next of these replies, then hang up."""
     left = list(replies)
 
     async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
         reply = memoryview(left.pop(0) if len(left) > 1 else left[0])
-        for at in range(0, len(reply), _PIECE):  # all at once would be copied, and counted as the reader's memory
+        for at in range(0, len(reply), _PIECE):  # one write would copy the reply, and count as memory
             writer.write(reply[at : at + _PIECE])
             await writer.drain()
         writer.close()
@@ -111,12 +112,17 @@ def in_turn(*replies: bytes) -> Answer:
 
 @asynccontextmanager
 async def served(*replies: bytes) -> AsyncIterator[RawServer]:
-    """A server that answers with these in turn, the last for ever, and closes each connection."""
+    """Start a server that answers with these replies in turn, the last one again and again, and closes connections."""
     async with raw_server(in_turn(*replies)) as server:
         yield server
 
 
 async def read_all(*replies: bytes, gzipped: bool = False) -> bytes:
-    """The content of a document served like this."""
+    """Return the content of a document that is served like this."""
     async with served(*replies) as server, document_at(server.url + "/d", gzipped=gzipped) as document, document:
         return await document.read()
+
+
+def names_in(directory: Path) -> list[str]:
+    """The names of the files in a directory, sorted."""
+    return sorted(path.name for path in directory.iterdir())

@@ -1,4 +1,4 @@
-"""A plugin for pytest that writes down which examples Hypothesis tried: ``-p drawn_examples --drawn=FILE``."""
+"""A pytest plugin that records which examples Hypothesis tried: ``-p drawn_examples --drawn=FILE``."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ def pytest_configure() -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    global _current  # noqa: PLW0603 - Hypothesis does not say for whom it draws
+    global _current  # noqa: PLW0603 - Hypothesis does not say for which test it draws
     _current = item.nodeid
 
 

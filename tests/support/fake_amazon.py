@@ -22,7 +22,7 @@ ALL_ELEMENTS = ("buyerInfo", "shippingAddress", "buyerTaxInformation")
 
 
 def operation(name: str, path: str, **facts: Any) -> Operation[Any]:
-    """An operation with the facts that matter here."""
+    """Return an operation with the facts that matter here."""
     return Operation(name=name, id=name, method="GET", path=path, usage_plan=PLAN, **facts)
 
 
@@ -55,17 +55,17 @@ DESTINATIONS = operation(
 
 
 def request(path: str = "/") -> Any:
-    """What the authenticator sees of a request."""
+    """Return what the authenticator sees of a request."""
     return SimpleNamespace(path=path)
 
 
 def document(document_id: str) -> Any:
-    """The request for a report document."""
+    """Return the request for a report document."""
     return request(f"/reports/2021-06-30/documents/{document_id}")
 
 
 def account(name: str = "a", region: Region = Region.NA) -> Account:
-    """A seller's account."""
+    """Return a seller's account."""
     return Account(Grant.refresh_token("app", f"Atzr|{name}"), region)
 
 
@@ -81,25 +81,26 @@ Step = Callable[[dict[str, str]], FakeReply | BaseException]
 
 
 def lwa_error(status: int, code: str, description: str = "no") -> Step:
-    """Refuse in Login with Amazon's form."""
+    """Answer with an error in the form of Login with Amazon."""
     body = msgspec.json.encode({"error": code, "error_description": description, "request_id": "r"})
     return lambda _: FakeReply(status, {"Content-Type": "application/json"}, body)
 
 
 def raw(status: int, body: bytes, content_type: str = "text/html") -> Step:
-    """Answer with exactly this."""
+    """Answer with exactly these bytes."""
     return lambda _: FakeReply(status, {"Content-Type": content_type}, body)
 
 
 def raising(error: BaseException) -> Step:
-    """Do not answer."""
+    """Raise this error instead of answering."""
     return lambda _: error
 
 
 class FakeAmazon:
-    """Hands out numbered tokens that name their seller; ``script`` holds what to do instead, first come first served.
+    """Hands out numbered tokens that name their seller.
 
-    ``calls`` counts token requests by grant, ``bodies`` keeps the Tokens calls, ``latency`` is in (virtual) seconds.
+    ``script`` holds other answers for the next requests, in order. ``calls`` counts token requests by grant, ``bodies``
+    keeps the Tokens calls, ``latency`` is in (virtual) seconds.
     """
 
     def __init__(self, *, latency: float = 0.2, expires_in: object = 3600) -> None:
@@ -157,12 +158,12 @@ class FakeAmazon:
 
     @property
     def paths(self) -> list[list[str]]:
-        """The paths of each Tokens call."""
+        """Return the paths of each call of the Tokens API."""
         return [[resource["path"] for resource in body["restrictedResources"]] for _, body in self.bodies]
 
 
 def authenticator(amazon: FakeAmazon, **options: Any) -> "RevealingAuthenticator":
-    """An Authenticator that talks to ``amazon`` in virtual time."""
+    """Return an Authenticator that talks to ``amazon`` in virtual time."""
     exchange: Callable[..., Awaitable[FakeReply]] = amazon.exchange
     options = {
         "client_secret": Secret("secret"),
@@ -179,11 +180,11 @@ class RevealingAuthenticator(Authenticator):
 
     @property
     def access(self) -> AccessTokens:
-        """The access tokens, and the cache behind them."""
+        """Return the source of access tokens, and the cache behind it."""
         return self._access
 
     def wait_for_the_store(self, seconds: float) -> None:
-        """However slow the machine is."""
+        """Wait for the token store for as long as it takes, even on a slow machine."""
         self._shared.timeout = self._shared.longest_wait = seconds
 
     async def token(self, *arguments: Any, **options: Any) -> str:  # type: ignore[override]

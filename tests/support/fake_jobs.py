@@ -1,4 +1,4 @@
-"""Jobs at an Amazon made of a dictionary, for tests of runs under virtual time."""
+"""Reports, feeds and queries at a simulated Amazon, for tests of runs in virtual time."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ REQUEST = {"reportType": "GET_X", "marketplaceIds": ["US"]}
 class FakeAmazon:
     """A kind of run whose jobs take ``takes`` seconds.
 
-    ``fates`` are what becomes of the next requests: ``"lost"`` (never arrives), ``"unanswered"`` (acted upon, no
-    reply), ``"held"`` (neither reply nor end), an error, or ``"ok"``. ``trouble`` is raised by the next questions.
+    ``fates`` says what happens to the next requests: ``"lost"`` (never arrives), ``"unanswered"`` (takes effect, no
+    reply), ``"held"`` (neither reply nor end), an error, or ``"ok"``. ``trouble`` is raised by the next polls.
     """
 
     name = "report"
@@ -43,7 +43,7 @@ class FakeAmazon:
         self.hidden_until = 0.0
 
     def make(self, request: Mapping[str, Any] = REQUEST, *, age: float = 0.0) -> str:
-        """A job as somebody else would ask for it."""
+        """Return a job that another process requested."""
         job_id = str(len(self.made) + 1)
         self.made[job_id] = (dict(request), self.clock.time() - age)
         return job_id
@@ -106,7 +106,7 @@ class FakeAmazon:
 
 
 class LastingStore(MemoryStore):
-    """What a journal promises, without its database."""
+    """A store of runs with a journal's guarantees and no database."""
 
     lasting = True
 
@@ -117,11 +117,11 @@ class LastingStore(MemoryStore):
         return await super().add(entry)
 
     def replace(self, entry: Entry, **changes: Any) -> Entry:
-        """Make an entry what another process would have left."""
+        """Put an entry that another process might have written."""
         self._entries[entry.id] = msgspec.structs.replace(entry, version=entry.version + 1, **changes)
         return self._entries[entry.id]
 
 
 def runs_at(amazon: FakeAmazon, store: MemoryStore | None = None) -> Runs:
-    """The runs of one seller, as a process of its own would see them."""
+    """Return the runs of one seller, as seen by a separate process."""
     return Runs(amazon, store or MemoryStore(amazon.clock), seller="A1@na", place="here", clock=amazon.clock)

@@ -1,4 +1,4 @@
-"""An SQS made of a list, on virtual time: messages are hidden, reappear and are deleted as SQS does it."""
+"""An SQS queue in memory, in virtual time: messages are hidden, reappear and are deleted as in SQS."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ __all__ = ["FakeSqs"]
 
 
 class OpenMessages(Messages):
-    """Messages whose end is in the test's hands."""
+    """Messages whose end the test controls."""
 
     async def close(self) -> None:
-        """As the end of ``async with queue as messages``."""
+        """End them, as the end of ``async with queue as messages`` does."""
         await self._close()
 
     def hang(self) -> None:
-        """Nobody extends the visibility any more, as when the loop is blocked."""
+        """Stop extending their visibility, as when the event loop is blocked."""
         self._extending.cancel()
 
 
 class FakeSqs:
-    """What a client of one queue sees.
+    """A queue as a client sees it.
 
-    ``troubles`` are raised by the next requests for messages, ``refusals`` are the codes with which the next deletions
-    fail one by one; ``received_at`` is when messages were asked for. ``answers_after`` is how many seconds changes of
-    visibility take, and ``hold_aside`` what messages that are set aside wait for.
+    ``troubles`` are raised by the next requests for messages; ``refusals`` are the codes with which the next deletions
+    fail, one each; ``received_at`` is when messages were requested. ``answers_after`` is how many seconds changes of
+    visibility take, and moving a message waits for ``hold_aside``.
     """
 
     def __init__(self, bodies: Sequence[str] = ()) -> None:
@@ -49,7 +49,7 @@ class FakeSqs:
 
     @asynccontextmanager
     async def messages(self, **handling: Any) -> AsyncIterator[OpenMessages]:
-        """The queue, open."""
+        """Open the queue."""
         how = {"url": "queue", "wait": 20, "visibility": 60, "tries": 5, "set_aside": None, **handling}
         messages = OpenMessages(self, Handling(**how), self.clock)
         try:
@@ -58,7 +58,7 @@ class FakeSqs:
             await messages.close()
 
     def hidden(self) -> int:
-        """How many messages are in somebody's hands."""
+        """Return how many messages have been received and not yet deleted or shown again."""
         return sum(each["visible_at"] > self.clock.monotonic() for each in self.stored)
 
     async def receive_message(self, **arguments: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A campaign against the hostile server: calls, iterations and syncs, and what must hold of each.
+"""A campaign against the hostile server: calls, iterations and syncs, and what must be true of each.
 
 ``python tests/support/hostile_campaign.py SEED FAULTS`` runs one outside the suite.
 """
@@ -34,7 +34,7 @@ TRUTH = {order_id(number) for number in range(ORDERS)}
 
 
 class Campaign(msgspec.Struct):
-    """What was done and what was wrong about it."""
+    """What was done, and which guarantees were broken."""
 
     seed: int
     calls: Counter[str] = msgspec.field(default_factory=Counter)
@@ -46,20 +46,20 @@ class Campaign(msgspec.Struct):
     seconds: float = 0.0
 
     def complain(self, what: str) -> None:
-        """Note a promise that was broken."""
+        """Record a broken guarantee."""
         if len(self.complaints) < 20:
             self.complaints.append(what)
 
 
 def locals_shown(error: BaseException) -> str:
-    """All that an exception reporter would print."""
+    """Return the local variables that an exception reporter would print."""
     return "".join(traceback.TracebackException.from_exception(error, capture_locals=True, compact=False).format()) + (
         "".join(_all_locals(error))
     )
 
 
 def _all_locals(error: BaseException) -> list[str]:
-    """Causes and contexts too, printed or not."""
+    """Yield the locals of an error, its causes and its contexts, whether they would be printed or not."""
     shown, pending, seen = [], [error], set()
     while pending:
         each = pending.pop()
@@ -83,7 +83,7 @@ def _safe_repr(value: object) -> str:
 
 @asynccontextmanager
 async def hostile_application(server: HostileServer, **options: Any) -> AsyncIterator[Application]:
-    """An application that talks to it and does not dwell on failures."""
+    """Return an application of the hostile server that retries without long pauses."""
     options = {"retry": RetryPolicy(attempts=2, base=0.001, throttled_attempts=3), **options}
     async with Application("app", CLIENT_SECRET, endpoint=server.url, max_reply_size=2_000_000, **options) as app:
         endpoint = token_endpoint(app)
@@ -92,7 +92,7 @@ async def hostile_application(server: HostileServer, **options: Any) -> AsyncIte
 
 
 async def run_campaign(seed: int, faults: int, *, share: float = 0.6, kinds: tuple[str, ...] = ()) -> Campaign:
-    """Go on until so many requests were answered wrongly."""
+    """Run steps until the server has answered so many requests wrongly."""
     campaign = Campaign(seed)
     started = time.monotonic()
     before = asyncio.all_tasks(), _descriptors()
@@ -121,7 +121,7 @@ async def run_campaign(seed: int, faults: int, *, share: float = 0.6, kinds: tup
 
 
 def _descriptors() -> int:
-    """How many are open; 0 where the system does not say."""
+    """Return how many file descriptors are open; 0 where the system does not say."""
     return sum(1 for _ in Path("/proc/self/fd").iterdir()) if Path("/proc/self/fd").is_dir() else 0
 
 
@@ -216,11 +216,11 @@ async def _read_all(
     found: list[Any] = []
     for _ in range(100):
         try:
-            async for each in pages:  # what came before an error is kept
+            async for each in pages:  # items before an error are kept
                 found.append(identify(each))  # noqa: PERF401
         except SPAPIError as error:
             _note(campaign, error)
-            await asyncio.sleep(error.retry_after or 0)  # while nobody gets a token, calls fail without asking
+            await asyncio.sleep(error.retry_after or 0)  # calls fail at once while LWA is unreachable
         else:
             break
     else:
@@ -228,7 +228,7 @@ async def _read_all(
     await pages.aclose()
     known = [each for each in found if each in TRUTH]
     empty = any(f"{number:06}Z" in query and "oken=" not in query for query in server.ended_empty)
-    kept = len(found) - len(known)  # entries that are no order, whatever the server says
+    kept = len(found) - len(known)  # entries that are not orders
     if len(set(known)) + kept < len(TRUTH) and not (empty and not known) and not server.overtook(f"{number:06}Z"):
         campaign.complain(f"iteration {number} ended after {len(known)} of {len(TRUTH)}")
     if len(known) != len(set(known)):

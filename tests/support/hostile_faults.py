@@ -1,4 +1,4 @@
-"""What a hostile or broken server can answer: faults of the connection and of HTTP, spoiled JSON, and refusals."""
+"""What a hostile or broken server can answer: faults of the connection and of HTTP, damaged JSON, and refusals."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ transforms("comma", lambda good, _: text_of(good)[:-1] + b",}")
 
 
 def spoiled(name: str, text: bytes) -> None:
-    """Register a kind that puts this in the place of a value that nothing depends on."""
+    """Register a fault that replaces a value on which nothing depends."""
     transforms(name, lambda good, _: text_of(good).replace(b'"SPOIL"', text))
 
 
@@ -66,7 +66,7 @@ def _everywhere(content: Any, value: Any, keep: frozenset[str]) -> Any:
     return [_everywhere(item, value, keep) for item in content] if isinstance(content, list) else value
 
 
-# What tells an end, an id or a token is left: with it gone, nobody could say what is right.
+# Ids, tokens and the end of a list stay as they are: without them no result would be right.
 _KEPT = frozenset(
     {"orderId", "AmazonOrderId", "OrderItemId", "orderItemId", "nextToken", "NextToken", "feedId", "pagination",
      "access_token", "restrictedDataToken", "transactionId", "SalesChannel"}
@@ -101,7 +101,7 @@ _QUOTES = "token Atza|MARK-quoted and Atz.sprdt|MARK-quoted, secret amzn1.oa2-cs
 
 
 def refuses(name: str, status: int, content: Any, *headers: str) -> None:
-    """Register a kind by which the server says no, in Amazon's words or others."""
+    """Register a fault by which the server refuses, in Amazon's words or others."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     answers(name, body, status, *headers, refusal=400 <= status < 500 and status != 408)
 

@@ -110,7 +110,7 @@ def until_the_end(good: Good, rng: random.Random) -> list[Step]:
 
 
 def raw(name: str, build: Callable[[bytes], bytes], *, ends: bool = True) -> None:
-    """Register a kind whose bytes are made from the good body."""
+    """Register a fault whose bytes are made from the good body."""
     FAULTS[name] = lambda good, _: [build(text_of(good)), *([HANG_UP] if ends else [])]
 
 

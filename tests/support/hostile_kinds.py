@@ -1,7 +1,7 @@
 """How a kind of fault is written: one function from the good reply to bytes on the wire.
 
-A fault is given the reply that would be right and a random number generator, and returns steps: bytes to send, seconds
-to pause, ``HANG_UP``, ``RESET`` or ``SILENCE``. ``REFUSALS`` are those by which the server says that it did nothing.
+A fault gets the right reply and a random number generator, and returns steps: bytes to send, seconds
+to pause, ``HANG_UP``, ``RESET`` or ``SILENCE``. ``REFUSALS`` are replies that say that nothing was done.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Good(NamedTuple):
-    """The right reply: what it holds, the key of its list if it is a page, and headers beside the usual ones."""
+    """The right reply: its content, the key of its list if it is a page, and additional headers."""
 
     status: int
     content: dict[str, Any]
@@ -40,7 +40,7 @@ class Good(NamedTuple):
 
 
 class WhileIdle(NamedTuple):
-    """Bytes that nobody asked for, sent if no further request is on its way (then nobody could tell them apart)."""
+    """Bytes without a request, sent if no further request is under way, which could not be told apart."""
 
     data: bytes
 
@@ -57,7 +57,7 @@ ABSENT: set[str] = set()
 
 
 def fault(*names: str, refusal: bool = False, absent: bool = False) -> Callable[[Fault], Fault]:
-    """Register a kind."""
+    """Register a fault."""
 
     def register(function: Fault) -> Fault:
         name = names[0] if names else function.__name__
@@ -73,7 +73,7 @@ def fault(*names: str, refusal: bool = False, absent: bool = False) -> Callable[
 
 
 def plain_reply(body: bytes, status: int | str = 200, *headers: str, length: int | str | None = None) -> bytes:
-    """A well-formed reply, apart from what was asked for."""
+    """Return a well-formed reply; each argument can make one part of it wrong."""
     lines = [
         f"HTTP/1.1 {status} Whatever",
         f"Content-Length: {len(body) if length is None else length}",
@@ -94,7 +94,7 @@ def whole(good: Good) -> bytes:
 
 
 def answers(name: str, body: bytes, status: int | None = None, *headers: str, **kinds: bool) -> None:
-    """Register a kind that answers with this body, whatever the request."""
+    """Register a fault that answers with this body, whatever the request."""
     FAULTS[name] = lambda good, _: [plain_reply(body, status or good.status, *headers)]
     if kinds.get("refusal"):
         REFUSALS.add(name)
@@ -103,5 +103,5 @@ def answers(name: str, body: bytes, status: int | None = None, *headers: str, **
 
 
 def transforms(name: str, change: Callable[[Good, random.Random], bytes], *headers: str) -> None:
-    """Register a kind that changes the good body."""
+    """Register a fault that changes the good body."""
     FAULTS[name] = lambda good, rng: [plain_reply(change(good, rng), good.status, *headers)]

@@ -1,7 +1,7 @@
 """A small Selling Partner API on raw sockets that breaks most of its replies, always the same ones for a seed.
 
 Which fault meets a request depends on the seed, on what the request asks for and on how often that was asked for
-before: not on time, nor on what else is under way. So a seed repeats a run.
+before. It depends neither on time nor on other requests under way, so that a seed repeats a run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BUYER = "MARK-buyer"
 
 
 def order_id(number: int) -> str:
-    """An order id of Amazon's form."""
+    """Return an order id in Amazon's format."""
     return f"902-{number:07}-0000000"
 
 
@@ -51,7 +51,7 @@ class HostileServer:
         self.met: Counter[str] = Counter()
         self.effects: Counter[str] = Counter()
         self.ended_empty: set[str] = set()
-        self._crossed: list[bytes] = []  # requests that were on their way when an unasked reply left
+        self._crossed: list[bytes] = []  # requests that were under way when an unrequested reply was sent
         self._asked: Counter[str] = Counter()
         self._served: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
@@ -86,7 +86,7 @@ class HostileServer:
                 crossing = False
                 for step in self._steps(method, target, body):
                     if isinstance(step, WhileIdle):
-                        crossing = await _speak_unasked(step.data, reader, writer)
+                        crossing = await _send_unrequested(step.data, reader, writer)
                     elif not await _perform(step, writer):
                         return
         except (asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
@@ -95,9 +95,9 @@ class HostileServer:
             writer.close()
 
     async def has_met(self, document: str) -> bool:
-        """Whether a createFeed of it acted, or was overtaken.
+        """Whether a createFeed of this document took effect, or an unrequested reply overtook it.
 
-        The reply may be there before this server has read the request, for which it gets a second.
+        The reply may arrive before this server has read the request, for which it gets a second.
         """
         for _ in range(100):
             if self.effects[document] or self.overtook(f'"{document}"'):
@@ -106,7 +106,7 @@ class HostileServer:
         return False
 
     def overtook(self, text: str) -> bool:
-        """Whether a request with this in it was on its way when an unasked reply left: nobody could tell them apart."""
+        """Return whether a request containing this text was under way when an unrequested reply was sent."""
         return any(text.encode() in request for request in self._crossed)
 
     def _steps(self, method: str, target: str, body: bytes) -> list[Step]:
@@ -128,7 +128,7 @@ class HostileServer:
 
 
 def _is_idle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    """Whether the client has sent nothing more."""
+    """Return whether the client has sent nothing more."""
     descriptor = writer.get_extra_info("socket").fileno()
     if descriptor < 0 or writer.is_closing() or reader._buffer:  # type: ignore[attr-defined]
         return False
@@ -137,10 +137,10 @@ def _is_idle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool
     return not poll.poll(0)
 
 
-async def _speak_unasked(data: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    """Send to a client that has sent nothing more; whether its next request was on its way all the same.
+async def _send_unrequested(data: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Send to a client that has sent nothing more; returns whether its next request was under way nevertheless.
 
-    Before Python 3.12 aiohttp writes a body a turn of the loop after it took the connection.
+    Before Python 3.12 aiohttp writes a body one iteration of the loop after it took the connection.
     """
     if not _is_idle(reader, writer):
         return False
@@ -174,7 +174,7 @@ async def _perform(step: Step, writer: asyncio.StreamWriter) -> bool:
 
 
 def right_reply(method: str, target: str) -> Good:  # noqa: PLR0911 - a table of the API
-    """What the request should be answered with."""
+    """Return the correct reply to a request."""
     parts = urlsplit(target)
     query, path = parse_qs(parts.query), parts.path.split("/")
     if parts.path == "/auth/o2/token":
@@ -214,7 +214,7 @@ def _updated(number: int) -> datetime:
 
 
 def _lies_within(moment: datetime, query: dict[str, list[str]]) -> bool:
-    """Bounds are inclusive, and either may be absent."""
+    """Return whether a time is in the query's window. Bounds are inclusive, and either may be absent."""
     (after,) = query.get("lastUpdatedAfter", ["1970-01-01T00:00:00Z"])
     (before,) = query.get("lastUpdatedBefore", ["9999-01-01T00:00:00Z"])
     return datetime.fromisoformat(after) <= moment <= datetime.fromisoformat(before)

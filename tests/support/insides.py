@@ -1,6 +1,6 @@
-"""What tests look at or change inside an object because nothing outside shows it: each private name once, here.
+"""What tests read or change inside an object because no public attribute shows it: each private name once, here.
 
-A test that can say the same by what callers see says it so. `tests/test_words.py` counts the names.
+A test that can use public names does so. `tests/test_words.py` counts the names.
 """
 
 from __future__ import annotations
@@ -33,60 +33,60 @@ __all__ = [
 
 
 def session_pool(app: Application) -> SessionPool:
-    """The connections of an application."""
+    """Return the connections of an application."""
     return app._pool
 
 
 def token_endpoint(app: Application) -> Any:
-    """What talks to Login with Amazon; ``retry_delays`` are its pauses, ``issue`` is its one call."""
+    """Return the client of Login with Amazon; ``retry_delays`` are its pauses, ``issue`` is its one call."""
     return app._auth._access.endpoint
 
 
 def lanes_of(limiter: Any) -> dict[Any, Any]:
-    """A limiter's lanes, one for each account and operation that were called lately."""
+    """Return a limiter's lanes, one for each account and operation that were called lately."""
     lanes: dict[Any, Any] = limiter._lanes
     return lanes
 
 
 def link_of(limiter: Any) -> Any:
-    """The link of a shared limiter to its store."""
+    """Return the link of a shared limiter to its store."""
     return limiter._link
 
 
 def task_of(owner: Any) -> asyncio.Task[Any] | None:
-    """The task behind a link or a batch, if one is running."""
+    """Return the task behind a link or a batch, if one is running."""
     task: asyncio.Task[Any] | None = owner._task
     return task
 
 
 def collect_silently(task: Any) -> None:
-    """Asyncio logs when a task is collected that never ended: here that is what is tried."""
+    """Keep asyncio from logging that a pending task was collected, where a test does this on purpose."""
     task._log_destroy_pending = False
 
 
 def engine_of(owner: Any) -> AsyncEngine | None:
-    """SQLAlchemy's engine of a database or a journal, while it is open."""
+    """Return SQLAlchemy's engine of a database or a journal, while it is open."""
     engine: AsyncEngine | None = owner._engine
     return engine
 
 
 def database_engine(database: OrderDatabase) -> AsyncEngine:
-    """That of a database which is open."""
+    """Return SQLAlchemy's engine of an open database."""
     engine = engine_of(database)
     assert engine is not None
     return engine
 
 
 def registry_of(limiter: Any) -> Any:
-    """What a limiter in this process keeps for all its lanes."""
+    """Return what a limiter in this process keeps for all its lanes."""
     return limiter._registry
 
 
 def page_writer(database: OrderDatabase) -> Any:
-    """What writes a page in one transaction."""
+    """Return the object that writes a page in one transaction."""
     return database._writer
 
 
 def download_of(document: Document) -> Download:
-    """The download behind a document."""
+    """Return the download behind a document."""
     return document._download

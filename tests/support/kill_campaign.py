@@ -1,8 +1,8 @@
-"""A campaign of SIGKILLs against the commands that ask Amazon to make something, each started again until it is done.
+"""A campaign of SIGKILLs against the commands that make reports, feeds or queries; each is started again until done.
 
 ``python tests/support/kill_campaign.py SEED JOBS [KIND]...``: each job is a command on an emulator of its own with a
 journal of its own. It is killed one to four times: while the emulator holds a request, before it acts or after, at a
-change of the journal, before or after its commit, or at any moment. Then it is started again and left alone. It must
+change of the journal, before or after its commit, or at any moment. Then it is started again without a kill. It must
 end with the file that an undisturbed command writes, and with as many reports, feeds or queries at the emulator as that
 one makes.
 """
@@ -25,9 +25,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from killed_command import HELD, KilledCommand, faults, requests_of
+from killed_command import HELD, KilledCommand, faults
 from kiosk_queries import QUERY
 from report_fixtures import ALL_ORDERS, LISTINGS
+from request_counts import requests_of
 from warm_python import Process
 
 from spapi_async.emulator.pytest_plugin import running
@@ -75,14 +76,14 @@ KINDS: Mapping[str, Kind] = {
 
 
 class Result(NamedTuple):
-    """What an ended job has left: its file, and how many jobs the emulator made."""
+    """What a finished job leaves: its file, and how many jobs the emulator made."""
 
     content: bytes
     made: int
 
 
 class Job:
-    """One command on an emulator, with the folder that it keeps its journal and file in."""
+    """One command on an emulator, with the folder of its journal and file."""
 
     def __init__(self, kind: Kind, emulator: Emulator, folder: Path) -> None:
         self.kind = kind
@@ -97,7 +98,7 @@ class Job:
 
     @property
     def is_over(self) -> bool:
-        """Whether the file is complete and the journal has begun to say so: the same command again is another job."""
+        """Return whether the file is complete and the journal says so: the same command again would be another job."""
         with closing(sqlite3.connect(self._journal)) as journal, suppress(sqlite3.OperationalError):  # no table yet
             return bool(journal.execute("SELECT count(*) FROM runs WHERE stage = 'closed'").fetchone()[0])
         return False
@@ -118,16 +119,16 @@ class Job:
         return self._killed(process, "any moment")
 
     def finish(self) -> Result:
-        """Leave it alone until it ends; what it leaves.
+        """Start it without a kill, and return what it leaves.
 
         Raises:
-            AssertionError: it does not end well, or not clean.
+            AssertionError: it fails, or leaves other files.
         """
         self._killed(self._command.start(), "")
         return self.ended()
 
     def ended(self) -> Result:
-        """What it has left.
+        """What it leaves.
 
         Raises:
             AssertionError: an unfinished file beside the finished one.
@@ -138,7 +139,7 @@ class Job:
         return Result(self.out.read_bytes(), made)
 
     def _kill_held(self, operation: str, point: str, passed: int) -> str:
-        """Kill it while the emulator holds its request to an operation, after so many that it let pass."""
+        """Kill it while the emulator holds a request to an operation, after ``passed`` earlier ones."""
         rule, _ = HELD[point]
         before, faults_before = requests_of(self.emulator, operation), faults(self.emulator)
         harmless = [{"operation": operation}] * passed
@@ -163,7 +164,7 @@ class Job:
 
 
 def run_job(name: str, seed: int, expected: Mapping[str, Result]) -> tuple[Counter[str], str]:
-    """The points at which one job was killed, and what was wrong at its end."""
+    """Return the points at which one job was killed, and what was wrong at its end."""
     rng, kills = random.Random(seed), Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
         emulator = Emulator(**_SETTINGS)
@@ -187,7 +188,7 @@ def run_job(name: str, seed: int, expected: Mapping[str, Result]) -> tuple[Count
 
 
 def undisturbed(name: str) -> Result:
-    """What a job leaves that nobody kills."""
+    """Return what a job leaves that is not killed."""
     with tempfile.TemporaryDirectory() as folder:
         emulator = Emulator(**_SETTINGS)
         with running(emulator):
@@ -195,7 +196,7 @@ def undisturbed(name: str) -> Result:
 
 
 def main(seed: int, count: int, names: Sequence[str]) -> int:
-    """Run so many jobs of these kinds; the exit code."""
+    """Run so many jobs of these kinds, and return the exit code."""
     began, load = time.monotonic(), "/".join(f"{each:.1f}" for each in os.getloadavg())
     expected = {name: undisturbed(name) for name in names}
     kills, jobs, complaints = Counter[str](), Counter[str](), list[str]()

@@ -11,12 +11,13 @@ from typing import Any
 
 import warm_python
 from order_databases import CREDENTIALS
+from request_counts import requests_of
 
 from spapi_async.emulator.server import Emulator
 
 __all__ = ["HELD", "KilledCommand", "faults"]
 
-# The command line as a user starts it, but with a minute's patience cut to a second, and quick polls.
+# The command line as a user starts it, but the minute that it waits for lost requests is a second, and polls are quick.
 PROGRAM = """
 import os, signal, sys
 from spapi_async.workflows import journal
@@ -45,19 +46,19 @@ main()
 
 
 class KilledCommand:
-    """A command of the command line, again and again with one journal."""
+    """A command that is started several times with one journal."""
 
     def __init__(self, emulator: Emulator, words: Sequence[str]) -> None:
         self.emulator = emulator
         self._words = words
 
     def start(self, kill_at: str = "") -> warm_python.Process:
-        """Begin, or go on; to be killed ``before`` or ``after`` the journal learns of a stage."""
+        """Start the command, to be killed ``before`` or ``after`` a stage is recorded in the journal."""
         words = ["-c", PROGRAM, kill_at, *self._words]
         return warm_python.start(words, env={**os.environ, **CREDENTIALS}, stderr=subprocess.PIPE)
 
     def kill_when(self, ready: Callable[[], bool]) -> None:
-        """Begin and kill as soon as that is so."""
+        """Start the command, and kill it as soon as ``ready`` returns true."""
         process = self.start()
         give_up_at = time.monotonic() + 60
         while not ready():
@@ -81,9 +82,3 @@ HELD: Mapping[str, tuple[Mapping[str, Any], Callable[[Emulator, str], bool]]] = 
         lambda emulator, operation: requests_of(emulator, operation) == 1,
     ),
 }
-
-
-def requests_of(emulator: Emulator, operation: str) -> int:
-    """How often an operation was asked for."""
-    counts = emulator.stats()["operations"].get(operation)
-    return int(counts["requests"]) if counts else 0

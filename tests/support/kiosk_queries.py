@@ -8,7 +8,7 @@ __all__ = ["QUERY", "products_sold", "sales_query"]
 
 
 def sales_query(fields: str, *, view: str = "salesAndTrafficByAsin", by: str = "SKU", more: str = "") -> str:
-    """Sales and traffic of all orders there are."""
+    """Return a query for sales and traffic of all orders."""
     given = f'startDate: "2000-01-01" endDate: "2100-01-01" aggregateBy: {by} marketplaceIds: {PLACES} {more}'
     return f"query {{ analytics_salesAndTraffic_2024_04_24 {{ {view}({given}) {{ {fields} }} }} }}"
 
@@ -18,7 +18,7 @@ QUERY = sales_query("sku childAsin marketplaceId sales { unitsOrdered unitsOrder
 
 
 def products_sold(emulator: Emulator) -> dict[tuple[str, str], int]:
-    """Units of each marketplace and SKU that all sellers sold."""
+    """Return the units sold of each marketplace and SKU, over all sellers."""
     units: dict[tuple[str, str], int] = {}
     for seller in emulator.world.sellers:
         for order in seller.orders.since(0):

@@ -1,4 +1,4 @@
-"""Puts bugs into the code, one at a time, and lists those that no test notices.
+"""Puts bugs into the code, one at a time, and lists those that no test detects.
 
     python tests/support/mutate.py map                            once: which tests run which lines, and for how long
     python tests/support/mutate.py map tests/auth                 only these anew, such as tests that were just written
@@ -14,7 +14,7 @@ ones (those that run the fewest lines in all) first, until one fails. A test tha
 one that noticed. A line for each bug goes to standard output, and a summary for each module to
 ``benchmarks/results/mutation.json`` with ``--save``.
 
-A survivor is a missing test, or a change that means nothing; ``mutants.json`` names the latter with their reason.
+A survivor shows a missing test, or a change without effect; ``mutants.json`` names the latter with their reason.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from mutation_rules import applied, changes
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "spapi_async"
 GENERATED = ("spapi_async/api/", "spapi_async/models/")
-ELSEWHERE = ("spapi_async/cli/",)  # its words are judged by people
+ELSEWHERE = ("spapi_async/cli/",)  # its text is for people
 MAP = ROOT / ".mutation" / "coverage"
 TIMES = MAP.parent / "seconds.json"
 DIGESTS = MAP.parent / "digests.json"
@@ -54,7 +54,7 @@ WRITTEN = ROOT / "tests/support/mutants.json"
 SUMMARY = ROOT / "benchmarks/results/mutation.json"
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".mutation")  # compiled files save seconds for each bug
 SCRIPT_RUNS = "spapi_async/ratelimit/shared/redis/_store.py", "_decode(result)"
-"""Where Redis answers: the tests that come by here are those of its script, whose own lines nobody counts."""
+"""Where Redis answers: the tests that come by here are those of its script, whose own lines are not counted."""
 
 ATTEMPTS = ((60, 1.0, 10.0), (300, 5.0, 40.0))
 """Of the first attempt and of both: most tests, and how long one and all of them may take with the code as it is."""
@@ -78,7 +78,7 @@ class Mutant(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the tests said of a bug."""
+    """What the tests found of a bug."""
 
     mutant: Mutant
     noticed: bool
@@ -104,7 +104,7 @@ def drawn(files: Iterable[str], count: int, seed: str, first: set[str]) -> list[
 
 
 def by_hand(path: Path) -> list[Mutant]:
-    """Returns the bugs of a file of them; one whose code is gone is an error, so that the list stays true."""
+    """Returns the bugs in a file that lists them. A bug whose code is gone is an error, so that the list stays true."""
     found = []
     for each in json.loads(path.read_text(encoding="utf-8"))["written"]:
         source = (ROOT / each["file"]).read_text(encoding="utf-8")
@@ -118,7 +118,7 @@ def by_hand(path: Path) -> list[Mutant]:
 
 
 def meaningless(path: Path) -> dict[tuple[str, str, str], str]:
-    """Returns why no test can or need notice a bug, by file and what it makes of what."""
+    """Returns why no test can or need detect a bug, by file and replacement."""
     listed = json.loads(path.read_text(encoding="utf-8"))["meaningless"] if path.exists() else []
     return {(each["file"], each["old"], each["new"]): each["why"] for each in listed}
 
@@ -203,7 +203,7 @@ def measure(tests: list[str]) -> None:
     )  # fmt: skip
     known = json.loads(DIGESTS.read_text()) if added else {}
     found = {each: digest(ROOT / each) for each in hand_written()}
-    # What was measured before of a file that has changed since is of other lines.
+    # Measurements of a file that has changed since concern other lines.
     DIGESTS.write_text(
         json.dumps({file: each if known.get(file, each) == each else "" for file, each in found.items()})
     )
@@ -266,7 +266,7 @@ def verdict(mutant: Mutant, reach: Reach, tree: Path) -> Verdict:
             tried |= dict.fromkeys(some)
     finally:
         target.write_text(clean, encoding="utf-8")
-        os.utime(target, ns=(was.st_atime_ns, was.st_mtime_ns))  # what was compiled of it holds again
+        os.utime(target, ns=(was.st_atime_ns, was.st_mtime_ns))  # its compiled file is valid again
     return Verdict(mutant, noticed=False, by=f"{len(tried)} of {len(tests)} tests passed")
 
 

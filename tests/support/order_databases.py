@@ -43,6 +43,11 @@ def stored_orders(url: str) -> dict[str, int]:
         return dict(connection.execute(query).fetchall())
 
 
+def coarse_orders(url: str) -> int:
+    """How many orders in a SQLite file are stored without their details."""
+    return int(query(url, "SELECT count(*) FROM orders WHERE detail = 'report'")[0][0])
+
+
 def query(url: str, statement: str) -> list[Any]:
     """Rows of a SQLite file; a change is committed."""
     with closing(_open(url)) as connection, connection:

@@ -1,4 +1,4 @@
-"""Orders of either version, and report lines, with a marker at places where personal data stands, in odd shapes."""
+"""Orders of either version, and report lines, with a marker wherever personal data can be, in odd shapes."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def planted_v0(rng: random.Random) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def planted_lines(rng: random.Random) -> list[dict[str, str]]:
-    """An order's lines of a report, their headings written as anybody might."""
+    """An order's lines of a report, with the headings in various spellings."""
     lines = []
     for _ in range(rng.randrange(1, 3)):
         line = {spelt(heading, rng): cell for heading, cell in LINE.items()}
@@ -123,7 +123,7 @@ def planted_lines(rng: random.Random) -> list[dict[str, str]]:
 
 
 def spelt(name: str, rng: random.Random) -> str:
-    """A name as its owner writes it, or otherwise."""
+    """A name as its owner writes it, or in another spelling."""
     words = re.findall(r"[A-Z]*[a-z0-9]+|[A-Z]+", name)
     kinds = [name] * 3 + [name.upper(), name.lower(), name.swapcase(), f" {name} "]
     if words:
@@ -144,12 +144,12 @@ def _planted(order: dict[str, Any], places: tuple[tuple[str, ...], ...], rng: ra
 
 
 def _plant(content: Any, place: tuple[str, ...], rng: random.Random) -> None:
-    """Put a marker at a place, the way there made where it is missing, and now and then of the wrong kind."""
+    """Put a marker at a place, whose parents are made where they are missing, and now and then have the wrong type."""
     for depth, name in enumerate(place):
         while isinstance(content, list):
             content = rng.choice(content)
         if not isinstance(content, dict):
-            return  # a marker stands on the way already
+            return  # a parent is a marker already
         key = next((key for key in content if key.casefold() == name.casefold()), None)
         if key is None or (depth and rng.random() < 0.1):
             key = spelt(name, rng)
@@ -184,7 +184,7 @@ def _wrapped(rng: random.Random) -> Any:
 
 
 def _objects(content: Any) -> list[dict[str, Any]]:
-    """Every object in an order but those that are the seller's own address."""
+    """Every object in an order except those that are the seller's own address."""
     found = [content] if isinstance(content, dict) else []
     inner = content.items() if isinstance(content, dict) else enumerate(content)
     for key, value in inner:
@@ -194,7 +194,7 @@ def _objects(content: Any) -> list[dict[str, Any]]:
 
 
 def doubled(content: Any, rng: random.Random) -> str:
-    """The JSON of an order in which members with a marker come twice, the second time without one."""
+    """The JSON of an order in which members with a marker appear twice, the second time without one."""
     if isinstance(content, list):
         return f"[{','.join(doubled(entry, rng) for entry in content)}]"
     if not isinstance(content, dict):

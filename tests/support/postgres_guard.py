@@ -1,8 +1,8 @@
-"""Stops the PostgreSQL of a run when nobody uses it any more, however its users have ended.
+"""Stops the PostgreSQL of a test run when no process uses it any more, however its users ended.
 
 ``shared_postgres`` starts this program beside the server, in a session of its own. Each user holds a shared lock on a
-file; the system releases it when a process ends, whether it is killed or not, so the exclusive lock is had when none is
-left. Usage: ``python postgres_guard.py LOCK DIRECTORY``.
+file; the system releases it when a process ends, killed or not, so the exclusive lock is granted when none is left.
+Usage: ``python postgres_guard.py LOCK DIRECTORY``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 __all__ = ["guard"]
 
-_PATIENCE = 10.0  # seconds in which a server that is told to stop does so
+_PATIENCE = 10.0  # seconds that a server may take to stop
 
 
 def guard(lock_path: Path, directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""A server that answers with exact bytes, or misbehaves on purpose, for what no HTTP framework lets one send."""
+"""A server that answers with exact bytes or misbehaves on purpose, which no HTTP framework allows."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,7 +8,7 @@ Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
 
 class RawServer:
-    """What arrived: whole requests, and how many connections they came over."""
+    """The whole requests that arrived, and over how many connections."""
 
     def __init__(self) -> None:
         self.requests: list[bytes] = []
@@ -68,11 +68,11 @@ async def raw_server(answer: Answer) -> AsyncIterator[RawServer]:
         yield server
     finally:
         listener.close()
-        # Nothing is left to the end of the loop, which may come before a transport has closed: that is a warning.
+        # Connections are closed here: at the end of the loop, a transport that is still open is a warning.
         for task, writer in under_way.items():
             assert task is not None
             task.cancel()
-            with suppress(AttributeError):  # asyncio's own, where the connection was lost a moment ago
+            with suppress(AttributeError):  # asyncio raises it where the connection was lost a moment ago
                 writer.transport.abort()
         await asyncio.gather(*filter(None, under_way), return_exceptions=True)
         await asyncio.sleep(0)

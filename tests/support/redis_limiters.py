@@ -25,8 +25,8 @@ SELLER = make_account()
 
 @asynccontextmanager
 async def limiters(url: str, count: int = 2, **options: Any) -> AsyncIterator[list[RedisRateLimiter]]:
-    """So many limiters, each as if in a process of its own."""
-    patient = {"timeout": 5.0, **options}  # a machine that stalls for a second is no outage
+    """``count`` limiters, each as if in a process of its own."""
+    patient = {"timeout": 5.0, **options}  # a machine that stalls for a second is not an outage
     made = [RedisRateLimiter(url, **patient) for _ in range(count)]
     try:
         yield made
@@ -50,7 +50,7 @@ async def permit(
 async def admit_all(
     limiter: RedisRateLimiter, operation: Operation[Any], account: Account = SELLER, *, max_wait: float = 3
 ) -> int:
-    """Send requests (all answered 200) until the next one would have to wait (longer than the headroom asks for)."""
+    """Send requests, all answered 200, until the next one would have to wait."""
     admitted = 0
     try:
         while True:
@@ -67,6 +67,6 @@ def only(snapshots: tuple[LimitSnapshot, ...]) -> LimitSnapshot:
 
 
 async def crash(limiter: RedisRateLimiter) -> None:
-    """What a SIGKILL leaves: nothing is said, nothing returned, the connection is gone."""
+    """Do what a SIGKILL does: the connection is gone, and nothing was said or given back."""
     link_of(limiter).state = LinkState.DOWN
     await limiter.aclose()

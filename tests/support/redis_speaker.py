@@ -1,4 +1,4 @@
-"""The script inside Redis, spoken to as a process would."""
+"""Runs the script inside Redis with the arguments that a process would give."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ class Speaker:
         more: dict[str, LimitSpec] | None = None,
         **changes: Any,
     ) -> Reply:
-        """Send one request; what is not said is what a process with one call waiting would say.
+        """Send one request.
 
-        ``more`` are limits beside the plan of ``rate`` and ``burst``, by a name for their keys.
+        Arguments left out are those of a process with one call waiting. ``more`` are limits beside the plan of ``rate``
+        and ``burst``, by a name for their keys.
         """
         more = more or {}
         plan = LimitSpec(kind="plan", rate=rate, burst=burst)

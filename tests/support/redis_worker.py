@@ -34,7 +34,7 @@ def make_account(seller: str = "seller") -> Account:
 
 
 async def work(limiter: RedisRateLimiter, session: aiohttp.ClientSession, config: dict[str, Any]) -> dict[str, Any]:
-    """Make every call, repeating those that are throttled or refused, and say how it went."""
+    """Make every call, repeat those that are throttled or refused, and report the results."""
     operation, account = make_operation(config["rate"], config["burst"]), make_account()
     left = iter(range(config["calls"]))
     result = {"done": 0, "throttled": 0, "refused": 0, "longest_wait": 0.0}

@@ -1,4 +1,4 @@
-"""A server with a token bucket of its own, the judge of every limiter under test; shares no code with them."""
+"""A server with a token bucket of its own, against which limiters are tested; it shares no code with them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def reference_server(rate: float, burst: int) -> AsyncIterator[ReferenceSe
 
 
 async def run_workers(count: int, **config: Any) -> list[dict[str, Any]]:
-    """Run so many worker processes to their end, and what each of them reports."""
+    """Run ``count`` worker processes to their end, and return what each of them reports."""
     pipe, words = subprocess.PIPE, [str(WORKER), json.dumps(config)]
     processes = [warm_python.start(words, stdout=pipe, stderr=pipe) for _ in range(count)]
     try:

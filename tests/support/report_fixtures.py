@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from request_counts import requests_of
+
 from spapi_async import Application, Region, SellingPartner
 from spapi_async._core.journal import RunStore
 from spapi_async.emulator import Emulator
@@ -42,5 +44,4 @@ def window(days: int = 20, *, ago: int = 0) -> dict[str, Any]:
 
 def calls(emulator: Emulator, operation: str = CREATE) -> int:
     """How often an operation was asked for."""
-    counts = emulator.stats()["operations"].get(operation)
-    return int(counts["requests"]) if counts else 0
+    return requests_of(emulator, operation)

@@ -27,7 +27,7 @@ class Example(NamedTuple):
 
     @property
     def body(self) -> bytes:
-        """The reply as it would be on the wire."""
+        """The reply as sent."""
         return json.dumps(self.reply).encode() if self.has_reply and self.status != 204 else b""
 
 

@@ -11,12 +11,12 @@ __all__ = ["impatient", "quick_polls"]
 
 @pytest.fixture
 def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Amazon is asked about a run each hundredth of a second: before the first reply names a rate, twice a second."""
+    """Poll a run each hundredth of a second: before the first reply names a rate, twice a second."""
     monkeypatch.setattr(_poller, "pause", lambda _waiting, _terms: 0.01)
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request whose reply is lost counts as settled after a moment rather than a minute."""
+    """A request whose reply is lost counts as settled after a moment instead of a minute."""
     for name, seconds in (("POLITE_SECONDS", 0.05), ("LOOK_AGAIN_SECONDS", 0.1), ("SETTLED_SECONDS", 0.3)):
         monkeypatch.setattr(_steps, name, seconds)

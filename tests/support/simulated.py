@@ -12,10 +12,15 @@ from spapi_async.credentials import Account, Grant
 from spapi_async.marketplaces import Region
 from spapi_async.ratelimit import LocalRateLimiter, Permit
 
-__all__ = ["ReferenceBucket", "SimulatedAmazon", "account", "operation", "saturate", "take"]
+__all__ = ["ReferenceBucket", "SimulatedAmazon", "account", "now", "operation", "saturate", "take"]
 
 GRACE = 1e-6
 """Tokens: more than the rounding of a long run, less than any mistake."""
+
+
+def now() -> float:
+    """The loop's time, which is virtual in these tests."""
+    return asyncio.get_running_loop().time()
 
 
 def operation(rate: float, burst: int, *, name: str = "orders_v0.get_order", **plan: float) -> Operation[object]:

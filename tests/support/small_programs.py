@@ -18,7 +18,7 @@ __all__ = ["Outcome", "quiet", "run_program"]
 TIME_LIMIT = 60.0
 """Seconds; a program that ends by itself needs two on a quiet machine."""
 
-# What every program may take for granted: it is what the README's programs begin with.
+# What each program begins with, as those of the README do.
 PREAMBLE = """
 import asyncio, os, sys, threading
 from spapi_async import *
@@ -37,7 +37,7 @@ async def order(app):
 
 @dataclass
 class Outcome:
-    """What a program left: exit code and the two streams."""
+    """What a program left: its exit code and the two streams."""
 
     code: int
     out: str
@@ -88,10 +88,7 @@ async def run_program(
 
 
 def quiet(outcome: Outcome, *, warnings: int = 0) -> str:
-    """What a program printed, after a look at what it must not: a traceback, another library's warning.
-
-    ``warnings`` is how many of ours it is expected to print.
-    """
+    """What a program printed, after a check that it has no traceback and no other library's warning."""
     ours = [line for line in outcome.err.splitlines() if "SPAPIWarning" in line]
     others = [line for line in outcome.err.splitlines() if line.strip() and line not in ours and line[:2] != "  "]
     assert (outcome.code, others) == (0, []), outcome.err or outcome.out

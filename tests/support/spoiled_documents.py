@@ -1,4 +1,4 @@
-"""Result documents as a hostile server would have them, at the emulator."""
+"""Result documents of the emulator, replaced by what a hostile server would send."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["spoil"]
 def spoil(
     emulator: Emulator, kind: str, content: bytes | None, *, content_type: str = "application/json", **facts: Any
 ) -> None:
-    """Every job of that kind gets this for its document, or with None no document; ``compressed`` gzips it.
+    """Every job of that kind gets this document, or none with None; ``compressed`` gzips it.
 
-    A document that was named already keeps its id. Call it between the request and the wait.
+    A document that already has an id keeps it. Call it between the request and the wait.
     """
     for seller in emulator.world.sellers:
         for job in seller.jobs.newest_first(kind):

@@ -1,7 +1,7 @@
-"""moto's server, with two of its costs taken out: ``python sqs_process.py PORT``.
+"""moto's server with two of its costs removed: ``python sqs_process.py PORT``.
 
-For each message that comes or goes, moto counts all messages in the queue, several times over, and asks a slow clock at
-each of them. A queue of a thousand messages would take minutes; what it answers is the same.
+For each message that comes or goes, moto counts all messages in the queue several times, and reads a slow clock for
+each of them. A queue of a thousand messages would take minutes. The answers are the same.
 """
 
 import sys

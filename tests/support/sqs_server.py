@@ -84,7 +84,7 @@ def client(endpoint: str) -> AbstractAsyncContextManager[Any]:
 
 @functools.cache
 def _session() -> Any:
-    """It remembers what it has read of Amazon's service descriptions, which takes a tenth of a second."""
+    """One session for all: it keeps Amazon's service descriptions, which take a tenth of a second to read."""
     from aiobotocore.session import get_session
 
     return get_session()
@@ -99,7 +99,7 @@ async def send(queue: str, bodies: Sequence[str]) -> None:
 
 
 async def counts(queue: str) -> tuple[int, int]:
-    """How many messages are visible, and how many are in somebody's hands."""
+    """How many messages are visible, and how many are received and not yet deleted."""
     async with client(queue.rsplit("/", 2)[0]) as sqs:
         found = (await sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"]))["Attributes"]
     return int(found["ApproximateNumberOfMessages"]), int(found["ApproximateNumberOfMessagesNotVisible"])

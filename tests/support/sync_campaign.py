@@ -1,4 +1,4 @@
-"""What an order sync has to stand, at full length: each a command of some minutes, outside of the suite.
+"""Long tests of the order sync: each a command of some minutes, outside of the suite.
 
 ``python tests/support/sync_campaign.py follow [sqlite|postgresql] [CHANGES]``: a reader follows the change feed while
 four writers commit, with a long-running reader's transaction open meanwhile; it must see every change once, in order.
@@ -62,7 +62,7 @@ async def follow(url: str, changes: int) -> None:
                 assert batch or not done, f"{total - len(seen)} changes are missing"
                 seen += batch
                 if not batch:
-                    await asyncio.sleep(0.02)  # a follower looks now and then
+                    await asyncio.sleep(0.02)  # a follower polls
             await writing
         whole = [change async for change in reader.changes(limit=None)]
     assert [change.cursor for change in whole] == [change.cursor for change in seen]
@@ -76,7 +76,7 @@ async def follow(url: str, changes: int) -> None:
 
 
 async def poll(server: str, url: str, sellers: int) -> None:
-    """One look at each."""
+    """Poll each seller once."""
     async with Application("app", "secret", endpoint=server) as app:
         handles = [app.selling_partner(f"Atzr|{number}", region="NA") for number in range(sellers)]
         report = await sync_orders(handles, url, since=datetime.now(UTC) - timedelta(days=60))
@@ -85,7 +85,7 @@ async def poll(server: str, url: str, sellers: int) -> None:
 
 
 def many(sellers: int) -> None:
-    """Poll them, and say how much memory that took."""
+    """Poll ``sellers`` sellers, and print how much memory that took."""
     with tempfile.TemporaryDirectory() as folder, emulator(1) as running:
         started = time.monotonic()
         asyncio.run(poll(running.url, f"sqlite:///{Path(folder) / 'orders.db'}", sellers))

@@ -1,9 +1,9 @@
-"""A campaign of SIGKILLs against the order sync and its follower, each run started again and held against the truth.
+"""A campaign of SIGKILLs against the order sync and its follower; what each run leaves is compared with the truth.
 
 ``python tests/support/sync_kills.py [sqlite|postgresql] [open|sync|follow]... [--seconds SECONDS]``: a process is
 killed while the emulator holds each of its requests, and before each statement and each commit that it asks of the
 database, SQLAlchemy's own and those on the driver's cursor. Started again, it must end with the tables of a run that
-nobody disturbed, and the change feed must hold each version of an order once. ``open`` is a new database, killed at
+was not disturbed, and the change feed must hold each version of an order once. ``open`` is a new database, killed at
 each step of making its tables.
 """
 
@@ -63,7 +63,7 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-# ---- what is killed, and what surrounds it ---------------------------------------------------------------------------
+# ---- what is killed, and what it works with --------------------------------------------------------------------------
 
 
 class EmulatorProcess:
@@ -78,7 +78,7 @@ class EmulatorProcess:
         return self._process.stdout.readline().strip()
 
     def ask(self, words: str) -> int:
-        """Give it a command; how many requests it has met with a fault so far."""
+        """Send it a command; returns how many requests have met a fault so far."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{words}\n")
         self._process.stdin.flush()
@@ -198,7 +198,7 @@ async def is_followed(url: str) -> bool:
     return whole == ORDERS and bool(history)
 
 
-# ---- dying -----------------------------------------------------------------------------------------------------------
+# ---- killing ---------------------------------------------------------------------------------------------------------
 
 
 def forked(work: Callable[[], None]) -> int:
@@ -249,8 +249,8 @@ class _Counted:
         return getattr(self._cursor, name)
 
 
-def dying(work: Callable[[], None], step: int) -> None:
-    """Do something, and be killed before a statement or a commit."""
+def killed_at(work: Callable[[], None], step: int) -> None:
+    """Run some work, and be killed before the statement or commit of that number."""
     steps = _Steps(step)
 
     async def counted(connection: Any, job: Callable[[Any], Any]) -> Any:
@@ -266,9 +266,9 @@ def dying(work: Callable[[], None], step: int) -> None:
 
 
 def tables(url: str) -> Any:
-    """What a run leaves behind, but for moments and names of its own; each version of an order has one change.
+    """What a run leaves, except times and names of its own; each version of an order has one change.
 
-    Who read an order first is no part of it: sources of a follower race.
+    Which source read an order first is not compared, since the sources of a follower race.
     """
     changes, orders, items = asyncio.run(
         rows(
@@ -330,7 +330,7 @@ class Campaign:
             if time.monotonic() > end:
                 break
             url = self.url()
-            if not ended(forked(lambda url=url, n=step: dying(lambda: self.work(url), n))):  # type: ignore[misc]
+            if not ended(forked(lambda url=url, n=step: killed_at(lambda: self.work(url), n))):  # type: ignore[misc]
                 say(f"{self._name}: that was each statement and commit")
                 break
             settle(url, f"statement {step}")

@@ -44,11 +44,11 @@ DEADLOCK_AFTER = 60.0
 
 
 class Deadlock(AssertionError):  # noqa: N818  # it is a verdict on the test, not an error in it
-    """Everything waits, and nothing is left that could wake it."""
+    """Every task waits, and nothing is left that could wake one."""
 
 
 class _JumpingSelector(selectors.BaseSelector):
-    """Polls the real selector without waiting, and lets the time asked for pass at once."""
+    """Polls the real selector without waiting, and lets the requested time pass at once."""
 
     def __init__(self) -> None:
         self._real = selectors.DefaultSelector()
@@ -59,7 +59,7 @@ class _JumpingSelector(selectors.BaseSelector):
         if timeout is None:
             events = self._real.select(DEADLOCK_AFTER)
             if not events:
-                raise Deadlock("no timer is set and nothing happens: somebody lost a wake-up")
+                raise Deadlock("no timer is set and nothing happens: a wake-up was lost")
             return events
         events = self._real.select(0)
         if not events and timeout > 0:
@@ -67,7 +67,7 @@ class _JumpingSelector(selectors.BaseSelector):
             self._idle_turns = 0
         elif not events:
             # After some months the loop's clock resolution is lost in rounding, and asyncio leaves a timer that is due
-            # right now for the next turn, for ever. The smallest step there is gets it over that.
+            # right now for the next iteration, for ever. The smallest possible step gets past it.
             self._idle_turns += 1
             if self._idle_turns % 64 == 0:
                 self.now = math.nextafter(self.now, math.inf)
@@ -102,7 +102,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     @property
     def timers(self) -> int:
-        """How many are set."""
+        """How many timers are set."""
         return len(self._scheduled)  # type: ignore[attr-defined]
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
@@ -111,7 +111,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 class StandingTimeLoop(asyncio.SelectorEventLoop):
-    """A loop for real sockets whose clock moves when it is told to: no timer fires because the machine is slow."""
+    """A loop for real sockets whose clock moves only when a test sets it.
+
+    No timer fires because the machine is slow.
+    """
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -1,6 +1,6 @@
 """Python programs in processes of their own that begin with their imports done: half a second less for each.
 
-:func:`start` takes what one would give to ``python`` (``["-m", "spapi_async", "report"]``, ``["-c", "print()"]``, or a
+:func:`start` takes the arguments of ``python`` (``["-m", "spapi_async", "report"]``, ``["-c", "print()"]``, or a
 file and its arguments) and forks the process from a server, which is started once for each run of pytest, has imported
 what programs of the suite use, and does nothing else. Such a process can be killed like any other: it shares neither
 memory nor connections with anyone. ``python warm_python.py ARGUMENTS`` stands for ``python ARGUMENTS``: workers of
@@ -33,7 +33,7 @@ __all__ = ["Process", "start", "warm_workers"]
 
 
 class Process:
-    """One program; as much of ``subprocess.Popen`` as tests use of it."""
+    """One program, with the methods of ``subprocess.Popen`` that tests use."""
 
     def __init__(self, status: socket.socket, stdout: IO[bytes] | None, stderr: IO[bytes] | None) -> None:
         self.stdout, self.stderr = stdout, stderr
@@ -101,7 +101,7 @@ def start(
 ) -> Process:
     """Start a program; its streams are its parent's if None, else DEVNULL or PIPE of ``subprocess`` (no ``stdin``)."""
     env = dict(os.environ if env is None else env)
-    for name in {*env, *os.environ}:  # the interpreter would read them before its first line
+    for name in {*env, *os.environ}:  # the interpreter reads them before the program's first line
         if name.startswith("PYTHON") and name not in ("PYTHONUNBUFFERED", "PYTHON_COLORS"):
             assert env.get(name) == os.environ.get(name), f"{name} needs an interpreter of its own"
     with contextlib.ExitStack() as ends:

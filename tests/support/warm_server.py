@@ -2,7 +2,7 @@
 
 Requests come over the connection to the process that started this one, and over those that the listener accepts; when
 the first is closed, this process ends. A request is a line of JSON with the descriptors of the program's streams and of
-a connection that hears its process id and, when it has ended, its exit code.
+a connection that gets its process id and, when it has ended, its exit code.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _tell_ends(running: dict[int, socket.socket]) -> None:
 
 
 def _tell(status: socket.socket, number: int) -> None:
-    with suppress(OSError):  # nobody waits for it
+    with suppress(OSError):  # the other end is closed
         status.sendall(b"%d\n" % number)
 
 
@@ -195,7 +195,7 @@ def _end(code: int) -> None:
     getattr(atexit, "_run_exitfuncs")()  # noqa: B009
     if threading.active_count() == 1:
         del sys.modules["__main__"]
-        gc.collect()  # what the program left open says so
+        gc.collect()  # objects that the program left open warn
     try:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None and not stream.closed:

@@ -1,10 +1,9 @@
-"""The middleware: around FastAPI and inside it, by hand and behind a real server."""
+"""The middleware: around FastAPI and inside it, called directly and behind a real server."""
 
 from __future__ import annotations
 
 import asyncio
 import runpy
-import socket
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import Any
 import aiohttp
 import anyio
 import pytest
-import uvicorn
 from fastapi import BackgroundTasks, FastAPI, Request
 from fastapi.responses import StreamingResponse
+from web_server import served
 
 from spapi_async import Application, Priority, SellingPartner
 from spapi_async._core.options import current_options
@@ -28,30 +27,14 @@ Messages = list[MutableMapping[str, Any]]
 
 
 @asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
-    """A real server on a free port."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            await asyncio.sleep(0.005)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
-
-
-@asynccontextmanager
 async def selling() -> AsyncIterator[tuple[Emulator, SellingPartner]]:
-    """A seller whose getMarketplaceParticipations allows one request in a minute after the first fifteen."""
+    """A seller whose getMarketplaceParticipations allows one request a minute after the first fifteen."""
     async with Emulator() as emulator, Application("app", "secret", endpoint=emulator.url) as app:
         yield emulator, app.selling_partner("Atzr|web", region="NA")
 
 
 def backend(seller: SellingPartner) -> FastAPI:
-    """Participations, what options apply, a stream that breaks, an answer of 500 of its own."""
+    """Routes for participations, the options that apply, a stream that breaks, and a 500 of its own."""
     app = FastAPI()
 
     @app.get("/participations")
@@ -85,7 +68,7 @@ def backend(seller: SellingPartner) -> FastAPI:
 
 @pytest.mark.parametrize("way", ["around", "inside"])
 async def test_over_quota_is_503_with_the_seconds(way: str) -> None:
-    """Fifteen are answered, the sixteenth is told when to come again; nothing was sent for it."""
+    """Fifteen are answered; the sixteenth gets Retry-After, and nothing was sent for it."""
     async with selling() as (emulator, seller):
         app: Any = backend(seller)
         if way == "around":
@@ -111,8 +94,8 @@ async def test_over_quota_is_503_with_the_seconds(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["around", "inside"])
-async def test_what_is_not_ours_stays_as_it_is(way: str) -> None:
-    """The framework's own 500, its 404, a stream that had begun; options apply inside a request."""
+async def test_other_responses_are_not_changed(way: str) -> None:
+    """The framework's own 500, its 404 and a stream that had begun stay; options apply inside a request."""
     async with selling() as (_, seller):
         app: Any = backend(seller)
         if way == "around":
@@ -133,8 +116,8 @@ async def test_what_is_not_ours_stays_as_it_is(way: str) -> None:
         assert current_options().priority is Priority.NORMAL
 
 
-async def test_a_client_that_goes_takes_its_call_along() -> None:
-    """The call waits for quota; when the client is gone nothing waits any more, and no token is spent."""
+async def test_a_call_ends_when_its_client_disconnects() -> None:
+    """It waits for quota; then nothing waits any more, and no token is spent."""
     async with selling() as (emulator, seller):
         for _ in range(15):
             await seller.sellers_v1.get_marketplace_participations()
@@ -156,7 +139,7 @@ async def test_a_client_that_goes_takes_its_call_along() -> None:
 
 
 async def handled(app: Any, *incoming: MutableMapping[str, Any], kind: str = "http") -> Messages:
-    """What an application sends for these messages, after which the client stays."""
+    """What an application sends for these messages, after which the client stays connected."""
     sent: Messages = []
     left = list(incoming)
 
@@ -178,7 +161,7 @@ GONE = {"type": "http.disconnect"}
 
 
 async def test_a_disconnection_cancels_and_is_passed_on() -> None:
-    """What works is stopped; what it asks while it tidies up, it hears. Nothing is sent to who is gone."""
+    """The application is cancelled, and sees the disconnection while it cleans up. Nothing more is sent."""
     heard: list[str] = []
 
     async def working(scope: Any, receive: Any, send: Any) -> None:
@@ -196,15 +179,15 @@ async def test_a_disconnection_cancels_and_is_passed_on() -> None:
 
 
 @pytest.mark.parametrize("way", ["around", "inside"])
-async def test_a_background_task_outlives_the_answer(way: str) -> None:
-    """Servers report a disconnection as soon as the answer is whole: what is done after it goes on."""
+async def test_a_background_task_outlives_the_response(way: str) -> None:
+    """Servers report a disconnection as soon as the response is complete; the task goes on."""
     framework = FastAPI()
     answered, ended = asyncio.Event(), asyncio.get_running_loop().create_future()
 
     async def work() -> None:
         try:
             await answered.wait()
-            for _ in range(10):  # until whatever the server has to say has been said
+            for _ in range(10):  # until the server has sent all its messages
                 await asyncio.sleep(0)
         except asyncio.CancelledError:
             ended.set_result("cancelled")
@@ -229,7 +212,7 @@ async def test_a_background_task_outlives_the_answer(way: str) -> None:
 
 
 async def test_an_upload_is_fetched_as_it_is_read() -> None:
-    """One message ahead at most: who reads slowly holds up the client, not the memory."""
+    """At most one message is fetched ahead: a slow reader delays the client, and takes no memory."""
     fetched = 0
 
     async def receive() -> MutableMapping[str, Any]:
@@ -252,8 +235,8 @@ async def test_an_upload_is_fetched_as_it_is_read() -> None:
     assert fetched == 3
 
 
-async def test_a_cancellation_from_outside_is_one() -> None:
-    """A server that shuts down stops what runs; no task stays behind."""
+async def test_a_cancellation_from_outside_stops_the_application() -> None:
+    """A server that shuts down cancels the request, and no task stays behind."""
 
     async def working(scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -269,7 +252,7 @@ async def test_a_cancellation_from_outside_is_one() -> None:
 
 
 async def test_other_connections_pass_and_a_closed_application_is_503() -> None:
-    """Lifespans and WebSockets are none of ours."""
+    """Lifespans and WebSockets are passed on unchanged."""
 
     async def anything(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "passed"})
@@ -282,8 +265,8 @@ async def test_other_connections_pass_and_a_closed_application_is_503() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_long_answer_of_500_is_passed_on() -> None:
-    """It is no framework's error page; holding it would hold memory."""
+async def test_a_long_response_of_500_is_passed_on() -> None:
+    """It is not a framework's error page, and holding it back would take memory."""
 
     async def long(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 500, "headers": []})
@@ -306,14 +289,14 @@ async def test_a_long_answer_of_500_is_passed_on() -> None:
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan")])
-async def test_a_wait_that_is_none_is_refused_at_once(seconds: float) -> None:
-    """Not in the first request."""
+async def test_an_invalid_wait_is_refused_at_once(seconds: float) -> None:
+    """The error does not come in the first request."""
     async with Application("app", "secret") as application:
         with pytest.raises(ConfigurationError, match="max_wait"):
             SPAPIMiddleware(lambda *_: None, application=application, max_wait=seconds)  # type: ignore[arg-type]
 
 
 def test_the_backend_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    """Fifteen are answered, two are told when to come again."""
+    """Fifteen are answered, two get Retry-After."""
     runpy.run_path(str(Path(__file__).parents[2] / "examples/web/web_backend.py"), run_name="__main__")
     assert "15 answered, 2 told to come again" in capsys.readouterr().out

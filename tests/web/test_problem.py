@@ -1,4 +1,4 @@
-"""Errors as HTTP answers."""
+"""Errors as HTTP responses."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from spapi_async.web import problem
         (ValueError("what?"), 500, None),
     ],
 )
-def test_quota_is_a_matter_of_seconds(error: Exception, status: int, retry_after: str | None) -> None:
-    """503 with whole seconds, rounded up and never zero; nothing else asks to be repeated."""
+def test_short_quota_is_503_with_retry_after(error: Exception, status: int, retry_after: str | None) -> None:
+    """The seconds are whole, rounded up and never zero; no other error asks for a repetition."""
     answer = problem(error)
     assert answer.status == status
     assert answer.headers.get("retry-after") == retry_after
@@ -48,8 +48,8 @@ def every_error() -> list[type[SPAPIError]]:
 
 
 @pytest.mark.parametrize("kind", every_error())
-def test_every_error_has_an_answer_that_tells_nothing_it_should_not(kind: type[SPAPIError]) -> None:
-    """Neither Amazon's words nor ours about the error; the operation and the request id, for whoever looks into it."""
+def test_every_error_has_a_response_without_its_message(kind: type[SPAPIError]) -> None:
+    """It has the operation and the request id."""
     facts: dict[str, Any] = {"operation": "orders_v0.get_order", "request_id": "r-1"}
     if kind is errors.LWAError:
         facts["code"] = "invalid_grant"
@@ -62,8 +62,8 @@ def test_every_error_has_an_answer_that_tells_nothing_it_should_not(kind: type[S
     assert (answer.status == 500) == (kind in (SPAPIError, errors.ConfigurationError))
 
 
-def test_amazons_words_stay_here() -> None:
-    """They may repeat what a buyer wrote."""
+def test_amazons_message_is_not_in_the_response() -> None:
+    """It may repeat what a buyer wrote."""
     error = BadRequestError("MARK", errors=(ErrorDetail("InvalidInput", "MARK", "MARK"),), status=400)
     assert problem(error).status == 400
     assert b"MARK" not in problem(error).body

@@ -1,4 +1,4 @@
-"""The examples of backends and of synchronous code, as their docstrings say."""
+"""The examples of backends and of synchronous code, run as their docstrings say."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ GET = "orders_2026_01_01.get_order"
     ],
 )
 def test_synchronous_code_uses_a_loop_in_the_background(name: str, said: str) -> None:
-    """Threads, a Django view, a Celery task; each ends by itself and prints nothing else."""
+    """Threads, a Django view and a Celery task each end by themselves and print nothing else."""
     program = [str(EXAMPLES / "sync_code" / f"{name}.py")]
     process = warm_python.start(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, complaints = process.communicate(timeout=120)
@@ -48,7 +48,7 @@ def test_synchronous_code_uses_a_loop_in_the_background(name: str, said: str) ->
 
 
 def test_call_options_reach_the_loop_in_the_background() -> None:
-    """What the examples rely on: a context goes along with a call."""
+    """The examples rely on a context being passed with a call."""
 
     async def priority() -> Priority:
         return current_options().priority
@@ -101,7 +101,7 @@ async def backend(emulator: Emulator, redis_url: str) -> AsyncIterator[str]:
 
 @pytest.mark.long
 async def test_two_workers_share_quota_with_a_job(redis_url: str) -> None:
-    """Requests overtake hundreds of waiting calls of a job; over quota they are told when to come again."""
+    """Requests overtake hundreds of waiting calls of a job; over quota they get Retry-After."""
     async with Emulator(orders=40, rate_scale=20) as emulator, backend(emulator, redis_url) as url:
         limiter = RedisRateLimiter(redis_url)
         async with (
@@ -119,7 +119,7 @@ async def test_two_workers_share_quota_with_a_job(redis_url: str) -> None:
 
             for _ in range(400):
                 job.start_soon(bulk)
-            await anyio.sleep(0.5)  # the burst is gone: ten a second are left, for four hundred
+            await anyio.sleep(0.5)  # the burst is spent: ten a second are left, for four hundred calls
             took = []
             for _ in range(12):
                 started = time.monotonic()
@@ -130,7 +130,7 @@ async def test_two_workers_share_quota_with_a_job(redis_url: str) -> None:
                 await anyio.sleep(0.1)
             assert any(snapshot.waiting > 20 for snapshot in app.limits())
             job.cancel_scope.cancel()
-        # Ten tokens a second: whoever stood behind the job would wait half a minute.
+        # At ten tokens a second, a call behind the job would wait half a minute.
         assert statistics.quantiles(took, n=20)[-1] < 2
         async with aiohttp.ClientSession() as client:
             statuses = []

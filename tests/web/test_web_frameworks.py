@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,13 +10,13 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
-import uvicorn
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from fastapi import FastAPI
 from litestar import Litestar, get
 from litestar.middleware import DefineMiddleware
 from prometheus_client import CollectorRegistry
+from web_server import served
 
 from spapi_async import Application, LWAError, NotFoundError, SellingPartner
 from spapi_async._engine.retry import RetryPolicy
@@ -26,22 +25,6 @@ from spapi_async.observe.prometheus import Metrics
 from spapi_async.web import SPAPIMiddleware, aiohttp_middleware, json_response, lifespan, litestar_handlers
 
 UNKNOWN = "902-0000000-0000000"
-
-
-@asynccontextmanager
-async def served(app: Any, *, alive: str = "off") -> AsyncIterator[str]:
-    """A real server on a free port."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan=alive))  # type: ignore[arg-type]
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            await asyncio.sleep(0.005)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
 
 
 @asynccontextmanager
@@ -64,7 +47,7 @@ async def fetch(url: str) -> tuple[int, str, bytes]:
 
 @pytest.mark.parametrize("way", ["around", "inside"])
 async def test_health_and_metrics_are_served_beside_the_application(way: str) -> None:
-    """200 while nothing failed, 503 after Amazon did; metrics as Prometheus reads them; other paths pass."""
+    """Health is 200 until Amazon fails, then 503; metrics are as Prometheus reads them; other paths are passed on."""
     metrics = Metrics(CollectorRegistry())
     async with selling(metrics) as (emulator, seller):
         framework = FastAPI()
@@ -96,8 +79,8 @@ async def test_health_and_metrics_are_served_beside_the_application(way: str) ->
             assert b"spapi_call_duration_seconds_count" in body
 
 
-async def test_paths_may_be_left_to_the_application() -> None:
-    """Or have other names; without an exposition there are no metrics to show."""
+async def test_health_and_metrics_paths_are_optional() -> None:
+    """They may have other names; without an exposition there are no metrics."""
     async with selling() as (_, seller):
         api = FastAPI()
 
@@ -114,7 +97,7 @@ async def test_paths_may_be_left_to_the_application() -> None:
 
 
 async def test_aiohttp_web_has_a_middleware_of_its_own() -> None:
-    """Urgent calls with a bound, problem+json, health and metrics."""
+    """It has urgent calls with a bounded wait, problem+json, health and metrics."""
     metrics = Metrics(CollectorRegistry())
     async with selling(metrics) as (_, seller):
 
@@ -145,7 +128,7 @@ async def test_aiohttp_web_has_a_middleware_of_its_own() -> None:
 
 
 async def test_aiohttp_web_replaces_no_response_that_has_begun() -> None:
-    """A client never finds an answer in another's body; errors of a task group are answered like others."""
+    """No response appears in another's body; errors of a task group are answered like others."""
     async with Application("app", "secret") as application:
 
         async def stream(request: web.Request) -> web.StreamResponse:
@@ -170,7 +153,7 @@ async def test_aiohttp_web_replaces_no_response_that_has_begun() -> None:
 
 @pytest.mark.parametrize("way", ["around", "inside"])
 async def test_litestar_answers_the_librarys_errors(way: str) -> None:
-    """By its own handlers, which see them before a middleware does; the middleware brings the rest."""
+    """Its own handlers do so, since they see errors before a middleware; the middleware does the rest."""
     async with selling() as (_, seller):
 
         @get("/participations")
@@ -189,7 +172,7 @@ async def test_litestar_answers_the_librarys_errors(way: str) -> None:
             exception_handlers=litestar_handlers(),
             middleware=inside,
             openapi_config=None,
-            logging_config=None,  # else it sets up logging for the whole process
+            logging_config=None,  # otherwise it sets up logging for the whole process
         )
         if way == "around":
             app = SPAPIMiddleware(app, **options)
@@ -202,8 +185,8 @@ async def test_litestar_answers_the_librarys_errors(way: str) -> None:
             assert (await fetch(f"{url}/unknown"))[0] == 404
 
 
-async def test_a_seller_without_a_token_keeps_no_backend_from_starting(caplog: pytest.LogCaptureFixture) -> None:
-    """One of two was revoked: that is said, and the other is served; calls for it find out for themselves."""
+async def test_a_backend_starts_although_a_seller_is_revoked(caplog: pytest.LogCaptureFixture) -> None:
+    """That is logged, and the other seller is served; calls for the revoked one fail."""
     async with Emulator() as emulator:
         application = Application("app", "secret", endpoint=emulator.url)
         revoked, good = (application.selling_partner(f"Atzr|{name}", region="NA") for name in ("revoked", "good"))
@@ -217,7 +200,7 @@ async def test_a_seller_without_a_token_keeps_no_backend_from_starting(caplog: p
 
 
 async def test_a_lifespan_warms_up_and_closes() -> None:
-    """Tokens before the first request; the application is closed with the server."""
+    """Tokens are fetched before the first request, and the application is closed with the server."""
     async with Emulator(orders=3) as emulator:
         application = Application("app", "secret", endpoint=emulator.url)
         seller = application.selling_partner("Atzr|web", region="NA")
@@ -228,7 +211,7 @@ async def test_a_lifespan_warms_up_and_closes() -> None:
             page = await seller.orders_2026_01_01.search_orders(created_after="2020-01-01")
             return json_response(page.orders[:1])
 
-        async with served(api, alive="on") as url:
+        async with served(api, lifespan="on") as url:
             assert emulator.stats()["tokens"]["lwa"] == 1
             status, kind, body = await fetch(f"{url}/order")
             assert (status, kind) == (200, "application/json")

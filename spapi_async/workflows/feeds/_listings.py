@@ -133,7 +133,7 @@ class ListingsFeed:
         for message, text in zip(self._messages, self._texts, strict=True):
             if len(frame) + len(text) + 2 > MOST_BYTES:
                 raise ConfigurationError(f"{message.sku}: its message has {len(text):,} bytes, too many for a feed")
-            if kept and (len(kept) == MOST_MESSAGES or size + len(text) + 1 > MOST_BYTES):
+            if kept and (len(kept) == MOST_MESSAGES or size + len(text) > MOST_BYTES):
                 pieces.append(Piece(frame + b",".join(parts) + b"]}", tuple(kept)))
                 kept, parts, size = [], [], len(frame) + 2
             kept.append(message)

@@ -1,4 +1,4 @@
-"""What every caller of the limiter relies on; most of it has gone wrong in another client."""
+"""What callers of the local limiter rely on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from insides import lanes_of
-from simulated import SimulatedAmazon, account, operation, saturate, take
+from simulated import SimulatedAmazon, account, now, operation, saturate, take
 from virtual_time import VirtualClock, virtual_time
 
 import spapi_async.ratelimit as package
@@ -23,12 +23,8 @@ from spapi_async.ratelimit import LocalRateLimiter, Permit, RateLimiter
 GET_ORDER = operation(0.5, 30)
 
 
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def test_it_is_a_rate_limiter() -> None:
-    """The local limiter has the protocol's methods with the protocol's types."""
+def test_the_local_limiter_has_the_protocols_methods() -> None:
+    """Their types are the protocol's, too."""
     limiter: RateLimiter = LocalRateLimiter()
     assert "buckets=0" in repr(limiter)
     assert sorted(package.__all__) == package.__all__
@@ -38,7 +34,7 @@ def test_it_is_a_rate_limiter() -> None:
 
 @virtual_time
 async def test_the_whole_burst_goes_at_once_and_then_one_per_interval() -> None:
-    """Nothing is paced while tokens are left; after that a call leaves the moment its token is there."""
+    """Calls are not paced while tokens are left; after that, each is sent the moment its token is there."""
     limiter, seller = LocalRateLimiter(), account()
     left = []
     for _ in range(33):
@@ -49,7 +45,7 @@ async def test_the_whole_burst_goes_at_once_and_then_one_per_interval() -> None:
 
 @virtual_time
 async def test_an_empty_bucket_makes_calls_wait_not_fail() -> None:
-    """A call without max_wait waits however long it takes, and the permit says how long that was."""
+    """A call without max_wait waits as long as it must, and the permit says how long that was."""
     limiter, seller = LocalRateLimiter(), account()
     search_orders = operation(0.0056, 1)
     assert (await take(limiter, search_orders, seller)).waited == 0.0
@@ -58,7 +54,7 @@ async def test_an_empty_bucket_makes_calls_wait_not_fail() -> None:
 
 @virtual_time
 async def test_a_wait_beyond_max_wait_is_refused_at_once() -> None:
-    """The refusal takes no time, says when to come again, names the operation and costs no token."""
+    """The refusal takes no time, names the operation and the seconds to wait, and costs no token."""
     limiter, seller = LocalRateLimiter(), account()
     slow = operation(0.1, 1)
     await take(limiter, slow, seller)
@@ -72,7 +68,7 @@ async def test_a_wait_beyond_max_wait_is_refused_at_once() -> None:
 
 @virtual_time
 async def test_max_wait_zero_takes_a_free_token() -> None:
-    """A caller that will not wait at all is served while tokens last."""
+    """A call that may not wait at all is served while tokens are left."""
     limiter, seller = LocalRateLimiter(), account()
     two = operation(1, 2)
     await take(limiter, two, seller, max_wait=0)
@@ -82,24 +78,24 @@ async def test_max_wait_zero_takes_a_free_token() -> None:
 
 
 @virtual_time
-async def test_callers_are_refused_when_the_rate_falls_beyond_their_patience() -> None:
-    """A call that was promised ten seconds is told at once when the header makes it hours; a patient one stays."""
+async def test_waiting_calls_are_refused_when_a_lower_rate_exceeds_their_max_wait() -> None:
+    """A call that may wait ten seconds is refused when the header makes it hours; one without max_wait stays."""
     limiter, seller = LocalRateLimiter(), account()
     slow = operation(1.0, 1)
     sent = await limiter.acquire(slow, seller, priority=Priority.NORMAL, max_wait=None)
-    hasty = asyncio.create_task(take(limiter, slow, seller, max_wait=10))
+    impatient = asyncio.create_task(take(limiter, slow, seller, max_wait=10))
     patient = asyncio.create_task(take(limiter, slow, seller))
     await asyncio.sleep(0.5)
     sent.observe(200, 0.001)
     with pytest.raises(RateLimitWaitError):
-        await hasty
+        await impatient
     assert now() == 0.5
     assert (await patient).waited == pytest.approx(0.5 + 1 / 0.001)
 
 
 @virtual_time
 async def test_sellers_regions_operations_and_applications_do_not_share_a_bucket() -> None:
-    """Each has its own tokens; grantless calls too, whose account is the application's scope."""
+    """Each has its own tokens, and so do grantless calls, whose account is the application's scope."""
     limiter = LocalRateLimiter()
     one = operation(0.001, 1)
     for who in (account("a"), account("b"), account("a", region=Region.EU), account("a", application="other")):
@@ -119,7 +115,7 @@ async def test_two_handles_of_one_seller_share_a_bucket() -> None:
 
 @virtual_time
 async def test_four_workers_on_one_quota_lose_no_request() -> None:
-    """200 requests at 5/s with burst 10, four workers, a jittery network: nobody is refused, and it takes 38 s."""
+    """Four workers send 200 requests at 5/s with burst 10 over a jittery network in 38 s, and none is refused."""
     limiter, seller = LocalRateLimiter(), account()
     get_listing = operation(5, 10)
     amazon = SimulatedAmazon(5, 10, latency=(0.0, 0.2))
@@ -136,7 +132,7 @@ async def test_four_workers_on_one_quota_lose_no_request() -> None:
 
 @virtual_time
 async def test_a_permit_counts_once() -> None:
-    """A second report or a release after it changes nothing."""
+    """A second report or a release after the first changes nothing."""
     limiter, seller = LocalRateLimiter(), account()
     permit = await take(limiter, operation(1, 2), seller)
     permit.release()
@@ -146,8 +142,8 @@ async def test_a_permit_counts_once() -> None:
 
 
 @virtual_time
-async def test_a_permit_nobody_reports_on_is_spent() -> None:
-    """A lost permit neither blocks the bucket for ever nor brings its token back."""
+async def test_a_permit_without_a_report_is_spent() -> None:
+    """A lost permit neither blocks the bucket nor gives its token back."""
     limiter, seller = LocalRateLimiter(), account()
     one = operation(1, 1)
     await limiter.acquire(one, seller, priority=Priority.NORMAL, max_wait=None)
@@ -156,8 +152,8 @@ async def test_a_permit_nobody_reports_on_is_spent() -> None:
 
 
 @virtual_time
-async def test_a_released_permit_wakes_the_next_in_line() -> None:
-    """A request that was never sent costs nothing: its token goes to who waits."""
+async def test_a_released_permit_wakes_the_next_waiting_call() -> None:
+    """A request that was never sent costs nothing: its token goes to the next call."""
     limiter, seller = LocalRateLimiter(), account()
     slow = operation(0.001, 1)
     unused = await limiter.acquire(slow, seller, priority=Priority.NORMAL, max_wait=None)
@@ -169,7 +165,7 @@ async def test_a_released_permit_wakes_the_next_in_line() -> None:
 
 @virtual_time
 async def test_limits_shows_every_bucket() -> None:
-    """A snapshot tells rate, burst, tokens, queue, next token and counts."""
+    """A snapshot has rate, burst, tokens, queue length, the time of the next token, and counts."""
     limiter, seller = LocalRateLimiter(), account()
     two = operation(0.5, 2)
     for _ in range(2):
@@ -186,8 +182,8 @@ async def test_limits_shows_every_bucket() -> None:
 
 
 @virtual_time
-async def test_observers_of_an_application_are_told_too() -> None:
-    """A limiter that is given to an application tells the application's observers beside its own, each once."""
+async def test_observers_of_the_application_are_called_too() -> None:
+    """A limiter that is given to an application calls the application's observers beside its own, each once."""
     own: list[Event] = []
     application: list[Event] = []
     limiter = LocalRateLimiter(observers=[own.append])
@@ -200,8 +196,8 @@ async def test_observers_of_an_application_are_told_too() -> None:
 
 
 @virtual_time
-async def test_closing_sends_waiters_away() -> None:
-    """Those that wait get an error at once, and so do calls that come later."""
+async def test_closing_ends_waiting_calls() -> None:
+    """They get an error at once, and so do later calls."""
     limiter, seller = LocalRateLimiter(clock=VirtualClock()), account()
     one = operation(0.001, 1)
     await take(limiter, one, seller)
@@ -216,7 +212,7 @@ async def test_closing_sends_waiters_away() -> None:
 
 
 def test_one_limiter_serves_one_loop_after_another() -> None:
-    """asyncio.run twice with one limiter: buckets keep their level, dead waiters are forgotten."""
+    """After a second asyncio.run buckets keep their level, and the waiting calls of the first loop are forgotten."""
     limiter, seller = LocalRateLimiter(), account()
     fast = operation(200, 1)
 
@@ -235,8 +231,8 @@ def test_one_limiter_serves_one_loop_after_another() -> None:
     assert lanes_of(limiter)[seller.key, fast].queue.total == 0
 
 
-def test_a_forked_process_begins_with_nothing_at_the_rate_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has no burst; one warning says how processes share."""
+def test_a_forked_process_begins_with_empty_buckets_at_its_parents_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One warning says how processes can share quota."""
     limiter, seller = LocalRateLimiter(), account()
     plan = operation(10, 5)
 
@@ -256,8 +252,8 @@ def test_a_forked_process_begins_with_nothing_at_the_rate_of_its_parent(monkeypa
     assert bucket.announced_rate == 8.0
 
 
-def test_calls_that_an_ended_loop_left_waiting_are_in_nobodys_way() -> None:
-    """The wait predicted in the next loop does not count them."""
+def test_calls_left_waiting_by_an_ended_loop_are_not_counted() -> None:
+    """The wait that is predicted in the next loop does not include them."""
     limiter, seller = LocalRateLimiter(), account()
     tenth = operation(10, 1)
     abandoned: list[Coroutine[Any, Any, Permit]] = []
@@ -266,7 +262,7 @@ def test_calls_that_an_ended_loop_left_waiting_are_in_nobodys_way() -> None:
         await take(limiter, tenth, seller)
         for _ in range(50):
             coroutine = limiter.acquire(tenth, seller, priority=Priority.NORMAL, max_wait=None)
-            coroutine.send(None)  # it waits, and no task will ever be there to cancel it
+            coroutine.send(None)  # it waits, and there will be no task to cancel it
             abandoned.append(coroutine)
 
     async def go_on() -> None:
@@ -279,8 +275,8 @@ def test_calls_that_an_ended_loop_left_waiting_are_in_nobodys_way() -> None:
 
 
 @virtual_time
-async def test_a_call_takes_from_both_tiers_or_from_neither() -> None:
-    """With an application limit, three sellers draw on one bucket; who waits for it has spent no token of its own."""
+async def test_a_call_takes_from_both_buckets_or_from_neither() -> None:
+    """Three sellers share the application's bucket; a call that waits for it has spent no token of its seller's."""
     limiter = LocalRateLimiter()
     shared = operation(1.0, 5, application_rate=0.5, application_burst=2)
     sellers = [account(name) for name in "abc"]
@@ -295,8 +291,8 @@ async def test_a_call_takes_from_both_tiers_or_from_neither() -> None:
 
 
 @virtual_time
-async def test_a_token_of_the_shared_tier_comes_back_too() -> None:
-    """Releasing a permit refunds the application's bucket."""
+async def test_a_released_permit_refunds_the_applications_bucket() -> None:
+    """Its token is there for the next call."""
     limiter = LocalRateLimiter()
     shared = operation(1.0, 5, application_rate=0.001, application_burst=1)
     unused = await limiter.acquire(shared, account("a"), priority=Priority.NORMAL, max_wait=None)
@@ -307,7 +303,7 @@ async def test_a_token_of_the_shared_tier_comes_back_too() -> None:
 
 
 @virtual_time
-async def test_sellers_take_turns_at_the_shared_tier() -> None:
+async def test_sellers_take_turns_at_the_applications_bucket() -> None:
     """A seller with a hundred waiting calls does not keep another one out of the application's quota."""
     limiter = LocalRateLimiter()
     shared = operation(100.0, 100, application_rate=1.0, application_burst=1)
@@ -319,7 +315,7 @@ async def test_sellers_take_turns_at_the_shared_tier() -> None:
 
 
 @virtual_time
-async def test_the_shared_tier_is_used_in_full() -> None:
+async def test_the_applications_quota_is_used_completely() -> None:
     """Many saturated sellers together reach the application's rate."""
     limiter = LocalRateLimiter()
     shared = operation(2.0, 2, application_rate=10.0, application_burst=10)
@@ -332,8 +328,8 @@ async def test_the_shared_tier_is_used_in_full() -> None:
 
 
 @virtual_time
-async def test_a_mean_of_many_hours_is_exact() -> None:
-    """Two hundred hours of getOrders at one request a minute: no drift, no rounding loss."""
+async def test_the_rate_over_many_hours_is_exact() -> None:
+    """Two hundred hours of getOrders at one request a minute show no drift and no rounding loss."""
     limiter, seller = LocalRateLimiter(), account()
     get_orders = operation(1 / 60, 20)
     for _ in range(12_020):
@@ -342,8 +338,8 @@ async def test_a_mean_of_many_hours_is_exact() -> None:
 
 
 @virtual_time
-async def test_a_call_overtaken_until_its_time_is_up_is_refused_then() -> None:
-    """Urgent calls that come later can break the promise of ``max_wait``; the call fails when that time has passed."""
+async def test_an_overtaken_call_is_refused_when_max_wait_has_passed() -> None:
+    """More urgent calls that come later may make the wait longer than predicted."""
     limiter = LocalRateLimiter()
     one, seller = operation(1, 1), account()
     await take(limiter, one, seller)

@@ -1,4 +1,4 @@
-"""Rates from headers, and what a 429 teaches."""
+"""The rates that headers announce, and what the limiter learns from a 429."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import math
 
 import pytest
-from simulated import SimulatedAmazon, account, operation, saturate, take
+from simulated import SimulatedAmazon, account, now, operation, saturate, take
 from virtual_time import virtual_time
 
 from spapi_async._core.events import Event, RateChanged, Throttled
@@ -16,17 +16,13 @@ from spapi_async.ratelimit import LocalRateLimiter, Permit
 from spapi_async.ratelimit._adaptation import Adaptation
 
 
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
 async def permit(limiter: LocalRateLimiter, what: object) -> Permit:
     return await limiter.acquire(what, account(), priority=Priority.NORMAL, max_wait=None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 400, 404])
 def test_a_header_raises_the_rate(status: int) -> None:
-    """A higher x-amzn-RateLimit-Limit takes effect on whatever status carries it."""
+    """A higher x-amzn-RateLimit-Limit takes effect whatever the reply's status."""
 
     @virtual_time
     async def scenario() -> None:
@@ -40,8 +36,8 @@ def test_a_header_raises_the_rate(status: int) -> None:
 
 
 @virtual_time
-async def test_a_higher_rate_wakes_those_who_wait_already() -> None:
-    """The queue is rescheduled at once, not after the wait that the old rate had asked for."""
+async def test_a_higher_rate_shortens_waits_that_have_begun() -> None:
+    """The queue is rescheduled at once, not after the wait at the old rate."""
     limiter, slow = LocalRateLimiter(), operation(0.001, 2)
     first, _ = [await permit(limiter, slow) for _ in range(2)]
     waiting = [asyncio.create_task(take(limiter, slow, account())) for _ in range(3)]
@@ -52,7 +48,7 @@ async def test_a_higher_rate_wakes_those_who_wait_already() -> None:
 
 @virtual_time
 async def test_a_lower_rate_slows_down_and_keeps_what_accrued() -> None:
-    """Time until the header came counts at the old rate, time after it at the new one."""
+    """Time before the header counts at the old rate, time after it at the new one."""
     limiter, op = LocalRateLimiter(), operation(1.0, 2)
     await take(limiter, op, account())
     second = await permit(limiter, op)
@@ -64,7 +60,7 @@ async def test_a_lower_rate_slows_down_and_keeps_what_accrued() -> None:
 
 @virtual_time
 @pytest.mark.parametrize("garbage", [math.nan, math.inf, -math.inf, 0.0, -1.0, 1e-9, 1e9])
-async def test_a_header_that_is_no_rate_changes_nothing(garbage: float) -> None:
+async def test_an_implausible_header_changes_nothing(garbage: float) -> None:
     """Zero, negative, infinite and absurd figures keep the known rate."""
     limiter, op = LocalRateLimiter(), operation(0.5, 1)
     await take(limiter, op, account(), rate=garbage)
@@ -73,19 +69,19 @@ async def test_a_header_that_is_no_rate_changes_nothing(garbage: float) -> None:
 
 @virtual_time
 @pytest.mark.parametrize(
-    ("plan", "header", "believed"),
+    ("plan", "header", "rate"),
     [(0.0167, 0.0167, 0.0167), (0.0167, 0.016, 0.0167), (1 / 60, 0.0167, 1 / 60), (0.5, 0.48, 0.48), (5.0, 5.0, 5.0)],
 )
-async def test_a_coarser_print_of_the_published_rate_is_no_change(plan: float, header: float, believed: float) -> None:
-    """Amazon cuts and rounds: 0.016 for one a minute is not another rate."""
+async def test_a_rounded_rate_changes_nothing(plan: float, header: float, rate: float) -> None:
+    """Amazon truncates and rounds: 0.016 for one a minute is not another rate."""
     limiter, op = LocalRateLimiter(), operation(plan, 1)
     await take(limiter, op, account(), rate=header)
-    assert limiter.limits()[0].rate == believed
+    assert limiter.limits()[0].rate == rate
 
 
 @virtual_time
-async def test_after_a_429_waiters_come_one_by_one() -> None:
-    """The bucket is drained, two tokens flow in, then a queue of fifty is spaced at the lowered rate: no herd."""
+async def test_after_a_429_waiting_calls_leave_one_by_one() -> None:
+    """The bucket is empty, and a queue of fifty is spaced at the lowered rate."""
     limiter, op = LocalRateLimiter(), operation(5.0, 10)
     first = await permit(limiter, op)
     first.observe(429, None)
@@ -102,8 +98,8 @@ async def test_after_a_429_waiters_come_one_by_one() -> None:
 
 
 @virtual_time
-async def test_many_429s_of_one_event_are_one_decrease() -> None:
-    """Ten requests in flight that meet the same empty bucket lower the rate once."""
+async def test_429s_of_the_same_empty_bucket_lower_the_rate_once() -> None:
+    """The ten requests were under way together."""
     events: list[Event] = []
     limiter, op = LocalRateLimiter(observers=[events.append]), operation(5.0, 10)
     flights = [await permit(limiter, op) for _ in range(10)]
@@ -119,7 +115,7 @@ async def test_many_429s_of_one_event_are_one_decrease() -> None:
 
 @virtual_time
 async def test_the_rate_recovers_gradually_to_the_announced_one() -> None:
-    """Success by success, never above what Amazon announces, and observers hear when it is back."""
+    """It rises with each success, never above what Amazon announces, and observers are called when it is back."""
     events: list[Event] = []
     limiter, op = LocalRateLimiter(observers=[events.append]), operation(5.0, 10)
     await take(limiter, op, account(), status=429)
@@ -134,8 +130,8 @@ async def test_the_rate_recovers_gradually_to_the_announced_one() -> None:
 
 
 @virtual_time
-async def test_server_errors_and_refused_tokens_prove_nothing() -> None:
-    """A 503 or a 403 does not raise a lowered rate: it may not have asked the bucket."""
+async def test_server_errors_and_denials_do_not_raise_the_rate() -> None:
+    """A request that got a 503 or a 403 may not have been counted by the bucket."""
     limiter, op = LocalRateLimiter(), operation(5.0, 10)
     await take(limiter, op, account(), status=429)
     for status in (500, 503, 403, 401, None) * 20:
@@ -144,8 +140,8 @@ async def test_server_errors_and_refused_tokens_prove_nothing() -> None:
 
 
 @virtual_time
-async def test_requests_one_after_another_teach_a_smaller_burst_too() -> None:
-    """The sixth in a row is refused: the bucket holds five, and the next row of eight is served."""
+async def test_a_smaller_burst_is_learned_from_sequential_requests() -> None:
+    """The sixth in a row is refused, so the bucket holds five; the next ones are served."""
     limiter, op = LocalRateLimiter(), operation(0.5, 10)
     amazon = SimulatedAmazon(0.5, 5, latency=(0.01, 0.02))
     for _ in range(8):
@@ -158,8 +154,8 @@ async def test_requests_one_after_another_teach_a_smaller_burst_too() -> None:
 
 
 @virtual_time
-async def test_a_burst_of_requests_that_meets_a_smaller_bucket_teaches_its_size() -> None:
-    """Ten leave together, five are refused: the bucket holds five."""
+async def test_a_smaller_burst_is_learned_from_simultaneous_requests() -> None:
+    """Ten leave together and five are refused, so the bucket holds five."""
     limiter, op = LocalRateLimiter(), operation(5.0, 10)
     amazon = SimulatedAmazon(5.0, 5, latency=(0.01, 0.01))
     flights = [asyncio.create_task(amazon.request(await permit(limiter, op))) for _ in range(10)]
@@ -175,8 +171,8 @@ async def test_a_burst_of_requests_that_meets_a_smaller_bucket_teaches_its_size(
 
 @virtual_time
 @pytest.mark.parametrize("number", [1, 4])
-async def test_a_bucket_that_serves_nothing_teaches_no_size(number: int) -> None:
-    """All that left after a pause are refused: a neighbour had emptied the bucket, however large it is."""
+async def test_no_burst_is_learned_when_every_request_is_refused(number: int) -> None:
+    """Another client had emptied the bucket, however large it is."""
     limiter, op = LocalRateLimiter(), operation(5.0, 10)
     for flight in [await permit(limiter, op) for _ in range(number)]:
         flight.observe(429, None)
@@ -185,7 +181,7 @@ async def test_a_bucket_that_serves_nothing_teaches_no_size(number: int) -> None
 
 @virtual_time
 async def test_the_rate_of_a_burst_of_one_is_not_lowered() -> None:
-    """A longer pause would only give a neighbour more time to take the next token."""
+    """A longer pause would only give another client more time to take the next token."""
     limiter, op = LocalRateLimiter(), operation(5.0, 1)
     for _ in range(10):
         await take(limiter, op, account(), status=429)
@@ -194,7 +190,7 @@ async def test_the_rate_of_a_burst_of_one_is_not_lowered() -> None:
 
 
 @virtual_time
-async def test_a_learned_burst_is_tried_larger_ever_more_rarely() -> None:
+async def test_a_larger_burst_is_tried_less_and_less_often() -> None:
     """A bucket that stays smaller than published costs a vanishing part of the calls."""
     limiter, op = LocalRateLimiter(), operation(5.0, 10)
     amazon = SimulatedAmazon(5.0, 5, latency=(0.01, 0.01))
@@ -205,8 +201,8 @@ async def test_a_learned_burst_is_tried_larger_ever_more_rarely() -> None:
 
 
 @virtual_time
-async def test_a_burst_that_really_grew_is_found() -> None:
-    """After enough calls without a 429 the published burst is believed again."""
+async def test_a_burst_that_has_grown_is_learned() -> None:
+    """After enough calls without a 429 the published burst is used again."""
     limiter, op = LocalRateLimiter(), operation(5.0, 10)
     amazon = SimulatedAmazon(5.0, 5, latency=(0.01, 0.01))
     await asyncio.gather(*[asyncio.create_task(amazon.request(await permit(limiter, op))) for _ in range(10)])
@@ -217,8 +213,8 @@ async def test_a_burst_that_really_grew_is_found() -> None:
 
 
 @virtual_time
-async def test_two_sellers_refused_in_a_row_incriminate_the_shared_tier() -> None:
-    """429s of different sellers at once slow the application's bucket rather than each seller's."""
+async def test_429s_of_two_sellers_in_a_row_lower_the_applications_rate() -> None:
+    """The sellers' own rates stay."""
     limiter = LocalRateLimiter()
     op = operation(5.0, 10, application_rate=20.0, application_burst=20)
     for seller in "abcd":
@@ -228,8 +224,8 @@ async def test_two_sellers_refused_in_a_row_incriminate_the_shared_tier() -> Non
     assert [limit.rate for key, limit in by_account.items() if key not in ("", account("a").key)] == [5.0] * 3
 
 
-def test_a_429_starts_the_count_towards_a_larger_burst_anew() -> None:
-    """Ninety successes before it and ninety after are not the hundred and more that a larger burst takes."""
+def test_a_429_restarts_the_count_towards_a_larger_burst() -> None:
+    """Ninety successes before it and ninety after it are not the hundred in a row that a larger burst takes."""
     belief = Adaptation(5.0, 10.0)
     belief.throttled(sent_at=1.0, now=1.0, number=6, drawn=6)
     assert belief.burst == 5

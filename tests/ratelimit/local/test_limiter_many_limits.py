@@ -1,4 +1,4 @@
-"""Random traffic over plans, an application's plan and rules at once, against limits written apart."""
+"""Random traffic over plans, an application's plan and rules at once, checked against independent models of them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ KINDS = ("plain", "windowed", "bucketed", "both")
 
 
 class ReferenceWindow:
-    """At most so many in any so many seconds, as literally as it can be written."""
+    """A sliding window, written as literally as possible."""
 
     def __init__(self, requests: int, seconds: float) -> None:
         self.requests, self.seconds = requests, seconds
         self.moments: list[float] = []
 
     def take(self, now: float) -> bool:
-        """Whether one request at this moment is served."""
+        """Whether a request at this moment is served."""
         inside = [moment for moment in self.moments if moment + self.seconds > now + GRACE]
         self.moments.append(now)
         return len(inside) < self.requests
@@ -108,7 +108,7 @@ class World:
     async def call(
         self, number: int, *, pause: float, seller: str, kind: str, priority: Priority, give_up_after: float | None
     ) -> None:
-        """One call, which finds every limit as it should be when it is admitted."""
+        """Make one call, and check every limit at the moment when it is admitted."""
         del pause
         try:
             async with asyncio.timeout(give_up_after):
@@ -142,7 +142,7 @@ class World:
     ],
 )  # fmt: skip
 def test_random_traffic_keeps_to_every_limit(limits: dict[str, Any], script: list[dict[str, Any]]) -> None:
-    """No limit is overdrawn, no call waits while all its limits have room, everybody is served, in order of arrival."""
+    """No limit is overdrawn, no call waits while all its limits have room, and all are served in order of arrival."""
 
     async def scenario() -> World:
         world = World(limits)
@@ -166,7 +166,7 @@ def test_random_traffic_keeps_to_every_limit(limits: dict[str, Any], script: lis
 
 
 def test_refusals_name_the_wait() -> None:
-    """``max_wait`` 0 on a limit that is used up."""
+    """With ``max_wait=0``, a call is refused with the seconds until its limit has room."""
 
     async def scenario() -> float | None:
         limits = {"rate": 5.0, "burst": 4, "application_rate": 2.0, "application_burst": 4}

@@ -28,7 +28,7 @@ async def used(rate: float, burst: int, latency: tuple[float, float], seed: int)
 @pytest.mark.parametrize("burst", [10, 40])
 @pytest.mark.parametrize("rate", [0.5, 5.0, 20.0])
 def test_jitter_costs_nothing_while_the_burst_covers_it(rate: float, burst: int, seed: int) -> None:
-    """0-200 ms each way: at least 97 % of the quota (in fact all of it) and no refusal."""
+    """With 0-200 ms each way, at least 97 % of the quota is used, and no request is refused."""
     part, refused = run(used(rate, burst, (0.0, 0.2), seed))
     assert refused == 0
     assert part >= 0.995
@@ -36,9 +36,9 @@ def test_jitter_costs_nothing_while_the_burst_covers_it(rate: float, burst: int,
 
 @pytest.mark.parametrize(("rate", "least"), [(0.0167, 0.99), (0.5, 0.91), (5.0, 0.5), (20.0, 0.2)])
 def test_a_burst_of_one_is_never_overdrawn(rate: float, least: float) -> None:
-    """With a burst of one every gap must outlast the jitter, so quota is lost: no refusal goes first.
+    """With a burst of one every gap must outlast the jitter: avoiding refusals costs quota.
 
-    Nobody can do much better: a request that must not be refused leaves 1/rate after the latest moment at which the
+    No limiter can do much better: a request that must not be refused leaves 1/rate after the latest moment at which the
     one before can have arrived, and itself arrives 100 ms later on average: at most 95 %, 67 % and 33 % of 0.5, 5 and
     20 a second.
     """
@@ -48,7 +48,7 @@ def test_a_burst_of_one_is_never_overdrawn(rate: float, least: float) -> None:
 
 
 def test_a_steady_network_costs_a_burst_of_one_little() -> None:
-    """With 2 ms of jitter on 50 ms, 97 % of 5/s are reached."""
+    """With 2 ms of jitter on 50 ms, 97 % of 5/s are used."""
     part, refused = run(used(5.0, 1, (0.049, 0.051), 1))
     assert refused == 0
     assert part >= 0.97
@@ -56,8 +56,8 @@ def test_a_steady_network_costs_a_burst_of_one_little() -> None:
 
 @pytest.mark.parametrize("standstill", [0.05, 0.15, 0.4])
 @pytest.mark.parametrize(("rate", "burst"), [(50.0, 2), (10.0, 2), (50.0, 5), (50.0, 1)])
-def test_a_standstill_costs_no_refusal(rate: float, burst: int, standstill: float) -> None:
-    """Now and then nothing gets through for a while, and what left meanwhile arrives together: none is refused."""
+def test_a_network_that_stalls_costs_no_refusal(rate: float, burst: int, standstill: float) -> None:
+    """Requests that were sent during a stall arrive together, and none is refused."""
 
     async def scenario() -> tuple[float, int]:
         amazon, limiter, op = SimulatedAmazon(rate, burst), LocalRateLimiter(), operation(rate, burst)
@@ -67,7 +67,7 @@ def test_a_standstill_costs_no_refusal(rate: float, burst: int, standstill: floa
 
         async def stand_still() -> None:
             while True:
-                await asyncio.sleep(rng.uniform(200, 400) / rate)  # longer than the longest round trip is remembered
+                await asyncio.sleep(rng.uniform(200, 400) / rate)  # longer than round trips are remembered
                 gate.clear()
                 await asyncio.sleep(standstill)
                 gate.set()
@@ -89,8 +89,8 @@ def test_a_standstill_costs_no_refusal(rate: float, burst: int, standstill: floa
 
 
 @pytest.mark.parametrize("programs", [2, 3])
-def test_programs_that_know_nothing_of_each_other_share_a_quota(programs: int) -> None:
-    """Several limiters on one bucket: all of it is used, few requests are refused, and none is starved."""
+def test_independent_limiters_share_a_quota(programs: int) -> None:
+    """They use all of it, few requests are refused, and none is starved."""
 
     async def scenario() -> tuple[SimulatedAmazon, list[int]]:
         amazon, op = SimulatedAmazon(5.0, 10, latency=(0.0, 0.1)), operation(5.0, 10)
@@ -105,8 +105,8 @@ def test_programs_that_know_nothing_of_each_other_share_a_quota(programs: int) -
     assert min(admitted) >= 0.1 * sum(admitted) / programs
 
 
-def test_a_neighbour_who_leaves_is_noticed() -> None:
-    """When the other program stops, the full rate is back within a few hundred calls."""
+def test_the_full_rate_returns_when_another_client_stops() -> None:
+    """It takes a few hundred calls."""
 
     async def scenario() -> float:
         amazon, limiter, op = SimulatedAmazon(5.0, 10, latency=(0.0, 0.1)), LocalRateLimiter(), operation(5.0, 10)

@@ -1,4 +1,4 @@
-"""Random traffic against a bucket written apart: never more than it allows, nobody forgotten, no token left lying."""
+"""Random traffic against an independent bucket: the quota is kept, no call is forgotten, no token is left unused."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ CALL = st.fixed_dictionaries(
 
 
 class Traffic:
-    """Plays a script of calls, each answered in the moment it is sent, and checks every admission."""
+    """Plays a script of calls, each answered at once, and checks every admission."""
 
     def __init__(self, rate: float, burst: int) -> None:
         self.operation = operation(rate, burst)
         self.limiter = LocalRateLimiter()
         self.reference = ReferenceBucket(rate, burst)
-        self.exact = True  # until a 429 or a token that came back makes the client wait longer than the reference asks
+        self.exact = True  # false once a 429 or a returned token makes the client wait longer than the reference
         self.finished = 0
 
     async def play(self, script: list[dict[str, Any]]) -> None:
@@ -105,10 +105,10 @@ def test_random_traffic_keeps_to_the_reference(rate: float, burst: int, script: 
     pauses=st.lists(st.floats(0, 3.0), min_size=50, max_size=150),
     seed=st.integers(0, 99),
 )
-def test_any_jitter_and_any_traffic_is_never_refused(
+def test_traffic_with_any_jitter_is_never_refused(
     rate: float, burst: int, latency: tuple[float, float], pauses: list[float], seed: int
 ) -> None:
-    """Whatever the network delays within 200 ms each way, no request finds the bucket empty."""
+    """With delays of up to 200 ms each way, no request finds the bucket empty."""
 
     async def scenario() -> int:
         low, high = sorted(latency)
@@ -142,10 +142,10 @@ SHARED_CALL = st.fixed_dictionaries(
     shared_burst=st.integers(1, 6),
     script=st.lists(SHARED_CALL, max_size=40),
 )
-def test_random_traffic_keeps_to_both_tiers(
+def test_random_traffic_keeps_to_both_buckets(
     rate: float, burst: int, shared_rate: float, shared_burst: int, script: list[dict[str, Any]]
 ) -> None:
-    """Three sellers under one application limit: no bucket is overdrawn, nobody waits while both have tokens."""
+    """Three sellers share an application limit: no bucket is overdrawn, and no call waits while both have tokens."""
 
     async def scenario() -> None:
         op = operation(rate, burst, application_rate=shared_rate, application_burst=shared_burst)

@@ -1,4 +1,4 @@
-"""Who goes first, who may leave, and what a hundred thousand in line cost."""
+"""The order in which calls are served, what leaving the queue costs, and a hundred thousand waiting calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from insides import lanes_of, registry_of
-from simulated import account, operation, take
+from simulated import account, now, operation, take
 from virtual_time import VirtualTimeLoop, run, virtual_time
 
 from spapi_async._core.options import Priority
@@ -19,10 +19,6 @@ from spapi_async.ratelimit._shares import MOST_PASSES, position, serve
 from spapi_async.ratelimit._waiting import CallQueue, Waiter
 
 INTERACTIVE, NORMAL, BULK = Priority.INTERACTIVE, Priority.NORMAL, Priority.BULK
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 class Queue:
@@ -51,8 +47,8 @@ class Queue:
 
 
 @virtual_time
-async def test_first_come_first_served_within_a_priority() -> None:
-    """Equal calls are served in the order of their coming."""
+async def test_calls_of_one_priority_are_served_in_order_of_arrival() -> None:
+    """Equal calls are served in the order in which they came."""
     queue = Queue()
     await queue.empty_bucket()
     for name in "abcdef":
@@ -64,7 +60,7 @@ async def test_first_come_first_served_within_a_priority() -> None:
 
 @virtual_time
 async def test_urgent_calls_overtake() -> None:
-    """INTERACTIVE goes before NORMAL before BULK."""
+    """INTERACTIVE goes before NORMAL, and NORMAL before BULK."""
     queue = Queue()
     await queue.empty_bucket()
     await queue.add("bulk", BULK)
@@ -75,8 +71,8 @@ async def test_urgent_calls_overtake() -> None:
 
 
 @virtual_time
-async def test_an_interactive_call_waits_one_token_under_ten_thousand_bulk_calls() -> None:
-    """However long the bulk queue, the next token is the interactive call's."""
+async def test_an_interactive_call_overtakes_ten_thousand_bulk_calls() -> None:
+    """It gets the next token, however long the bulk queue is."""
     queue = Queue()
     await queue.empty_bucket()
     await queue.add("bulk", BULK, 10_000)
@@ -89,7 +85,7 @@ async def test_an_interactive_call_waits_one_token_under_ten_thousand_bulk_calls
 
 @virtual_time
 async def test_lower_priorities_keep_one_token_in_ten() -> None:
-    """Under a flood of interactive calls, NORMAL and BULK still get theirs."""
+    """Under a flood of interactive calls, NORMAL and BULK calls still get theirs."""
     queue = Queue()
     await queue.empty_bucket()
     await queue.add("bulk", BULK, 50)
@@ -104,25 +100,25 @@ async def test_lower_priorities_keep_one_token_in_ten() -> None:
 @given(
     waiting=st.tuples(*[st.integers(0, 60)] * 3),
     passed=st.tuples(*[st.integers(0, MOST_PASSES)] * 3),
-    klass=st.integers(0, 2),
+    priority=st.integers(0, 2),
 )
-def test_the_predicted_place_is_the_real_one(
-    waiting: tuple[int, int, int], passed: tuple[int, int, int], klass: int
+def test_a_call_is_served_in_the_predicted_place(
+    waiting: tuple[int, int, int], passed: tuple[int, int, int], priority: int
 ) -> None:
-    """Playing the queue forward one by one serves a new call exactly when predicted."""
+    """Simulating the queue call by call serves a new call when it was predicted."""
     left, turns = list(waiting), list(passed)
-    predicted = position(waiting, passed, klass) if any(waiting) else 0
-    left[klass] += 1
+    predicted = position(waiting, passed, priority) if any(waiting) else 0
+    left[priority] += 1
     served = 0
-    while (chosen := serve(left, turns)) != klass or left[klass] > 1:
+    while (chosen := serve(left, turns)) != priority or left[priority] > 1:
         left[chosen] -= 1
         served += 1
     assert predicted == served
 
 
 @virtual_time
-async def test_the_predicted_wait_is_the_real_one() -> None:
-    """What a refusal says about each priority is what a call that waits then experiences."""
+async def test_a_call_waits_as_long_as_predicted() -> None:
+    """The wait named in a refusal is the wait of a call of the same priority that stays."""
     for priority in Priority:
         queue = Queue()
         await queue.empty_bucket()
@@ -138,7 +134,7 @@ async def test_the_predicted_wait_is_the_real_one() -> None:
 
 @virtual_time
 async def test_sixty_cancelled_calls_cost_the_next_one_nothing() -> None:
-    """Callers that gave up spend no token: the next waits for one token, not for sixty-one."""
+    """The next call waits for one token, not for sixty-one."""
     limiter, search_orders = LocalRateLimiter(), operation(1 / 180, 1)
     await take(limiter, search_orders, account())
     gone = [asyncio.create_task(take(limiter, search_orders, account())) for _ in range(60)]
@@ -152,7 +148,7 @@ async def test_sixty_cancelled_calls_cost_the_next_one_nothing() -> None:
 
 @virtual_time
 async def test_a_call_that_times_out_gives_up_its_place() -> None:
-    """asyncio.timeout round a call works like a cancellation."""
+    """asyncio.timeout around a call works like a cancellation."""
     limiter, slow = LocalRateLimiter(), operation(0.1, 1)
     await take(limiter, slow, account())
     with pytest.raises(TimeoutError):
@@ -163,14 +159,14 @@ async def test_a_call_that_times_out_gives_up_its_place() -> None:
 
 
 @virtual_time
-async def test_a_call_cancelled_in_the_moment_it_is_served_passes_its_token_on() -> None:
-    """Granted, but cancelled before it could run: the token goes to the next in line, in the same moment."""
+async def test_a_call_cancelled_as_it_is_served_passes_its_token_on() -> None:
+    """A call that is admitted, and cancelled before it runs, leaves its token to the next one at once."""
     limiter, slow = LocalRateLimiter(), operation(0.1, 1)
     await take(limiter, slow, account())
     first = asyncio.create_task(take(limiter, slow, account()))
     second = asyncio.create_task(take(limiter, slow, account()))
     await asyncio.sleep(0)
-    # Due in the same turn of the loop as the bucket's own timer, and after it.
+    # Runs in the same iteration of the loop as the bucket's own timer, and after it.
     moments: list[tuple[int, bool]] = []
 
     def cut_off() -> None:
@@ -180,7 +176,7 @@ async def test_a_call_cancelled_in_the_moment_it_is_served_passes_its_token_on()
     asyncio.get_running_loop().call_at(10.0 + 1e-10, cut_off)
     assert (await second).waited == pytest.approx(10.0)
     assert first.cancelled()
-    assert moments == [(1, False)]  # one of two waits on: the first has its token, and its task has not run
+    assert moments == [(1, False)]  # one of two still waits: the first is admitted, and its task has not run yet
     (limit,) = limiter.limits()
     assert (limit.waiting, limit.admitted) == (0, 2)
 
@@ -188,7 +184,7 @@ async def test_a_call_cancelled_in_the_moment_it_is_served_passes_its_token_on()
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), cancel_after=st.integers(0, 12))
 def test_cancelling_at_any_step_loses_no_token(seed: int, cancel_after: int) -> None:
-    """Wherever a call is cut off, its token is used by another one, and none is spent twice."""
+    """Wherever a call is cancelled, another one uses its token, and no token is spent twice."""
 
     async def scenario() -> None:
         limiter, op = LocalRateLimiter(), operation(1.0, 2)
@@ -208,7 +204,7 @@ def test_cancelling_at_any_step_loses_no_token(seed: int, cancel_after: int) -> 
             task.cancel()
         async with asyncio.timeout(60):
             await asyncio.gather(*tasks, return_exceptions=True)
-        # Work conserved: whoever stayed was served at the pace of the bucket, with no gap.
+        # The calls that stayed were served at the rate of the bucket, without a gap.
         assert now() == pytest.approx(max(len(served) - 2, now() if len(served) <= 2 else 0), abs=1e-6)
         assert limiter.limits()[0].waiting == 0
 
@@ -217,7 +213,7 @@ def test_cancelling_at_any_step_loses_no_token(seed: int, cancel_after: int) -> 
 
 @virtual_time
 async def test_ten_thousand_calls_wait_in_a_thousand_buckets() -> None:
-    """All are served in order; each bucket has one timer, and cancelled calls leave no heap of dead entries."""
+    """All are served in order, each bucket has one timer, and cancelled calls leave no entries behind."""
     limiter, op = LocalRateLimiter(), operation(1.0, 1)
     sellers = [account(str(number)) for number in range(1_000)]
     done = 0
@@ -241,7 +237,7 @@ async def test_ten_thousand_calls_wait_in_a_thousand_buckets() -> None:
 
 
 @virtual_time
-async def test_those_who_left_do_not_pile_up() -> None:
+async def test_calls_that_gave_up_do_not_accumulate() -> None:
     """Ten thousand calls that come and go before one that stays leave a bounded number of entries behind."""
     limiter, slow = LocalRateLimiter(), operation(0.001, 1)
     await take(limiter, slow, account())
@@ -258,7 +254,7 @@ async def test_those_who_left_do_not_pile_up() -> None:
 
 @virtual_time
 async def test_idle_buckets_are_forgotten_once_full() -> None:
-    """Ten thousand sellers each called once are gone when their buckets are full again; one that waits stays."""
+    """Ten thousand sellers called once are forgotten when their buckets are full; one with a waiting call stays."""
     limiter, op = LocalRateLimiter(), operation(1.0, 5)
     slow = operation(0.0001, 1, name="slow")
     await take(limiter, slow, account())
@@ -270,8 +266,8 @@ async def test_idle_buckets_are_forgotten_once_full() -> None:
 
 
 @virtual_time
-async def test_opening_buckets_forgets_idle_ones() -> None:
-    """A crawl through ever new sellers does not grow for ever, though nobody asks for the limits."""
+async def test_new_buckets_make_the_limiter_forget_idle_ones() -> None:
+    """A crawl through more and more sellers takes bounded memory, even if limits are never shown."""
     limiter, op = LocalRateLimiter(), operation(1.0, 5)
     for number in range(3000):
         await take(limiter, op, account(str(number)))
@@ -280,8 +276,8 @@ async def test_opening_buckets_forgets_idle_ones() -> None:
 
 
 @virtual_time
-async def test_what_was_learned_outlives_the_bucket() -> None:
-    """A forgotten bucket's announced rate is known when it returns; one lowered by a 429 is kept for an hour."""
+async def test_learned_rates_outlive_a_forgotten_bucket() -> None:
+    """The announced rate is known when the bucket returns; one lowered by a 429 is kept for an hour."""
     limiter, op = LocalRateLimiter(), operation(1.0, 2)
     await take(limiter, op, account("a"), rate=0.25)
     await take(limiter, op, account("b"), status=429)
@@ -295,7 +291,7 @@ async def test_what_was_learned_outlives_the_bucket() -> None:
 
 
 @virtual_time
-async def test_sellers_who_leave_the_shared_tier_do_not_pile_up() -> None:
+async def test_sellers_that_left_the_applications_queue_do_not_accumulate() -> None:
     """Calls that come and go while the application's bucket is empty leave a bounded number of entries behind."""
     limiter, shared = LocalRateLimiter(), operation(1.0, 5, application_rate=0.001, application_burst=1)
     await take(limiter, shared, account("first"))
@@ -310,8 +306,8 @@ async def test_sellers_who_leave_the_shared_tier_do_not_pile_up() -> None:
     assert (await take(limiter, shared, account("second"))).waited == pytest.approx(1000.0)
 
 
-def test_a_waiter_that_was_cancelled_a_moment_ago_is_not_served() -> None:
-    """Its task has not run yet to leave the line: the next one is served instead."""
+def test_a_call_that_was_just_cancelled_is_not_served() -> None:
+    """Its task has not run yet to leave the queue; the next call is served instead."""
     loop = asyncio.new_event_loop()
     line = CallQueue()
     gone, next_one = (Waiter(loop.create_future(), NORMAL, None) for _ in range(2))
@@ -324,8 +320,8 @@ def test_a_waiter_that_was_cancelled_a_moment_ago_is_not_served() -> None:
 
 
 @virtual_time
-async def test_a_refusal_names_the_time_that_its_caller_had_left() -> None:
-    """When the rate falls while it waits: a wait of a hundred seconds is longer than the four that remain."""
+async def test_a_refusal_names_the_rest_of_max_wait() -> None:
+    """When the rate falls during a wait, a wait of a hundred seconds is longer than the four that remain."""
     limiter, slow = LocalRateLimiter(), operation(1.0, 1)
     first = await limiter.acquire(slow, account(), priority=NORMAL, max_wait=None)
     other = asyncio.create_task(take(limiter, slow, account(), max_wait=5.0))

@@ -1,4 +1,4 @@
-"""A restarted job does not spend what its last run already spent."""
+"""A saved state: a restarted job does not spend what its last run has already spent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLOW = operation(0.1, 10)
 
 
 async def saved_after(number: int, *, status: int = 200, rate: float | None = None) -> bytes:
-    """The state of a run that made so many calls."""
+    """The state of a run that made ``number`` calls."""
     limiter = LocalRateLimiter(clock=VirtualClock())
     for _ in range(number):
         await take(limiter, SLOW, account(), status=status, rate=rate)
@@ -32,8 +32,8 @@ def restored(saved: bytes, *, seconds_later: float, rules: Sequence[PlanRule] = 
 
 
 @virtual_time
-async def test_a_spent_burst_stays_spent_over_a_restart() -> None:
-    """Five of ten spent, ten seconds pass between the runs: six are left."""
+async def test_a_spent_burst_stays_spent_after_a_restart() -> None:
+    """Five of ten tokens were spent; ten seconds later, six are left."""
     limiter = restored(await saved_after(5), seconds_later=10)
     for _ in range(6):
         assert (await take(limiter, SLOW, account())).waited == 0.0
@@ -41,8 +41,8 @@ async def test_a_spent_burst_stays_spent_over_a_restart() -> None:
 
 
 @virtual_time
-async def test_time_between_the_runs_refills_but_not_beyond_the_burst() -> None:
-    """After a day the bucket is simply full."""
+async def test_the_bucket_refills_between_two_runs_up_to_its_burst() -> None:
+    """After a day it is full."""
     limiter = restored(await saved_after(10), seconds_later=86_400)
     await take(limiter, SLOW, account())
     assert limiter.limits()[0].tokens == 9.0
@@ -57,7 +57,7 @@ async def test_a_clock_that_went_back_refills_nothing() -> None:
 
 @virtual_time
 async def test_learned_rates_are_saved() -> None:
-    """The header's rate and a rate lowered by a 429 survive; the latter for an hour."""
+    """The rate of the header stays; one lowered by a 429 does so for an hour."""
     limiter = restored(await saved_after(1, rate=0.5), seconds_later=0)
     await take(limiter, SLOW, account())
     assert limiter.limits()[0].rate == 0.5
@@ -68,8 +68,8 @@ async def test_learned_rates_are_saved() -> None:
 
 
 @virtual_time
-async def test_buckets_not_used_again_are_saved_again() -> None:
-    """A run that touches nothing hands on what it was given, with the time that passed."""
+async def test_unused_buckets_are_saved_again() -> None:
+    """A run that makes no call saves what it loaded, with the time that has passed."""
     second = restored(await saved_after(10), seconds_later=10).dump_state()
     limiter = restored(second, seconds_later=20)
     for _ in range(2):
@@ -78,8 +78,8 @@ async def test_buckets_not_used_again_are_saved_again() -> None:
 
 
 @virtual_time
-async def test_buckets_not_used_again_have_filled_up_while_that_run_went_on() -> None:
-    """It took ten seconds: one more token is there when the third run begins."""
+async def test_unused_buckets_refill_during_a_run() -> None:
+    """The run took ten seconds, so one more token is there when the next one begins."""
     second = restored(await saved_after(10), seconds_later=10)
     await asyncio.sleep(10)
     third = restored(second.dump_state(), seconds_later=10)
@@ -89,7 +89,7 @@ async def test_buckets_not_used_again_have_filled_up_while_that_run_went_on() ->
 
 @virtual_time
 async def test_requests_in_flight_count_as_spent() -> None:
-    """The process died with a request on its way: its token is gone."""
+    """The process died with a request under way, whose token is gone."""
     limiter = LocalRateLimiter(clock=VirtualClock())
     for _ in range(10):
         await limiter.acquire(SLOW, account(), priority=Priority.NORMAL, max_wait=None)
@@ -98,8 +98,8 @@ async def test_requests_in_flight_count_as_spent() -> None:
 
 
 @virtual_time
-async def test_the_shared_tier_is_saved_too() -> None:
-    """The application's bucket is restored for whichever seller comes first."""
+async def test_the_applications_bucket_is_saved_too() -> None:
+    """It is restored for any seller."""
     shared = operation(1.0, 5, application_rate=0.1, application_burst=1)
     limiter = LocalRateLimiter(clock=VirtualClock())
     await take(limiter, shared, account("a"))
@@ -115,7 +115,7 @@ def sales_rule(limit: Bucket | Window) -> list[PlanRule]:
 
 
 async def saved_after_reports(limit: Bucket | Window, *statuses: int) -> bytes:
-    """The state of a run whose requests for that report were answered so."""
+    """The state of a run whose requests for that report had these answers."""
     limiter = LocalRateLimiter(rules=sales_rule(limit), clock=VirtualClock())
     for status in statuses:
         permit = await limiter.acquire(
@@ -126,8 +126,8 @@ async def saved_after_reports(limit: Bucket | Window, *statuses: int) -> bytes:
 
 
 @virtual_time
-async def test_a_window_that_a_429_closed_stays_closed_over_a_restart() -> None:
-    """Somebody else has spent it: the next run waits for what is left of the mean distance too."""
+async def test_a_window_closed_by_a_429_stays_closed_after_a_restart() -> None:
+    """Another client has spent it: the next run waits for the rest of the mean distance, too."""
     saved = await saved_after_reports(Window(4, 3600), 429)
     for later, wait in ((0, 900), (600, 300), (1000, 0)):
         limiter = restored(saved, seconds_later=later, rules=sales_rule(Window(4, 3600)))
@@ -135,8 +135,8 @@ async def test_a_window_that_a_429_closed_stays_closed_over_a_restart() -> None:
 
 
 @virtual_time
-async def test_a_rule_that_was_changed_holds_after_a_restart() -> None:
-    """No header tells a rule's rate, so the saved one must not outlive it; what was spent, and a slowing, do."""
+async def test_a_changed_rule_applies_after_a_restart() -> None:
+    """The saved rate is not used, since no header would correct it; what was spent and lowered stays."""
     saved = await saved_after_reports(Bucket(0.01, 5), 202, 202, 429)
     limiter = restored(saved, seconds_later=0, rules=sales_rule(Bucket(1.0, 8)))
     limiter.forecast(CREATE_REPORT, account(), SALES)
@@ -147,16 +147,16 @@ async def test_a_rule_that_was_changed_holds_after_a_restart() -> None:
 
 
 @virtual_time
-async def test_a_rule_that_was_a_window_keeps_what_closed_it() -> None:
-    """As a bucket it is as empty for as long, though no request of ours is in it."""
+async def test_a_bucket_made_of_a_closed_window_stays_empty() -> None:
+    """It is empty for as long as the window would be closed, without a request of its own."""
     saved = await saved_after_reports(Window(4, 3600), 429)
     limiter = restored(saved, seconds_later=0, rules=sales_rule(Bucket(0.01, 5)))
     assert limiter.forecast(CREATE_REPORT, account(), SALES) == pytest.approx(900)
 
 
 @virtual_time
-async def test_a_rule_that_was_a_bucket_opens_as_that_would() -> None:
-    """A bucket that has been full for a day is worth its burst, whatever the window holds."""
+async def test_a_window_made_of_a_full_bucket_admits_its_burst() -> None:
+    """The bucket had been full for a day."""
     saved = await saved_after_reports(Bucket(0.01, 5), 202)
     limiter = restored(saved, seconds_later=86_400, rules=sales_rule(Window(12, 3600)))
     assert limiter.forecast(CREATE_REPORT, account(), SALES, count=5) == 0.0
@@ -165,14 +165,14 @@ async def test_a_rule_that_was_a_bucket_opens_as_that_would() -> None:
 
 @virtual_time
 async def test_a_saved_state_holds_no_secret() -> None:
-    """Digests, not tokens."""
+    """It holds digests, not tokens."""
     assert b"Atzr" not in await saved_after(3)
 
 
 @pytest.mark.parametrize(
     "garbage", [b"", b"{}", b"\xff", b"[1,2]", b'{"version":9,"saved_at":0,"buckets":[]}', b"[" * 10_000]
 )
-def test_garbage_is_refused(garbage: bytes) -> None:
-    """A damaged file is a clear error, not a limiter that believes anything."""
+def test_a_damaged_state_is_refused(garbage: bytes) -> None:
+    """The error is clear, and nothing is loaded."""
     with pytest.raises(ConfigurationError):
         LocalRateLimiter().load_state(garbage)

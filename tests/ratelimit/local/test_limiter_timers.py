@@ -1,4 +1,4 @@
-"""The one timer of a limit with a line: what it is set for, and that it goes when nobody waits."""
+"""Each limit with waiting calls has one timer, which ends when no call waits."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def timers(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.TimerHandle]:
 
 
 def moments(timers: list[asyncio.TimerHandle]) -> list[float]:
-    """When those will fire that nobody has cancelled."""
+    """When the timers that are not cancelled fire."""
     return [timer.when() for timer in timers if not timer.cancelled()]
 
 
 @virtual_time
 async def test_no_timer_stays_for_a_call_that_gave_up(timers: list[asyncio.TimerHandle]) -> None:
-    """The last one to wait takes it along."""
+    """The last call that leaves the queue cancels the timer."""
     limiter, slow = LocalRateLimiter(), operation(0.1, 1)
     await take(limiter, slow, account())
     waiting = asyncio.create_task(take(limiter, slow, account()))
@@ -46,7 +46,7 @@ async def test_no_timer_stays_for_a_call_that_gave_up(timers: list[asyncio.Timer
 
 @pytest.mark.parametrize(("rate", "when"), [(0.2, 5.0), (0.05, 20.0)])
 def test_a_limit_whose_rate_changes_has_one_timer(timers: list[asyncio.TimerHandle], rate: float, when: float) -> None:
-    """It moves, earlier or later; the old one does not fire as well."""
+    """The timer moves, and the old one does not fire as well."""
 
     @virtual_time
     async def scenario() -> None:

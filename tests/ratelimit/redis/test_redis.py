@@ -1,4 +1,4 @@
-"""The shared limiter on a real Redis: what several processes see of one another."""
+"""The shared limiter on a real Redis: how several processes affect one another."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError, SPAPIError
 from spapi_async.ratelimit.shared.redis._limiter import RedisRateLimiter
 
-SLOW = make_operation(1 / 180, 5)  # nothing flows in while a test runs
+SLOW = make_operation(1 / 180, 5)  # nothing refills during a test
 FAST = make_operation(20, 40)
 
 
 async def test_processes_share_one_burst(redis_url: str) -> None:
-    """Two processes together are admitted as often as the one bucket holds tokens."""
+    """Two processes together are admitted as often as the bucket holds tokens."""
     async with limiters(redis_url) as (first, second):
         admitted = await admit_all(first, SLOW) + await admit_all(second, SLOW)
     assert admitted == 5
 
 
 async def test_a_forecast_counts_the_calls_it_is_asked_for(redis_url: str) -> None:
-    """With an empty bucket one call waits for one token, three for three."""
+    """With an empty bucket one call waits for one token, three calls for three."""
     async with limiters(redis_url, 1) as (limiter,):
         await admit_all(limiter, SLOW)
         await limiter.refresh()
@@ -38,7 +38,7 @@ async def test_a_forecast_counts_the_calls_it_is_asked_for(redis_url: str) -> No
 
 
 async def test_sellers_do_not_share(redis_url: str) -> None:
-    """Another seller's bucket is full whatever the first one spent."""
+    """Another seller's bucket is full, whatever the first one spent."""
     async with limiters(redis_url, 1) as (limiter,):
         await admit_all(limiter, SLOW)
         assert await admit_all(limiter, SLOW, make_account("another")) == 5
@@ -58,7 +58,7 @@ async def test_an_empty_application_bucket_leaves_the_sellers_alone(redis_url: s
 
 
 async def test_a_rate_in_the_header_reaches_the_other_process(redis_url: str) -> None:
-    """What one process reads in x-amzn-RateLimit-Limit, up or down, every process runs at."""
+    """Every process uses the rate that one of them read in x-amzn-RateLimit-Limit."""
     async with limiters(redis_url) as (first, second):
         for announced in (0.5, 0.001):
             (await permit(first, SLOW)).observe(200, announced)
@@ -69,7 +69,7 @@ async def test_a_rate_in_the_header_reaches_the_other_process(redis_url: str) ->
 
 
 async def test_a_429_drains_the_bucket_for_every_process(redis_url: str) -> None:
-    """After one process was throttled no other is admitted on tokens that were not there."""
+    """After one process was throttled, no other is admitted with tokens that did not exist."""
     async with limiters(redis_url) as (first, second):
         (await permit(first, SLOW)).observe(429, None)
         await first.refresh()
@@ -77,7 +77,7 @@ async def test_a_429_drains_the_bucket_for_every_process(redis_url: str) -> None
 
 
 async def test_requests_in_flight_together_decrease_the_rate_once(redis_url: str) -> None:
-    """Three 429s that met one empty bucket are one event; the rate falls by one step."""
+    """Three 429s of the same empty bucket lower the rate by one step."""
     async with limiters(redis_url) as (first, second):
         permits = [await permit(limiter, SLOW) for limiter in (first, second, first)]
         for each, limiter in zip(permits, (first, second, first), strict=True):
@@ -121,7 +121,7 @@ async def test_an_urgent_call_overtakes_those_of_another_process(redis_url: str)
     assert order.index("urgent") <= 2
 
 
-async def test_urgent_calls_get_every_token_whichever_process_they_come_from(redis_url: str) -> None:
+async def test_urgent_calls_get_every_token_in_any_process(redis_url: str) -> None:
     """The token kept for urgent calls is not saved for a process that may have such a call later."""
     async with limiters(redis_url) as pair, asyncio.timeout(60):
         for turns in itertools.product((0, 1), repeat=5):
@@ -170,7 +170,7 @@ async def test_processes_of_equal_priority_take_turns(redis_url: str) -> None:
 
 
 async def test_a_wait_too_long_is_refused_with_its_length(redis_url: str) -> None:
-    """max_wait refuses before waiting and says how long it would have been: the time to the next token."""
+    """The refusal comes before the wait, and names the time to the next token."""
     async with limiters(redis_url, 1) as (limiter,):
         await admit_all(limiter, SLOW)
         async with asyncio.timeout(10):
@@ -180,8 +180,8 @@ async def test_a_wait_too_long_is_refused_with_its_length(redis_url: str) -> Non
     assert refusal.value.operation == SLOW.name
 
 
-async def test_a_call_that_the_fallen_rate_serves_too_late_is_refused_at_once(redis_url: str) -> None:
-    """A promise that a lowered rate breaks is withdrawn when the rate falls, not when the time has passed."""
+async def test_a_call_that_a_lower_rate_serves_too_late_is_refused_at_once(redis_url: str) -> None:
+    """The refusal comes when the rate falls, not when max_wait has passed."""
     operation = make_operation(1 / 100, 5)
     async with limiters(redis_url, 1) as (limiter,), asyncio.timeout(60):
         sent = [await permit(limiter, operation) for _ in range(5)]
@@ -196,7 +196,7 @@ async def test_a_call_that_the_fallen_rate_serves_too_late_is_refused_at_once(re
 
 
 async def test_a_call_whose_time_is_up_is_refused(redis_url: str) -> None:
-    """What was promised and is not kept, because more urgent calls came, ends when ``max_wait`` has passed."""
+    """A call that more urgent calls delay is refused when ``max_wait`` has passed."""
     operation = make_operation(1, 1)
     async with limiters(redis_url, 1) as (limiter,), asyncio.timeout(60):
         (await permit(limiter, operation)).observe(200, None)
@@ -211,8 +211,8 @@ async def test_a_call_whose_time_is_up_is_refused(redis_url: str) -> None:
         await asyncio.gather(*urgent, return_exceptions=True)
 
 
-async def test_the_prediction_counts_those_who_wait_in_other_processes(redis_url: str) -> None:
-    """The wait named in a refusal includes the turns of calls that wait elsewhere."""
+async def test_the_prediction_counts_calls_that_wait_in_other_processes(redis_url: str) -> None:
+    """The wait named in a refusal includes their turns."""
     async with limiters(redis_url) as (first, second):
         await admit_all(first, SLOW)
         waiting = asyncio.create_task(permit(first, SLOW))
@@ -226,7 +226,7 @@ async def test_the_prediction_counts_those_who_wait_in_other_processes(redis_url
 
 
 async def test_cancelled_calls_cost_nothing(redis_url: str) -> None:
-    """Sixty cancelled waiters leave the queue: the next call waits for one token, not for sixty-one."""
+    """Sixty cancelled calls leave the queue: the next one waits for one token, not for sixty-one."""
     async with limiters(redis_url, 1) as (limiter,):
         await admit_all(limiter, SLOW)
         tasks = [asyncio.create_task(permit(limiter, SLOW)) for _ in range(60)]
@@ -243,7 +243,7 @@ async def test_cancelled_calls_cost_nothing(redis_url: str) -> None:
 
 @pytest.mark.parametrize("yields", range(12))
 async def test_a_call_cancelled_at_any_moment_loses_no_token(redis_url: str, yields: int) -> None:
-    """However far a call has come when it is cancelled, its token is there for another process."""
+    """However far a call has come when it is cancelled, another process gets its token."""
     async with limiters(redis_url) as (first, second):
         task = asyncio.create_task(permit(first, SLOW))
         for _ in range(yields):
@@ -256,7 +256,7 @@ async def test_a_call_cancelled_at_any_moment_loses_no_token(redis_url: str, yie
 
 
 async def test_a_call_cancelled_after_its_grant_loses_no_token(redis_url: str) -> None:
-    """Its token was handed out, and the task that waited for it has not run since: another process gets it."""
+    """It was admitted, and its task had not run yet: another process gets the token."""
     async with limiters(redis_url) as (first, second):
         (await permit(first, SLOW)).observe(200, None)
         await first.refresh()
@@ -264,7 +264,7 @@ async def test_a_call_cancelled_after_its_grant_loses_no_token(redis_url: str) -
         await asyncio.sleep(0)
         while only(first.limits()).waiting:
             await asyncio.sleep(0)
-        assert task.cancel()  # it is granted, and not done
+        assert task.cancel()  # admitted, but not done
         with pytest.raises(asyncio.CancelledError):
             await task
         await first.refresh()
@@ -281,8 +281,8 @@ async def test_an_unsent_request_gives_its_token_back(redis_url: str) -> None:
         assert await admit_all(second, SLOW) == 5
 
 
-async def test_fast_operations_seldom_ask(redis_server: RedisServer, redis_url: str) -> None:
-    """At twenty calls a second, one after the other, there is at most one round trip in five calls."""
+async def test_fast_operations_share_round_trips(redis_server: RedisServer, redis_url: str) -> None:
+    """Twenty sequential calls a second take at most one round trip for five calls."""
     before = redis_server.calls("evalsha")
     async with limiters(redis_url, 1) as (limiter,):
         for _ in range(100):
@@ -290,8 +290,10 @@ async def test_fast_operations_seldom_ask(redis_server: RedisServer, redis_url: 
     assert (redis_server.calls("evalsha") - before) / 100 <= 0.2
 
 
-async def test_processes_that_share_a_fast_operation_seldom_ask(redis_server: RedisServer, redis_url: str) -> None:
-    """Four busy processes that share a quota pay one round trip for several calls, as one alone does."""
+async def test_processes_that_share_a_fast_operation_share_round_trips(
+    redis_server: RedisServer, redis_url: str
+) -> None:
+    """Four busy processes need one round trip for several calls, like a single one."""
     operation, number = make_operation(50, 50), 240
     before = redis_server.calls("evalsha")
 
@@ -307,7 +309,7 @@ async def test_processes_that_share_a_fast_operation_seldom_ask(redis_server: Re
     assert (redis_server.calls("evalsha") - before) / number <= 0.25
 
 
-async def test_what_a_crashed_process_held_comes_back(redis_url: str) -> None:
+async def test_tokens_of_a_crashed_process_return(redis_url: str) -> None:
     """Tokens on lease to a process that vanished return when the lease ends."""
     async with limiters(redis_url, lease_seconds=0.1) as (first, second):
         for _ in range(60):
@@ -319,8 +321,8 @@ async def test_what_a_crashed_process_held_comes_back(redis_url: str) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def test_closing_gives_back_what_was_on_lease(redis_url: str) -> None:
-    """After aclose() no entry of the process is left in Redis, and tokens that it did not use are."""
+async def test_closing_gives_leased_tokens_back(redis_url: str) -> None:
+    """After aclose() Redis has no entry of the process, and its unused tokens are available."""
     async with limiters(redis_url, 1) as (watcher,):
         async with limiters(redis_url, 1) as (limiter,):
             used, (lane, *_) = 0, [*lanes_of(limiter).values(), None]
@@ -332,8 +334,8 @@ async def test_closing_gives_back_what_was_on_lease(redis_url: str) -> None:
         assert only(await watcher.snapshot_all()).admitted == used
 
 
-async def test_closing_wakes_those_who_wait(redis_url: str) -> None:
-    """A waiter of a limiter that is closed gets an error, not silence; so does a call that comes later."""
+async def test_closing_ends_waiting_calls(redis_url: str) -> None:
+    """They get an error, and so does a call that comes later."""
     async with limiters(redis_url, 1) as (limiter,):
         await admit_all(limiter, SLOW)
         waiting = asyncio.create_task(permit(limiter, SLOW))
@@ -356,8 +358,8 @@ async def test_a_closed_limiter_holds_no_connection(redis_server: RedisServer, r
             await asyncio.sleep(0.01)
 
 
-async def test_observers_are_told(redis_url: str) -> None:
-    """A 429 and a changed rate are events."""
+async def test_observers_are_called_with_429s_and_rate_changes(redis_url: str) -> None:
+    """Both are events of the shared limiter as well."""
     events: list[Event] = []
     async with limiters(redis_url, 1, observers=[events.append]) as (limiter,):
         (await permit(limiter, SLOW)).observe(200, 0.25)
@@ -369,8 +371,8 @@ async def test_observers_are_told(redis_url: str) -> None:
     assert any(isinstance(event, Throttled) for event in events)
 
 
-async def test_a_watcher_sees_every_bucket(redis_url: str) -> None:
-    """snapshot_all() reads the buckets of all processes and sellers, with those who wait."""
+async def test_snapshot_all_shows_every_bucket(redis_url: str) -> None:
+    """It reads the buckets of all processes and sellers, with the number of waiting calls."""
     async with limiters(redis_url) as (worker, watcher):
         await admit_all(worker, SLOW)
         waiting = asyncio.create_task(permit(worker, SLOW))

@@ -1,4 +1,4 @@
-"""Four processes share a quota through a Redis that is killed, paused, filled or emptied under them."""
+"""Four processes share a quota through a Redis that is killed, paused, filled or emptied meanwhile."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def restart_empty(server: RedisServer) -> Callable[[], None]:
 
 
 async def arrivals(server: ReferenceServer, number: int) -> None:
-    """Wait until so many requests have come."""
+    """Wait until so many requests have arrived."""
     while len(server.record) < number:
         await asyncio.sleep(0.01)
 
@@ -44,13 +44,13 @@ async def arrivals(server: ReferenceServer, number: int) -> None:
 async def test_every_request_completes_whatever_happens_to_redis(
     redis_chaos: RedisServer, fault: Callable[[RedisServer], Callable[[], None]]
 ) -> None:
-    """Every call is answered, in little more than the time the quota asks for, and 429s stay within a second's quota.
+    """Every call is answered, in little more time than the quota requires, with at most a second's quota of 429s.
 
-    Where 429s can come from: a process that finds Redis gone takes its part of the quota and begins with nothing in
-    hand, so the processes together stay below the rate. But they come back one by one (within a second, the longest
-    pause between attempts), and until the last is back those that share again may spend the whole rate beside the parts
-    of those that do not: at most (n - 1)/n of a second's tokens. At the loss no such thing happens: what was sold is
-    already paid for, and nothing is sold any more.
+    These 429s have one cause: a process that finds Redis gone uses its share of the quota and begins without tokens, so
+    that the processes together stay below the rate. But they return one by one (within a second, the longest pause
+    between attempts), and until the last is back, those that share again may spend the whole rate beside the shares of
+    the others: at most (n - 1)/n of a second's tokens. When Redis is lost there are none, since tokens sold before are
+    paid for and no others are sold.
     """
     async with asyncio.timeout(300), reference_server(RATE, BURST) as server:
         config = {"redis": redis_chaos.url, "server": server.url, "rate": RATE, "burst": BURST, "calls": CALLS}
@@ -73,7 +73,7 @@ async def test_calls_are_refused_while_redis_is_away_if_so_configured(redis_chao
         workers = asyncio.create_task(run_workers(2, on_outage="raise", **config))
         await arrivals(server, 22)
         redis_chaos.kill()
-        while server.silence < 3.0:  # what was sold before is still sent; then each process asks for more
+        while server.silence < 3.0:  # calls that were admitted before are still sent; then each process asks for more
             await asyncio.sleep(0.01)
         redis_chaos.start()
         results = await workers

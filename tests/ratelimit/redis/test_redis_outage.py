@@ -1,4 +1,4 @@
-"""Redis away, back, emptied, full: what one process does about it."""
+"""Redis away, back, emptied, full: what one process does."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from spapi_async.ratelimit.shared.redis._limiter import RedisRateLimiter
 
 SLOW = make_operation(1 / 180, 5)
 QUICK = make_operation(50, 50)
-UNLENT = make_operation(3.5, 20)  # too slow for tokens to be lent ahead: each is asked for
+UNLENT = make_operation(3.5, 20)  # too slow for tokens to be leased ahead: each is requested
 
 
 async def meet(made: list[RedisRateLimiter]) -> None:
-    """Let every process see the others: one call each, then a look, and another with what the first reply taught."""
+    """Let every process learn of the others: one call each, then another with what the first reply said."""
     for limiter in made:
         (await permit(limiter, QUICK)).observe(200, None)
     for limiter in (*made, *made):
@@ -31,14 +31,14 @@ async def meet(made: list[RedisRateLimiter]) -> None:
 
 
 async def notice(limiter: RedisRateLimiter) -> None:
-    """Ask until Redis is away, as far as the limiter knows."""
+    """Make requests until the limiter considers Redis away."""
     while "down" not in repr(limiter):
         with suppress(ConnectionFailedError):
             await limiter.refresh()
 
 
 async def test_an_outage_splits_the_quota_among_the_processes_last_seen(redis_chaos: RedisServer) -> None:
-    """Each of four processes goes on at a quarter of the rate, less a margin."""
+    """Each of four processes continues at a quarter of the rate, less a margin."""
     async with limiters(redis_chaos.url, 4, timeout=0.3) as made, asyncio.timeout(120):
         await meet(made)
         redis_chaos.kill()
@@ -51,8 +51,8 @@ async def test_an_outage_splits_the_quota_among_the_processes_last_seen(redis_ch
     assert all(50 / 4 * 0.9 <= rate <= 50 / 4 for rate in rates)
 
 
-async def test_calls_go_on_while_redis_is_silent(redis_chaos: RedisServer) -> None:
-    """A Redis that accepts connections and answers nothing holds up no call for longer than the timeout."""
+async def test_calls_continue_while_redis_is_silent(redis_chaos: RedisServer) -> None:
+    """A Redis that accepts connections and does not answer delays no call for longer than the timeout."""
     async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
         await meet([limiter])
         redis_chaos.pause()
@@ -66,8 +66,8 @@ async def test_calls_go_on_while_redis_is_silent(redis_chaos: RedisServer) -> No
         redis_chaos.resume()
 
 
-async def test_service_is_shared_again_after_an_outage(redis_chaos: RedisServer) -> None:
-    """When Redis returns, the limiter uses it again without being restarted, and says what it spent meanwhile."""
+async def test_the_quota_is_shared_again_after_an_outage(redis_chaos: RedisServer) -> None:
+    """The limiter uses Redis again without a restart, and reports what it spent meanwhile."""
     async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
         (await permit(limiter, UNLENT)).observe(200, None)
         redis_chaos.fill()
@@ -82,8 +82,8 @@ async def test_service_is_shared_again_after_an_outage(redis_chaos: RedisServer)
         assert only(await limiter.snapshot_all()).admitted == 4
 
 
-async def test_a_second_outage_begins_with_what_the_first_left_in_redis(redis_chaos: RedisServer) -> None:
-    """Not with the part of the quota that was handed out in the first: its rate was lowered there, by a 429."""
+async def test_a_second_outage_begins_at_the_rate_known_in_redis(redis_chaos: RedisServer) -> None:
+    """A 429 had lowered it; the share of the first outage is not used again."""
     async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
         (await permit(limiter, UNLENT)).observe(200, None)
         rates = []
@@ -102,8 +102,8 @@ async def test_a_second_outage_begins_with_what_the_first_left_in_redis(redis_ch
     assert rates == [pytest.approx(0.95)] * 2
 
 
-async def test_an_emptied_redis_hears_at_once_from_those_who_remember(redis_chaos: RedisServer) -> None:
-    """Without a call of theirs: whoever comes first finds no full bucket."""
+async def test_an_emptied_redis_is_told_at_once_what_was_spent(redis_chaos: RedisServer) -> None:
+    """The processes need not make a call: the first one that does finds no full bucket."""
     async with limiters(redis_chaos.url) as (old, new), asyncio.timeout(30):
         (await permit(old, SLOW)).observe(200, None)
         await old.refresh()
@@ -117,7 +117,7 @@ async def test_an_emptied_redis_hears_at_once_from_those_who_remember(redis_chao
 
 
 async def test_a_redis_restarted_empty_hands_out_no_second_burst(redis_chaos: RedisServer) -> None:
-    """Processes that remember the lost memory begin with an empty bucket."""
+    """Processes that knew the lost state begin with an empty bucket."""
     async with limiters(redis_chaos.url, 2, timeout=0.3) as made, asyncio.timeout(120):
         for limiter in made:
             (await permit(limiter, SLOW)).observe(200, None)
@@ -127,8 +127,8 @@ async def test_a_redis_restarted_empty_hands_out_no_second_burst(redis_chaos: Re
                 await permit(limiter, SLOW, max_wait=5)
 
 
-async def test_a_newcomers_full_bucket_is_corrected_by_those_who_remember(redis_chaos: RedisServer) -> None:
-    """If the first to come to an emptied Redis is a new process, the first old one drains the bucket it filled."""
+async def test_a_new_process_on_an_emptied_redis_gets_no_second_burst(redis_chaos: RedisServer) -> None:
+    """The first older process empties the bucket that the new one filled."""
     async with limiters(redis_chaos.url) as (old, new), asyncio.timeout(120):
         (await permit(old, SLOW)).observe(200, None)
         redis_chaos.restart_empty()
@@ -142,8 +142,8 @@ async def test_a_newcomers_full_bucket_is_corrected_by_those_who_remember(redis_
             await permit(new, SLOW, max_wait=5)
 
 
-async def test_what_was_learned_survives_an_emptied_redis(redis_chaos: RedisServer) -> None:
-    """The announced rate comes back from the processes that know it."""
+async def test_an_announced_rate_survives_an_emptied_redis(redis_chaos: RedisServer) -> None:
+    """The processes that know it send it again."""
     async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
         (await permit(limiter, SLOW)).observe(200, 2.0)
         await limiter.refresh()
@@ -155,7 +155,7 @@ async def test_what_was_learned_survives_an_emptied_redis(redis_chaos: RedisServ
 
 
 async def test_every_sellers_rate_survives_an_emptied_redis(redis_chaos: RedisServer) -> None:
-    """More of them than one round trip carries: the memory that the first ones began is not taken for the lost one."""
+    """So do those of sellers beyond the number that one round trip carries."""
     sellers = [make_account(f"seller{number}") for number in range(300)]
     async with limiters(redis_chaos.url, 1) as (limiter,), asyncio.timeout(120):
         for seller in sellers:
@@ -173,15 +173,15 @@ async def test_every_sellers_rate_survives_an_emptied_redis(redis_chaos: RedisSe
     assert 50 < forecast <= 105
 
 
-async def test_a_restart_that_nobody_met_is_noticed_by_the_next_call(redis_chaos: RedisServer) -> None:
-    """One seller's reply tells that the memory is another one: what is known of the others is handed over at once."""
+async def test_a_restart_between_two_calls_is_noticed_by_the_next_one(redis_chaos: RedisServer) -> None:
+    """The reply shows that Redis lost its state: what is known of the other sellers is sent at once."""
     other = make_account("another")
     async with limiters(redis_chaos.url) as (old, new), asyncio.timeout(120):
         for seller in (SELLER, other):
             (await permit(old, SLOW, seller)).observe(200, 2.0)
         await old.refresh()
         redis_chaos.restart_empty()
-        await link_of(old).store.probe()  # on a connection of this Redis: nothing fails
+        await link_of(old).store.probe()  # on the same connection: nothing fails
         (await permit(old, SLOW, SELLER)).observe(200, 2.0)
         while len(found := await new.snapshot_all()) < 2:
             await asyncio.sleep(0.02)
@@ -190,10 +190,8 @@ async def test_a_restart_that_nobody_met_is_noticed_by_the_next_call(redis_chaos
 
 
 @pytest.mark.parametrize("remembered", ["nothing", "another seller"])
-async def test_who_knows_a_learned_rate_corrects_those_who_came_first_and_do_not(
-    redis_chaos: RedisServer, remembered: str
-) -> None:
-    """A bucket of a process that knows the published rate alone takes on what another one had learned."""
+async def test_a_learned_rate_replaces_the_published_one(redis_chaos: RedisServer, remembered: str) -> None:
+    """It does so even if a process that knows only the published rate came first."""
     async with limiters(redis_chaos.url) as (knowing, first), asyncio.timeout(120):
         if remembered == "another seller":
             (await permit(first, SLOW, make_account("another"))).observe(200, None)
@@ -213,12 +211,12 @@ async def test_who_knows_a_learned_rate_corrects_those_who_came_first_and_do_not
 
 
 def limit_of(limiter: RedisRateLimiter) -> LimitSnapshot:
-    """What a limiter last heard of the usual seller."""
+    """The limit of the usual seller, as the limiter last received it."""
     return only(tuple(limit for limit in limiter.limits() if limit.account == SELLER.name))
 
 
 async def test_a_learned_rate_outlives_a_bucket_that_redis_dropped(redis_chaos: RedisServer) -> None:
-    """One alone, because it expired or memory was short: the process that knows its rate says so again."""
+    """When a bucket expired or was evicted, a process that knows its rate sends it again."""
     async with limiters(redis_chaos.url, 1) as (limiter,), asyncio.timeout(120):
         (await permit(limiter, SLOW)).observe(200, 2.0)
         await limiter.refresh()
@@ -228,7 +226,7 @@ async def test_a_learned_rate_outlives_a_bucket_that_redis_dropped(redis_chaos: 
 
 
 async def test_scripts_flushed_from_redis_are_sent_again(redis_url: str, redis_server: RedisServer) -> None:
-    """NOSCRIPT is no outage."""
+    """NOSCRIPT does not count as an outage."""
     async with limiters(redis_url, 1) as (limiter,):
         (await permit(limiter, SLOW)).observe(200, None)
         redis_server.command("SCRIPT", "FLUSH")
@@ -237,7 +235,7 @@ async def test_scripts_flushed_from_redis_are_sent_again(redis_url: str, redis_s
 
 
 async def test_refusing_during_an_outage_names_redis_and_not_its_password(caplog: pytest.LogCaptureFixture) -> None:
-    """on_outage="raise" raises ConnectionFailedError at once; nobody sees the password of the URL."""
+    """on_outage="raise" raises ConnectionFailedError at once."""
     caplog.set_level(logging.DEBUG)
     url = f"redis://someone:s3cretword@127.0.0.1:{free_port()}/0"
     async with limiters(url, 1, on_outage="raise", timeout=0.3) as (limiter,), asyncio.timeout(120):
@@ -264,22 +262,22 @@ async def test_a_wrong_password_is_an_outage_that_does_not_show_it() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://:s3cretword@host", "redis://:s3cretword@host:port", "s3cretword"])
-def test_a_url_that_cannot_work_is_refused_without_showing_it(url: str) -> None:
-    """Settings that cannot work raise ConfigurationError when the limiter is made."""
+def test_a_bad_redis_url_is_refused_without_showing_it(url: str) -> None:
+    """It raises ConfigurationError when the limiter is made."""
     with pytest.raises(ConfigurationError) as failure:
         RedisRateLimiter(url)
     assert "s3cretword" not in f"{failure.value!r} {failure.value.__cause__!r}"
 
 
-async def test_a_process_that_never_saw_redis_starts_with_one_call_in_hand() -> None:
-    """With Redis away from the start nothing is known: one call passes, then the plan's rate applies."""
+async def test_a_process_that_never_reached_redis_starts_with_one_call() -> None:
+    """Nothing is known: one call passes, then the plan's rate applies."""
     async with limiters(f"redis://127.0.0.1:{free_port()}", 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
         assert await admit_all(limiter, SLOW) == 1
         assert await admit_all(limiter, SLOW, make_account("another")) == 1
 
 
-async def test_with_redis_away_from_the_start_the_quota_is_split_as_told() -> None:
-    """Nobody could be counted: ``processes`` says how many there are, one unless told otherwise."""
+async def test_with_redis_away_from_the_start_processes_splits_the_quota() -> None:
+    """``processes`` says how many share it, since they could not be counted; the default is one."""
     url = f"redis://127.0.0.1:{free_port()}"
     for processes, rate in ((1, 50), (5, 10)):
         async with limiters(url, 1, timeout=0.3, processes=processes) as (limiter,), asyncio.timeout(120):
@@ -288,7 +286,7 @@ async def test_with_redis_away_from_the_start_the_quota_is_split_as_told() -> No
 
 
 async def test_a_redis_that_starts_after_the_process_is_used() -> None:
-    """Away at the first call, there later: from then on the quota is shared."""
+    """It is away at the first call; once it is there, the quota is shared."""
     server = RedisServer()
     async with limiters(server.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(60):
         (await permit(limiter, QUICK)).observe(200, None)
@@ -304,8 +302,8 @@ async def test_a_redis_that_starts_after_the_process_is_used() -> None:
 
 
 @pytest.mark.parametrize("noticed", [False, True])
-async def test_cancelling_during_an_outage_gives_the_place_back(redis_chaos: RedisServer, noticed: bool) -> None:
-    """Waiters cancelled while Redis is silent leave nothing behind, whether that was noticed or not."""
+async def test_calls_cancelled_during_an_outage_leave_the_queue(redis_chaos: RedisServer, noticed: bool) -> None:
+    """It does not matter whether the outage was noticed."""
     async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
         await admit_all(limiter, SLOW)
         redis_chaos.pause()
@@ -325,7 +323,7 @@ async def test_cancelling_during_an_outage_gives_the_place_back(redis_chaos: Red
 
 @pytest.mark.parametrize("noticed", [False, True])
 async def test_closing_during_an_outage_is_quick(redis_chaos: RedisServer, noticed: bool) -> None:
-    """aclose() does not wait for a Redis that is silent; who waited for quota hears of it."""
+    """aclose() does not wait for a silent Redis, and waiting calls get an error."""
     async with asyncio.timeout(60), limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,):
         await admit_all(limiter, SLOW)
         redis_chaos.pause()
@@ -341,16 +339,16 @@ async def test_closing_during_an_outage_is_quick(redis_chaos: RedisServer, notic
             await waiting
 
 
-def test_the_parts_of_a_quota_do_not_exceed_it() -> None:
-    """However many processes split a quota, they spend no more than it together, and begin with what is there."""
+def test_the_shares_of_a_quota_do_not_exceed_it() -> None:
+    """However many processes split a quota, they spend no more than it together, and begin with what is left."""
     for processes in range(1, 9):
         shares = [LocalShare(8.0, 10.0, processes, -4.0, now=0.0) for _ in range(processes)]
         assert sum(share.rate for share in shares) <= 8.0
         assert sum(share.level(0.0) for share in shares) == pytest.approx(-4.0)
 
 
-def test_a_429_during_an_outage_slows_this_process_down_once_per_event() -> None:
-    """Requests that were already on their way at the last decrease say nothing new."""
+def test_429s_of_one_event_slow_an_isolated_process_down_once() -> None:
+    """Requests that were under way at the last decrease do not count again."""
     share = LocalShare(8.0, 10.0, 1, 5.0, now=0.0)
     before = share.rate
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Limits keyed by an argument, shared by processes that know nothing of each other but one Redis."""
+"""Limits that depend on an argument, shared by processes through one Redis."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WINDOW = LimitSpec(kind="rule", rate=4 / 3600, burst=4, seconds=3600.0, label="s
 
 
 async def run(*arguments: str) -> dict[str, Any]:
-    """What one worker process reports."""
+    """The report of one worker process."""
     process = warm_python.start([str(WORKER), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     output, errors = await asyncio.to_thread(process.communicate)
     assert process.returncode == 0, errors.decode()
@@ -39,7 +39,7 @@ async def run(*arguments: str) -> dict[str, Any]:
 
 
 async def test_four_processes_request_four_sales_reports_an_hour(redis_url: str) -> None:
-    """Twelve are wanted, four leave, the others are refused with the seconds; other types pass in every process."""
+    """Of twelve, four are sent and the others refused with the seconds; other types pass in every process."""
     async with Emulator() as emulator, asyncio.timeout(120):
         reports = await asyncio.gather(*(run(emulator.url, redis_url) for _ in range(4)))
         stats = emulator.stats()["operations"][CREATE_REPORT.name]
@@ -49,8 +49,8 @@ async def test_four_processes_request_four_sales_reports_an_hour(redis_url: str)
     assert (stats["requests"], stats["throttled"]) == (12, 0)
 
 
-async def test_a_watcher_sees_rules(redis_url: str) -> None:
-    """snapshot_all() shows windows with what is left of them and when they open."""
+async def test_snapshot_all_shows_rules(redis_url: str) -> None:
+    """It shows windows with the requests left and when they open."""
     async with limiters(redis_url) as (worker, watcher):
         for _ in range(4):
             permit = await worker.acquire(
@@ -66,15 +66,15 @@ async def test_a_watcher_sees_rules(redis_url: str) -> None:
 
 
 def test_every_key_of_a_window_expires_after_it(redis_server: RedisServer, redis_url: str) -> None:
-    """Not before the window has passed, or it would be forgotten that it is full."""
+    """It stays until the window has passed; otherwise a full window would be forgotten."""
     speaker = Speaker(redis_url)
     speaker.ask(1, more={"sales": WINDOW})
     assert int(redis_server.command("PTTL", f"{KEYS[0]}|sales")) > 3600_000 + 3500_000
     speaker.close()
 
 
-def test_what_is_returned_late_opens_no_window(redis_url: str) -> None:
-    """A token whose entry must have left the window already is nobody's any more: others' entries stay."""
+def test_a_token_returned_late_opens_no_window(redis_url: str) -> None:
+    """Its entry has left the window already, and the entries of others stay."""
     speaker = Speaker(redis_url)
     granted = speaker.ask(1, more={"sales": WINDOW}, waiting=(0, 2, 0))
     for number, (credit_at, left) in enumerate([(granted.now - 3601, 2), (granted.now, 3)], 2):
@@ -84,8 +84,8 @@ def test_what_is_returned_late_opens_no_window(redis_url: str) -> None:
     speaker.close()
 
 
-def test_a_store_that_forgot_takes_a_window_for_evenly_used_up(redis_url: str) -> None:
-    """A process remembers another memory: one place opens at the mean distance, not four at once."""
+def test_a_store_that_lost_its_state_treats_a_window_as_evenly_used(redis_url: str) -> None:
+    """One place opens at the mean distance, not four at once."""
     speaker = Speaker(redis_url)
     reply = speaker.ask(1, known="another memory", more={"sales": WINDOW}, waiting=(0, 0, 0))
     window = reply.limits[1]
@@ -96,7 +96,7 @@ def test_a_store_that_forgot_takes_a_window_for_evenly_used_up(redis_url: str) -
 
 
 @pytest.mark.parametrize("entries", [0, 99, 101, 250, 100_000])
-def test_a_reply_about_a_window_is_small_and_never_too_hopeful(redis_url: str, entries: int) -> None:
+def test_a_reply_about_a_window_is_small_and_never_too_early(redis_url: str, entries: int) -> None:
     """The next hundred permits are predicted exactly, later ones at most a hundredth of the window too late."""
     speaker = Speaker(redis_url)
     spec = LimitSpec(kind="rule", rate=entries / 3600 or 1.0, burst=entries or 1, seconds=3600.0)
@@ -116,8 +116,8 @@ def test_a_reply_about_a_window_is_small_and_never_too_hopeful(redis_url: str, e
     speaker.close()
 
 
-def test_what_was_spent_in_an_outage_is_charged_to_every_limit(redis_url: str) -> None:
-    """Plan, application and window."""
+def test_requests_of_an_outage_are_charged_to_every_limit(redis_url: str) -> None:
+    """Plan, application and window are charged."""
     more = {"all": LimitSpec(kind="application", rate=0.01, burst=10, shared=True), "sales": WINDOW}
     speaker = Speaker(redis_url)
     before = speaker.ask(1, more=more, waiting=(0, 0, 0)).limits
@@ -127,7 +127,7 @@ def test_what_was_spent_in_an_outage_is_charged_to_every_limit(redis_url: str) -
 
 
 def alter(speaker: Speaker, place: int, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change what is kept under a key: time passes, for one."""
+    """Change what is stored under a key, for example to let time pass."""
     state = msgspec.msgpack.decode(speaker.client.get(KEYS[place]))
     change(state)
     speaker.client.set(KEYS[place], msgspec.msgpack.encode(state))
@@ -138,10 +138,10 @@ def alter(speaker: Speaker, place: int, change: Callable[[dict[str, Any]], objec
     [(30.0, False, True), (0.0, False, False), (30.0, True, False)],
     ids=["passes", "may be on its way", "was refused too"],
 )
-def test_a_value_that_another_process_sends_may_have_passed(
+def test_a_429_teaches_a_values_limit_if_another_value_passes_elsewhere(
     redis_url: str, since: float, refused: bool, learned: bool
 ) -> None:
-    """A limit of this value is learned where tokens went to another one a while ago, and no 429 came of it."""
+    """The other value got its tokens in another process a moment ago, and no 429 since."""
     value = LimitSpec(kind="rule", rate=0.1, burst=5, optional=True, label="value")
     speaker = Speaker(redis_url)
     another = {"another": msgspec.structs.replace(value, label="another")}
@@ -159,7 +159,7 @@ def test_a_value_that_another_process_sends_may_have_passed(
 
 
 def test_one_event_lowers_a_shared_rate_once(redis_url: str) -> None:
-    """Several 429s that met one empty bucket of the application are one piece of news."""
+    """Several 429s of the application's empty bucket count as one."""
     more = {"all": LimitSpec(kind="application", rate=10.0, burst=10, shared=True)}
     speaker = Speaker(redis_url)
     speaker.ask(1, more=more, waiting=(0, 1, 0))
@@ -173,7 +173,7 @@ def test_one_event_lowers_a_shared_rate_once(redis_url: str) -> None:
 
 
 def test_a_changed_rule_changes_the_shared_rate(redis_url: str) -> None:
-    """No header tells a rule's rate: what the rule says now holds, less what 429s have taken; the plan's is kept."""
+    """The rule's rate applies, less what 429s have taken; the plan's rate is kept."""
     speaker = Speaker(redis_url)
     old, new = (LimitSpec(kind="rule", rate=rate, burst=10) for rate in (1.0, 4.0))
     speaker.ask(1, rate=1.0, more={"sales": old}, waiting=(0, 1, 0))
@@ -186,16 +186,16 @@ def test_a_changed_rule_changes_the_shared_rate(redis_url: str) -> None:
     speaker.close()
 
 
-def test_a_request_enters_a_window_when_it_can_have_arrived_at_the_latest(redis_url: str) -> None:
-    """The next one that leaves a window later arrives a window later, whatever the network does."""
+def test_a_request_enters_a_window_at_its_latest_arrival(redis_url: str) -> None:
+    """The request that follows a window later also arrives a window later, whatever the network does."""
     speaker = Speaker(redis_url)
     reply = speaker.ask(1, more={"sales": WINDOW}, jitter=0.5)
     assert reply.limits[1].starts == [pytest.approx(0.5)]
     speaker.close()
 
 
-def test_a_rate_that_rises_puts_no_token_behind_one_sold_before(redis_url: str) -> None:
-    """What was sold ahead at the old distance keeps its place, and the next comes after it."""
+def test_a_higher_rate_moves_no_token_behind_an_earlier_one(redis_url: str) -> None:
+    """A token sold ahead at the old distance keeps its time, and the next one comes after it."""
     speaker = Speaker(redis_url)
     sold = speaker.ask(1, rate=1.0, burst=5, horizon=4.0, waiting=(0, 20, 0))
     last = sold.now + sold.delays[-1][0]
@@ -205,7 +205,7 @@ def test_a_rate_that_rises_puts_no_token_behind_one_sold_before(redis_url: str) 
     speaker.close()
 
 
-def test_a_pace_that_rises_keeps_the_length_of_a_debt(redis_url: str) -> None:
+def test_a_higher_pace_keeps_the_duration_of_a_debt(redis_url: str) -> None:
     """Spacing shrinks as the network proves steady: two tokens sold at half the pace are four at the whole."""
     speaker = Speaker(redis_url)
     speaker.ask(1, rate=5.0, burst=1)
@@ -217,7 +217,7 @@ def test_a_pace_that_rises_keeps_the_length_of_a_debt(redis_url: str) -> None:
 
 
 def test_the_next_token_of_a_burst_of_one_follows_the_last_reply(redis_url: str) -> None:
-    """However late that came: not the moment for which the last was sold, nor a margin beyond the reply."""
+    """It does not wait for the time for which the last one was sold, nor for a margin after the reply."""
     speaker = Speaker(redis_url)
     plan: dict[str, Any] = {"rate": 0.5, "burst": 1, "horizon": 20.0}
     sold = speaker.ask(1, jitter=0.5, **plan)
@@ -228,8 +228,8 @@ def test_the_next_token_of_a_burst_of_one_follows_the_last_reply(redis_url: str)
     speaker.close()
 
 
-def test_requests_of_a_process_that_left_may_still_be_on_their_way(redis_url: str) -> None:
-    """It sold a token and was gone before its reply: nobody takes the bucket for refilled since the reply before."""
+def test_a_request_of_a_process_that_left_may_still_arrive(redis_url: str) -> None:
+    """The process sold a token and ended before its reply: the bucket is not refilled from an earlier reply on."""
     speaker = Speaker(redis_url)
     plan: dict[str, Any] = {"rate": 1.0, "burst": 1}
     first = speaker.ask(1, me="other", **plan)
@@ -242,7 +242,7 @@ def test_requests_of_a_process_that_left_may_still_be_on_their_way(redis_url: st
 
 
 def ahead(state: dict[str, Any], *moments: str) -> None:
-    """As a server had kept it whose clock was an hour ahead."""
+    """The state as kept by a server whose clock was an hour ahead."""
     for name in ("at", *moments):
         state[name] += 3600
     for process in state["p"].values():
@@ -250,7 +250,7 @@ def ahead(state: dict[str, Any], *moments: str) -> None:
 
 
 def test_a_clock_that_goes_back_closes_no_window_for_longer(redis_url: str) -> None:
-    """A replica whose clock is an hour behind takes over: what was spent just now was spent just now."""
+    """After a failover to a replica whose clock is an hour behind, recent requests still count as recent."""
     speaker = Speaker(redis_url)
     speaker.ask(1, more={"sales": WINDOW}, waiting=(0, 4, 0))
     for place in (0, 2):
@@ -267,8 +267,8 @@ def test_a_clock_that_goes_back_closes_no_window_for_longer(redis_url: str) -> N
     speaker.close()
 
 
-def test_a_429_after_the_clock_went_back_is_news(redis_url: str) -> None:
-    """The one before it was not an hour from now."""
+def test_a_429_counts_after_the_clock_went_back(redis_url: str) -> None:
+    """The one before it does not lie an hour in the future."""
     speaker = Speaker(redis_url)
     speaker.ask(1, feedback=[Feedback(seq=1, hits=1, hit_at=time.time())])
     lowered = speaker.ask(2, waiting=(0, 0, 0)).plan.rate

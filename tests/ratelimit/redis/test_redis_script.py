@@ -1,4 +1,4 @@
-"""The script inside Redis, spoken to directly: what it does with requests that come late, twice or never again."""
+"""The script inside Redis, called directly: requests that come late, twice or never again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SLOW = make_operation(1 / 180, 5)
 
 @pytest.fixture
 def speaker(redis_url: str) -> Any:
-    """Somebody who speaks to the script."""
+    """A client of the script."""
     speaker = Speaker(redis_url)
     yield speaker
     speaker.close()
@@ -43,7 +43,7 @@ def test_a_lost_request_that_never_arrived_is_not_credited(speaker: Speaker) -> 
 
 
 def test_feedback_sent_twice_counts_once(speaker: Speaker) -> None:
-    """A feedback is repeated until it is confirmed, and applied once."""
+    """Feedback is repeated until it is confirmed, and applied once."""
     news = [Feedback(seq=5, credit=2, hits=1, hit_at=time.time() + 5)]
     speaker.ask(1)
     first = speaker.ask(2, feedback=news, waiting=(0, 0, 0))
@@ -53,7 +53,7 @@ def test_feedback_sent_twice_counts_once(speaker: Speaker) -> None:
 
 
 def test_an_overtaken_request_is_not_carried_out(speaker: Speaker) -> None:
-    """What lay in the socket of a paused Redis is ignored when a later request was answered before it."""
+    """A request that waited in the socket of a paused Redis is ignored once a later one was answered."""
     level = speaker.ask(2).plan.level
     late = speaker.ask(1)
     assert late.stale
@@ -61,8 +61,8 @@ def test_an_overtaken_request_is_not_carried_out(speaker: Speaker) -> None:
     assert speaker.ask(3, waiting=(0, 0, 0)).plan.level == pytest.approx(level, abs=0.05)
 
 
-def test_a_lease_leaves_room_for_its_tokens(speaker: Speaker) -> None:
-    """A bucket does not refill while its tokens are lent: lent and refilled tokens could be spent together."""
+def test_a_bucket_does_not_refill_leased_tokens(speaker: Speaker) -> None:
+    """Otherwise leased and refilled tokens could be spent together."""
     granted = speaker.ask(1, prefetch=5, waiting=(0, 0, 0), rate=1000, horizon=30)
     assert sum(leased for _, leased in granted.delays) == 5
     reply = speaker.ask(1, me="other", waiting=(0, 0, 0), rate=1000)
@@ -70,7 +70,7 @@ def test_a_lease_leaves_room_for_its_tokens(speaker: Speaker) -> None:
 
 
 def test_used_tokens_of_a_lease_are_replaced_and_unused_ones_return(speaker: Speaker) -> None:
-    """Two of five used and three given back: the bucket lacks two, and then fills."""
+    """Two of five are used and three given back: the bucket lacks two, and then fills."""
     speaker.ask(1, prefetch=5, waiting=(0, 0, 0))
     reply = speaker.ask(2, feedback=[Feedback(seq=1, used=2, back=3)], waiting=(0, 0, 0))
     assert reply.plan.level == pytest.approx(8, abs=0.1)
@@ -86,7 +86,7 @@ def test_a_lease_reported_used_after_it_ended_is_charged_again(speaker: Speaker)
     assert reply.plan.level == pytest.approx(5, abs=0.2)
 
 
-def test_a_429_ends_belief_in_tokens_that_were_not_there(speaker: Speaker) -> None:
+def test_a_429_empties_and_shrinks_the_bucket(speaker: Speaker) -> None:
     """A 429 at a level of eight means that the bucket is smaller than published, and empty."""
     speaker.ask(1)
     reply = speaker.ask(2, feedback=[Feedback(seq=1, hits=1, hit_at=time.time() + 5)], waiting=(0, 0, 0))
@@ -95,7 +95,7 @@ def test_a_429_ends_belief_in_tokens_that_were_not_there(speaker: Speaker) -> No
 
 
 def test_a_token_is_kept_for_the_next_urgent_call(speaker: Speaker) -> None:
-    """Once an urgent call was seen, others leave one token in the bucket, and the next urgent call gets it at once."""
+    """After an urgent call, others leave one token in the bucket, which the next urgent call gets at once."""
     assert [delay for delay, _ in speaker.ask(1, waiting=(1, 0, 0)).delays] == [0]
     assert len(speaker.ask(2, waiting=(0, 100, 0)).delays) == 8
     assert not speaker.ask(1, me="other", waiting=(0, 1, 0)).delays
@@ -110,8 +110,8 @@ def test_each_priority_gets_one_token_in_ten(speaker: Speaker) -> None:
     assert left[:3] == (40 - 24, 40 - 3, 40 - 3)
 
 
-def test_what_may_have_arrived_late_is_held_back_until_the_replies_tell(speaker: Speaker) -> None:
-    """A burst that may be a second under way costs the refill of that second; when it was quick, it costs nothing."""
+def test_tokens_of_requests_that_may_arrive_late_are_held_back(speaker: Speaker) -> None:
+    """A burst that may be under way for a second costs the refill of that second, unless the replies are quicker."""
     speaker.ask(1, waiting=(0, 10, 0), rate=1.0, jitter=1.0)
     pessimistic = speaker.ask(2, waiting=(0, 0, 0), rate=1.0, jitter=1.0).plan.level
     answered = speaker.ask(3, waiting=(0, 0, 0), rate=1.0, jitter=1.0, clear=time.time() + 5, slowest=0.0).plan.level
@@ -119,7 +119,7 @@ def test_what_may_have_arrived_late_is_held_back_until_the_replies_tell(speaker:
 
 
 def test_keys_of_one_call_share_a_slot_and_can_be_read_back() -> None:
-    """All keys carry the same hash tag, whatever the application is called."""
+    """All keys have the same hash tag, whatever the application is called."""
     application = "app{1}:x"
     seller = Account(Grant.refresh_token(application, "Atzr|x"), Region.EU, "A1")
     charges = PlanBook().charges(PATCH_LISTINGS_ITEM, seller, Selection((0,)))
@@ -144,14 +144,14 @@ async def test_every_key_expires(redis_url: str, redis_server: RedisServer) -> N
     assert all(int(redis_server.command("PTTL", key.decode())) > 0 for key in keys)
 
 
-def test_a_slow_bucket_is_remembered_until_it_is_full(speaker: Speaker, redis_server: RedisServer) -> None:
-    """A bucket that fills in a day and is forgotten after an hour would be full again."""
+def test_a_slow_bucket_is_kept_until_it_is_full(speaker: Speaker, redis_server: RedisServer) -> None:
+    """A bucket that fills in a day is not forgotten after an hour."""
     speaker.ask(1, rate=10 / 86_400, burst=10)
     assert int(redis_server.command("PTTL", KEYS[0])) > 86_400_000
 
 
-def test_a_429_ends_what_was_held_back(speaker: Speaker) -> None:
-    """The level is known again: nothing is there, and nothing of the refill is mistrusted any more."""
+def test_a_429_releases_the_tokens_held_back(speaker: Speaker) -> None:
+    """The level is known again: it is zero, and refill counts fully."""
     speaker.ask(1, waiting=(0, 10, 0), rate=1.0, jitter=1.0)
     assert speaker.ask(2, waiting=(0, 0, 0), rate=1.0, jitter=1.0).plan.capacity <= 10
     news = [Feedback(seq=1, hits=1, hit_at=time.time() + 5)]
@@ -159,14 +159,14 @@ def test_a_429_ends_what_was_held_back(speaker: Speaker) -> None:
     assert reply.capacity == reply.burst
 
 
-def test_tokens_of_a_memory_that_was_lost_are_not_credited(speaker: Speaker) -> None:
-    """The bucket begins empty; what an earlier one had granted is not added to it."""
+def test_tokens_of_a_lost_state_are_not_credited(speaker: Speaker) -> None:
+    """The bucket begins empty; tokens that an earlier state had granted are not added to it."""
     reply = speaker.ask(1, known="another memory", waiting=(0, 0, 0), feedback=[Feedback(seq=1, credit=5)])
     assert reply.plan.level == pytest.approx(0, abs=0.05)
 
 
-def test_a_rate_that_429s_had_lowered_comes_back_lowered(speaker: Speaker) -> None:
-    """Though a process that knew the published rate alone came first."""
+def test_a_rate_lowered_by_429s_is_restored_lowered(speaker: Speaker) -> None:
+    """It is lowered although a process that knows only the published rate came first."""
     speaker.ask(1, rate=0.5, burst=2)
     reply = speaker.ask(1, me="old", rate=0.5, burst=2, known="another memory", known_rate=0.75, known_announced=1.0)
     assert (reply.plan.announced, reply.plan.rate) == (1.0, 0.75)
@@ -176,7 +176,7 @@ def test_a_rate_that_429s_had_lowered_comes_back_lowered(speaker: Speaker) -> No
 
 @pytest.mark.parametrize(("ago", "crowded"), [(50, 1), (70, 0)])
 def test_urgent_calls_are_remembered_for_a_minute(speaker: Speaker, ago: int, crowded: int) -> None:
-    """So long a token is kept for the next, and nobody takes more than is needed."""
+    """For that time a token is kept for the next one, and no process takes more than it needs."""
     speaker.ask(1, waiting=(1, 0, 0))
     state = msgspec.msgpack.decode(speaker.client.get(KEYS[0]))
     state["u"] -= ago
@@ -185,7 +185,7 @@ def test_urgent_calls_are_remembered_for_a_minute(speaker: Speaker, ago: int, cr
 
 
 def test_the_applications_bucket_of_an_earlier_version_is_taken_over(speaker: Speaker) -> None:
-    """It lay in the key that all sellers share: what was spent stays spent, what was learned stays learned."""
+    """It was in the key that all sellers share: what was spent and learned stays."""
     more = {"application": LimitSpec(kind="application", rate=1.0, burst=10, shared=True)}
     speaker.ask(1, more=more, waiting=(0, 4, 0), feedback=[Feedback(seq=1, hits=1, hit_at=time.time(), hit_limit=2)])
     new = f"{KEYS[0]}|application"
@@ -199,23 +199,23 @@ def test_the_applications_bucket_of_an_earlier_version_is_taken_over(speaker: Sp
 
 
 def burst_of(speaker: Speaker, n: int, published: int, **changes: Any) -> float:
-    """The burst that is believed in, as a process hears that takes this one for published."""
+    """The burst in use, as reported to a process that has this published burst."""
     return speaker.ask(n, rate=0.01, burst=published, me=f"of {published}", **changes).plan.burst
 
 
-def test_what_a_429_taught_of_a_burst_holds_for_processes_that_differ(speaker: Speaker) -> None:
-    """Two versions of a program, one of which believes in ten and one in four, or in three: none forgets four."""
+def test_a_learned_burst_applies_to_processes_with_other_published_bursts(speaker: Speaker) -> None:
+    """A burst of four is kept whether a version of the program has ten, four or three as the published one."""
     sold = speaker.ask(1, rate=0.01, burst=10, me="of 10", waiting=(0, 5, 0))
     assert len(sold.delays) == 5
     hit = [Feedback(seq=1, hits=1, hit_at=sold.now)]
-    assert burst_of(speaker, 2, 10, waiting=(0, 0, 0), feedback=hit) == 4  # served
-    for number, (published, believed) in enumerate([(7, 4), (10, 4), (4, 4), (10, 4), (3, 3), (20, 4)], 3):
-        assert burst_of(speaker, number, published, waiting=(0, 0, 0)) == believed
+    assert burst_of(speaker, 2, 10, waiting=(0, 0, 0), feedback=hit) == 4  # four of the five were served
+    for number, (published, learned) in enumerate([(7, 4), (10, 4), (4, 4), (10, 4), (3, 3), (20, 4)], 3):
+        assert burst_of(speaker, number, published, waiting=(0, 0, 0)) == learned
 
 
 @pytest.mark.parametrize("others", [10, 20])
-def test_a_taught_burst_is_doubted_as_far_as_anybody_takes_for_published(speaker: Speaker, others: int) -> None:
-    """It grows back under whichever process calls; what is regained is not taken for taught any more."""
+def test_a_learned_burst_grows_back_to_the_largest_published_one(speaker: Speaker, others: int) -> None:
+    """It does so with calls of any process; what has grown back no longer counts as learned."""
     speaker.ask(1, rate=0.01, burst=others, me="other", waiting=(0, 0, 0))
     speaker.ask(1, rate=1e4, burst=10, waiting=(0, 0, 0))
     key = KEYS[0]
@@ -226,8 +226,8 @@ def test_a_taught_burst_is_doubted_as_far_as_anybody_takes_for_published(speaker
     assert speaker.ask(2, rate=0.01, burst=20, me="other", waiting=(0, 0, 0)).plan.burst == (20 if others == 10 else 10)
 
 
-def test_a_burst_that_one_process_takes_for_whole_is_doubted_by_another(speaker: Speaker) -> None:
-    """Five of five taught nothing more; to whom ten are published it grows back."""
+def test_a_learned_burst_that_equals_a_published_one_grows_back_for_others(speaker: Speaker) -> None:
+    """A process with a published burst of five learned nothing; for one with ten it grows back."""
     speaker.ask(1, rate=1e4, burst=5, waiting=(0, 0, 0))
     state = msgspec.msgpack.decode(speaker.client.get(KEYS[0]))
     state.update(zt=5, bm=10, calm=True, bn=99)
@@ -238,8 +238,10 @@ def test_a_burst_that_one_process_takes_for_whole_is_doubted_by_another(speaker:
 @pytest.mark.parametrize(
     ("since", "left"), [(0.0, [-50.0, -10.0]), (-3000.0, [-50.0, -10.0]), (-3700.0, [-3000.0, -50.0, -10.0])]
 )
-def test_what_comes_back_to_a_window_is_its_oldest_entry(speaker: Speaker, since: float, left: list[float]) -> None:
-    """Whichever was meant: what stays goes later than it might. An entry that has gone already does not come back."""
+def test_a_token_given_back_to_a_window_removes_its_oldest_entry(
+    speaker: Speaker, since: float, left: list[float]
+) -> None:
+    """The others leave it later than necessary, never too early. An entry that has expired does not come back."""
     more = {"rule": LimitSpec(kind="rule", rate=4 / 3600, burst=4, seconds=3600.0)}
     now = speaker.ask(1, more=more, waiting=(0, 0, 0)).now
     state = msgspec.msgpack.decode(speaker.client.get(f"{KEYS[0]}|rule"))

@@ -1,4 +1,4 @@
-"""The shared limiter on each kind of server that is at hand: Redis, Valkey, and clusters of them."""
+"""The shared limiter on each available kind of server: Redis, Valkey, and clusters of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ each_server = pytest.mark.parametrize("binary", redis_binaries().values(), ids=r
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RedisCluster]:
-    """Three nodes of the newest server there is, for all tests that leave it whole."""
+    """Three nodes of the newest available server, for all tests that leave it whole."""
     with RedisCluster(binary=list(redis_binaries().values())[-1]) as cluster:
         yield cluster
 
@@ -35,7 +35,7 @@ def key_of(prefix: str) -> str:
 
 @each_server
 async def test_each_kind_of_server_shares_both_buckets_and_every_feedback(binary: str) -> None:
-    """Bursts, headers and 429s are shared, keys expire, and what is read back is what was written."""
+    """Bursts, headers and 429s are shared, keys expire, and values are read as they were written."""
     with RedisServer(binary=binary) as server:
         async with limiters(server.url) as (first, second):
             assert await admit_all(first, BOTH) + await admit_all(second, BOTH) == 3
@@ -49,8 +49,8 @@ async def test_each_kind_of_server_shares_both_buckets_and_every_feedback(binary
 
 
 @each_server
-async def test_each_kind_of_server_may_go_and_come_back(binary: str) -> None:
-    """Killed, and restarted empty: calls go on meanwhile, and are shared again afterwards."""
+async def test_each_kind_of_server_may_be_killed_and_restarted_empty(binary: str) -> None:
+    """Calls continue meanwhile, and the quota is shared again afterwards."""
     with RedisServer(binary=binary) as server:
         async with limiters(server.url, 1, timeout=0.5) as (limiter,), asyncio.timeout(60):
             (await permit(limiter, FAST)).observe(200, None)
@@ -76,7 +76,7 @@ async def test_a_cluster_holds_both_buckets_of_a_call_on_one_node(cluster: Redis
 
 
 async def test_a_slot_that_moved_is_followed() -> None:
-    """MOVED leads to the node that has the slot now, and the keys live on there; no call notices."""
+    """MOVED leads to the node that has the slot now; the keys are kept, and no call fails."""
     with RedisCluster() as cluster:
         async with limiters(cluster.url, 1, cluster=True) as (limiter,), asyncio.timeout(60):
             (await permit(limiter, FAST)).observe(200, None)
@@ -93,8 +93,8 @@ async def test_a_slot_that_moved_is_followed() -> None:
             assert only(await limiter.refresh()).rate == 20
 
 
-async def test_a_node_that_died_holds_up_no_call() -> None:
-    """Calls whose keys are gone are served from this process's part of the quota, the others too."""
+async def test_a_dead_node_delays_no_call() -> None:
+    """Calls whose keys are gone are served from this process's share of the quota, as are the others."""
     with RedisCluster() as cluster:
         async with limiters(cluster.url, 1, cluster=True, timeout=0.5) as (limiter,), asyncio.timeout(60):
             (await permit(limiter, SLOW)).observe(200, None)
@@ -106,7 +106,7 @@ async def test_a_node_that_died_holds_up_no_call() -> None:
 
 
 async def test_a_probe_that_got_no_answer_leaves_no_connection_behind() -> None:
-    """The answer may still come, and would be taken for the next one's."""
+    """A late answer would be taken for that of the next command."""
     connections = []
 
     async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""One process's side of shared limits, on a clock that the test moves and with replies made by hand."""
+"""One process's side of shared limits, with a clock that the test moves and replies made by hand."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Process:
         return caller
 
     def reply(self, *delays: tuple[float, bool], level: float = 0.0, **facts: Any) -> Reply:
-        """What a store answers that stands at this level."""
+        """The reply of a store whose bucket is at this level."""
         states = [
             LimitState(
                 level=level, rate=each.rate, announced=each.rate, burst=each.burst, pace=each.rate, capacity=each.burst
@@ -69,7 +69,7 @@ class Process:
         return Reply(delays=list(delays), **facts)
 
     def exchange(self, *delays: tuple[float, bool], **facts: Any) -> Any:
-        """Ask, and be answered so; what was asked."""
+        """Send what is to be asked, take a reply, and return the request."""
         request = self.lane.request()
         self.lane.absorb(self.reply(*delays, **facts))
         return request
@@ -86,8 +86,8 @@ def process() -> Iterator[Process]:
 NOW, LEASED = (0.0, False), (0.0, True)
 
 
-def test_a_granted_token_goes_to_the_first_in_line_when_it_is_due(process: Process) -> None:
-    """Not before its moment, and whoever is first then gets it."""
+def test_a_granted_token_is_used_by_the_first_call_when_it_is_due(process: Process) -> None:
+    """It is not used earlier, and the call that is first at that time gets it."""
     normal = process.wait()
     process.exchange((2.0, False))
     urgent = process.wait(priority=Priority.INTERACTIVE)
@@ -100,18 +100,18 @@ def test_a_granted_token_goes_to_the_first_in_line_when_it_is_due(process: Proce
     assert not normal.future.done()
 
 
-def test_a_reply_confirms_what_was_told(process: Process) -> None:
-    """The next request repeats nothing and names no lost one."""
+def test_a_reply_confirms_the_feedback(process: Process) -> None:
+    """The next request does not repeat it, and names no lost request."""
     process.exchange(LEASED)
     assert process.lane.take() is not None
-    told = process.exchange()
-    assert [feedback.used for feedback in told.feedback] == [1]
+    request = process.exchange()
+    assert [feedback.used for feedback in request.feedback] == [1]
     after = process.lane.request()
     assert (after.feedback, after.lost) == ([], 0)
 
 
-def test_what_was_told_in_a_request_that_got_lost_is_told_again(process: Process) -> None:
-    """Under its old number, with the number of the first request that was lost, however many were."""
+def test_feedback_of_a_lost_request_is_repeated(process: Process) -> None:
+    """It keeps its number; the first lost request is named, however many were lost."""
     process.exchange(LEASED)
     process.lane.take()
     first = process.lane.request()
@@ -122,8 +122,8 @@ def test_what_was_told_in_a_request_that_got_lost_is_told_again(process: Process
     assert [feedback.seq for feedback in again.feedback] == [feedback.seq for feedback in first.feedback]
 
 
-def test_after_a_429_nothing_in_stock_is_used(process: Process) -> None:
-    """What was granted and what is on lease goes back with the news; waiters wait on."""
+def test_after_a_429_granted_and_leased_tokens_are_given_back(process: Process) -> None:
+    """They go back with the report of the 429, and calls keep waiting."""
     process.exchange(LEASED, LEASED, LEASED)
     sent = process.lane.take()
     assert sent is not None
@@ -137,7 +137,7 @@ def test_after_a_429_nothing_in_stock_is_used(process: Process) -> None:
 
 
 def test_leaving_gives_every_lease_back(process: Process) -> None:
-    """And granted tokens too."""
+    """Granted tokens go back, too."""
     process.exchange(LEASED, LEASED)
     process.wait()
     process.exchange((3.0, False))
@@ -149,7 +149,7 @@ def test_leaving_gives_every_lease_back(process: Process) -> None:
 
 @pytest.mark.parametrize("others", [0, 1])
 def test_a_call_cancelled_after_its_grant_loses_no_token(process: Process, others: int) -> None:
-    """It goes to the next in line; where nobody waits, back to the store with the moment for which it was sold."""
+    """The token goes to the next call or, where none waits, back to the store with the time for which it was sold."""
     gone = process.wait()
     waiting = [process.wait() for _ in range(others)]
     process.exchange(NOW)
@@ -160,8 +160,8 @@ def test_a_call_cancelled_after_its_grant_loses_no_token(process: Process, other
     assert [(each.credit, each.credit_at) for each in feedback] == ([] if others else [(1, 5100.0)])
 
 
-def test_tokens_nobody_wants_any_more_go_back(process: Process) -> None:
-    """A caller that gave up while its token was on the way costs nothing."""
+def test_unneeded_tokens_go_back(process: Process) -> None:
+    """A call that gave up while its token was requested costs nothing."""
     gone = process.wait()
     process.lane.request()
     process.lane.abandon(gone)
@@ -170,8 +170,8 @@ def test_tokens_nobody_wants_any_more_go_back(process: Process) -> None:
     assert news.credit == 2
 
 
-def test_what_was_spent_in_an_outage_is_told_once(process: Process) -> None:
-    """By the lane that spent it; the part of the quota it came from is given up."""
+def test_requests_of_an_outage_are_reported_once(process: Process) -> None:
+    """The lane that spent them reports them; its share of the quota is given up."""
     process.exchange(level=5.0)
     process.lane.leave()
     process.lane.go_local(1)
@@ -188,8 +188,8 @@ def test_what_was_spent_in_an_outage_is_told_once(process: Process) -> None:
     assert process.lane.request().feedback == []
 
 
-def test_lanes_of_one_seller_share_its_part_in_an_outage() -> None:
-    """Two kinds of calls spend one part of the plan together, not one each; a window's part is a token at a time."""
+def test_lanes_of_one_seller_share_its_quota_in_an_outage() -> None:
+    """Two kinds of calls spend one share of the plan together; a window's share is one token at a time."""
     process = Process(PLAN, SALES)
     lanes = [process.lane, process.another()]
     for lane in lanes:
@@ -201,7 +201,7 @@ def test_lanes_of_one_seller_share_its_part_in_an_outage() -> None:
 
 
 def test_an_outage_ends_an_exchange_and_allows_no_other(process: Process) -> None:
-    """Nothing is asked while the store is away, and everything again when it is back."""
+    """Nothing is requested while the store is away, and everything again when it is back."""
     process.wait()
     process.lane.exchange.submitted()
     exchange, seen = process.lane.exchange, []
@@ -211,8 +211,8 @@ def test_an_outage_ends_an_exchange_and_allows_no_other(process: Process) -> Non
     assert seen == [(Phase.AWAY, False), (Phase.AWAY, False), (Phase.QUIET, True)]
 
 
-def test_a_process_asks_again_when_the_store_said(process: Process) -> None:
-    """Not before, unless something happens that the reply could not know."""
+def test_a_process_asks_again_at_the_time_the_store_names(process: Process) -> None:
+    """It asks earlier only if something happened that the reply could not know."""
     process.wait()
     process.exchange(poll=3.0, crowded=1)
     assert not process.lane.wants_exchange()
@@ -223,8 +223,8 @@ def test_a_process_asks_again_when_the_store_said(process: Process) -> None:
     assert process.lane.wants_exchange()
 
 
-def test_calls_that_are_expected_are_asked_for_in_advance_but_not_from_a_window() -> None:
-    """A busy lane takes tokens on lease; where a window counts, when a token is used is what matters."""
+def test_a_busy_lane_leases_tokens_in_advance_but_not_of_a_window() -> None:
+    """In a window, the time at which a token is used matters."""
     wishes = []
     for specs in ((PLAN,), (PLAN, SALES)):
         fast = tuple(LimitSpec(kind=each.kind, rate=50.0, burst=50, seconds=each.seconds) for each in specs)
@@ -239,7 +239,7 @@ def test_calls_that_are_expected_are_asked_for_in_advance_but_not_from_a_window(
 
 
 def test_a_stale_reply_grants_nothing(process: Process) -> None:
-    """The request was overtaken by a later one: it counts as lost."""
+    """The request was overtaken by a later one, and counts as lost."""
     process.wait()
     process.lane.request()
     process.lane.absorb(Reply(now=0.0, stale=1))
@@ -248,7 +248,7 @@ def test_a_stale_reply_grants_nothing(process: Process) -> None:
 
 
 def test_a_lease_that_ends_is_not_used(process: Process) -> None:
-    """What is left of it goes back."""
+    """Its remaining tokens go back."""
     process.exchange(LEASED, LEASED, lease=0.5)
     process.now += 0.6
     assert process.lane.take() is None
@@ -256,16 +256,16 @@ def test_a_lease_that_ends_is_not_used(process: Process) -> None:
     assert (news.back, news.used) == (2, 0)
 
 
-def test_calls_are_judged_by_their_place(process: Process) -> None:
-    """One token a second: of five calls that may wait 2.5 s two are promised, three are refused with their waits."""
+def test_max_wait_is_judged_by_the_place_in_the_queue(process: Process) -> None:
+    """At one token a second, two of five calls that may wait 2.5 s are accepted, three refused with their waits."""
     callers = [process.wait(max_wait=2.5) for _ in range(5)]
     process.exchange()
     refused = [caller.future.exception() for caller in callers if caller.future.done()]
     assert [error.retry_after for error in refused if isinstance(error, RateLimitWaitError)] == [3.0, 4.0, 5.0]
 
 
-def test_a_promise_is_judged_again_by_its_place_when_the_pace_falls(process: Process) -> None:
-    """At half the pace the second of two cannot be served in time; the first can."""
+def test_max_wait_is_judged_again_when_the_pace_falls(process: Process) -> None:
+    """At half the pace the second of two calls cannot be served in time; the first can."""
     first, second = process.wait(max_wait=2.5), process.wait(max_wait=2.5)
     process.exchange()
     assert not first.future.done()
@@ -277,8 +277,11 @@ def test_a_promise_is_judged_again_by_its_place_when_the_pace_falls(process: Pro
     assert isinstance(second.future.exception(), RateLimitWaitError)
 
 
-def test_others_that_wait_are_counted(process: Process) -> None:
-    """They take turns: each is served once before this process's first; other kinds do not touch its rules."""
+def test_calls_of_other_processes_are_counted(process: Process) -> None:
+    """Processes take turns: each is served once before this one's first call.
+
+    Other kinds of calls do not count for its rules.
+    """
     caller = process.wait(max_wait=2.5)
     process.exchange(others=[(0, 5, 0, 0), (0, 0, 7, 0), (3, 0, 0, 1)])
     error = caller.future.exception()
@@ -286,8 +289,8 @@ def test_others_that_wait_are_counted(process: Process) -> None:
     assert error.retry_after == pytest.approx(3.0)
 
 
-def test_a_token_is_meant_for_the_most_urgent_first() -> None:
-    """Of three tokens two cover the urgent calls, one the next: none serves every priority at once."""
+def test_tokens_go_to_the_most_urgent_calls_first() -> None:
+    """Of three tokens two serve the urgent calls and one the next call."""
     stock = Stock()
     for _ in range(3):
         stock.put(Slot(0.0))
@@ -295,7 +298,7 @@ def test_a_token_is_meant_for_the_most_urgent_first() -> None:
 
 
 def test_the_slowest_round_trip_outlives_its_span() -> None:
-    """Not only the latest span counts; two later it is forgotten."""
+    """It counts in the next span as well, and is forgotten after that."""
     flights = Flights()
     slot = Slot(0.0)
     flights.depart(slot, 0.0, Silence(10.0))
@@ -305,7 +308,7 @@ def test_the_slowest_round_trip_outlives_its_span() -> None:
 
 
 def test_a_request_that_leaves_late_counts_as_late() -> None:
-    """Its round trip begins when its token was due: that is when the store takes it to have left."""
+    """Its round trip begins when its token was due, since that is the time that the store assumes."""
     flights = Flights()
     first, slot = Slot(0.0), Slot(10.0)
     flights.depart(first, 0.0, Silence(10.0))
@@ -316,7 +319,7 @@ def test_a_request_that_leaves_late_counts_as_late() -> None:
 
 
 def answer(process: Process, requests: int) -> None:
-    """One request after another leaves and is answered in a tenth of a second: what is known of round trips."""
+    """Send requests one after another, each answered in a tenth of a second, so that the round trip is known."""
     for _ in range(requests):
         taken = process.lane.take()
         assert taken
@@ -324,14 +327,14 @@ def answer(process: Process, requests: int) -> None:
         process.lane.answered(taken, 200)
 
 
-def test_a_silence_holds_tokens_back_until_something_is_heard(process: Process) -> None:
-    """Two processes, ten tokens at once: five each; the reply to a later request ends it, or a second."""
+def test_tokens_are_held_back_while_replies_are_overdue(process: Process) -> None:
+    """Two processes have five of ten tokens each; a reply to a later request, or a second, ends it."""
     lane = process.lane
     process.exchange(*[LEASED] * 20, processes=2, lease=100.0)
     answer(process, 20)
     process.exchange(*[LEASED] * 20, processes=2, lease=100.0)
     first = [lane.take() for _ in range(6)]
-    assert all(first)  # as long as no reply is overdue
+    assert all(first)  # while no reply is overdue
     process.now += 0.2
     assert lane.take() is None
     process.wait()
@@ -344,7 +347,7 @@ def test_a_silence_holds_tokens_back_until_something_is_heard(process: Process) 
     assert lane.take()
     assert lane.take() is None
     process.wait()
-    process.now += 0.3  # the one that waited left 0.3 s after those three: it is they who make way first
+    process.now += 0.3  # the waiting call left 0.3 s after those three, which expire first
     assert lane.due() == pytest.approx(process.now + 0.5)
     lane.answered(first[5], 200)  # type: ignore[arg-type]
     lane.dispatch()
@@ -352,7 +355,7 @@ def test_a_silence_holds_tokens_back_until_something_is_heard(process: Process) 
 
 
 def test_nothing_is_held_back_for_longer_than_a_second(process: Process) -> None:
-    """Then whatever left has arrived, answered or not; what never left is not waited for at all."""
+    """By then requests have arrived, answered or not; unsent ones are not waited for."""
     lane = process.lane
     process.exchange(*[LEASED] * 40, processes=10, lease=100.0)
     answer(process, 20)
@@ -367,11 +370,11 @@ def test_nothing_is_held_back_for_longer_than_a_second(process: Process) -> None
     process.now += 0.8
     process.exchange(LEASED, LEASED, processes=10)
     assert lane.take()
-    assert lane.take()  # whose reply is not due yet
+    assert lane.take()  # its reply is not due yet
 
 
-def test_each_process_has_its_part_of_a_burst() -> None:
-    """A full bucket of ten is two and a half for each of four."""
+def test_each_process_gets_its_share_of_a_burst() -> None:
+    """A full bucket of ten gives each of four processes two and a half."""
     shares = [LocalShare(8.0, 10.0, 4, 100.0, now=0.0) for _ in range(4)]
     assert sum(share.level(0.0) for share in shares) == pytest.approx(10.0)
 
@@ -392,17 +395,17 @@ SHARED = LimitSpec(kind="application", rate=10.0, burst=20.0, shared=True)
     ],
     ids=["unheard", "unheard, all sellers'", "unheard window", "full", "in debt", "window in debt"],
 )
-def test_a_part_begins_with_nothing_that_may_be_gone(
+def test_a_share_contains_only_tokens_that_are_surely_left(
     spec: LimitSpec, state: LimitState | None, level: float, most: float
 ) -> None:
-    """Half each for two processes, two seconds after the last word: debts stay, and no window is spent at once."""
+    """Two processes get half each, two seconds after the last reply: debts stay, and no window is spent at once."""
     share = LocalShare.of(spec, state, rate=spec.rate, processes=2, age=2.0, now=100.0)
     assert share.level(100.0) == pytest.approx(level)
     assert share.level(100_000.0) == most
 
 
-def test_a_hand_back_cannot_overfill_a_part() -> None:
-    """What was not spent comes back, up to what the part holds."""
+def test_returned_tokens_cannot_overfill_a_share() -> None:
+    """Unused tokens come back, up to the size of the share."""
     share = LocalShare(8.0, 10.0, 1, 10.0, now=0.0)
     share.take(0.0)
     share.put_back()
@@ -420,10 +423,10 @@ def test_a_hand_back_cannot_overfill_a_part() -> None:
         ("other", "B", 200, 0),
     ],
 )
-def test_another_value_passes_where_a_call_of_it_was_answered(
+def test_a_value_passes_when_a_call_of_it_was_answered(
     process: Process, plan: str, value: str, status: int | None, passed: int
 ) -> None:
-    """Of the same plan, with another value of the argument, and not by a 429."""
+    """The call has the same plan and another value of the argument, and its answer is not a 429."""
 
     def lane_of(plan: str, value: str) -> Lane:
         terms = Terms(kind=value, value=value, keys=(plan, "memory"), former=(), specs=(PLAN,), places={})

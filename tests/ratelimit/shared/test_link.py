@@ -1,4 +1,4 @@
-"""The way to a store: batches, outages, recovery. The store is a fake that does what it is told."""
+"""The link to a store: batches, outages, recovery. The store is a fake under the test's control."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PLAN = make_operation(10.0, 10)
 
 
 class FakeStore:
-    """Answers every request with what it asks for, unless it is broken."""
+    """Grants every request in full, unless it is broken."""
 
     label = "a store"
     round_trips = 0
@@ -86,7 +86,7 @@ class FakeStore:
 
 
 def limiter(store: FakeStore, **options: Any) -> SharedRateLimiter:
-    """A process that shares through this store."""
+    """A limiter that shares through this store."""
     settings: dict[str, Any] = {
         "on_outage": "local", "processes": 1, "lease_seconds": 1.0, "timeout": 1.0, "jitter": 0.0, "rules": (),
         "clock": VirtualClock(), "observers": (), **options,
@@ -101,7 +101,7 @@ async def take(shared: SharedRateLimiter, seller: str = "one") -> Any:
 
 @virtual_time
 async def test_a_batch_gathers_while_another_is_under_way() -> None:
-    """Ten sellers that ask meanwhile cost one more round trip."""
+    """Ten sellers that need tokens meanwhile cost one more round trip."""
     store = FakeStore()
     shared = limiter(store)
     first = asyncio.create_task(take(shared, "first"))
@@ -113,10 +113,8 @@ async def test_a_batch_gathers_while_another_is_under_way() -> None:
 
 @virtual_time
 @pytest.mark.parametrize("mistake", [Outage("full"), RuntimeError("a mistake of ours")])
-async def test_an_exchange_that_fails_is_lost_whatever_the_reason(
-    mistake: Exception, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Calls go on with this process's part, and the next request names the lost one."""
+async def test_a_failed_exchange_counts_as_lost(mistake: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """Calls continue with this process's share, and the next request names the lost one."""
     caplog.set_level(logging.CRITICAL)
     store = FakeStore()
     shared = limiter(store)
@@ -134,7 +132,7 @@ async def test_an_exchange_that_fails_is_lost_whatever_the_reason(
 
 @virtual_time
 async def test_a_connection_that_failed_is_not_used_again(caplog: pytest.LogCaptureFixture) -> None:
-    """It may still deliver an old reply: it is dropped before anything else is asked."""
+    """It could still deliver an old reply, so it is closed before the next request."""
     caplog.set_level(logging.CRITICAL)
     store = FakeStore()
     shared = limiter(store)
@@ -148,8 +146,8 @@ async def test_a_connection_that_failed_is_not_used_again(caplog: pytest.LogCapt
 
 
 @virtual_time
-async def test_on_return_every_lane_is_heard_and_no_old_part_is_spent(caplog: pytest.LogCaptureFixture) -> None:
-    """Those with nothing to say too: a store that lost its memory must hear that somebody remembers."""
+async def test_every_lane_reports_when_the_store_returns(caplog: pytest.LogCaptureFixture) -> None:
+    """Lanes with nothing new report too, in case the store lost its state; shares of the outage are not spent."""
     caplog.set_level(logging.CRITICAL)
     store = FakeStore()
     shared = limiter(store)
@@ -169,7 +167,7 @@ async def test_on_return_every_lane_is_heard_and_no_old_part_is_spent(caplog: py
 
 @virtual_time
 async def test_pauses_between_probes_grow_to_a_second(caplog: pytest.LogCaptureFixture) -> None:
-    """And the outage is logged once, not with every probe."""
+    """The outage is logged once, not with every probe."""
     caplog.set_level(logging.WARNING)
     store = FakeStore()
     shared = limiter(store)
@@ -186,10 +184,10 @@ async def test_pauses_between_probes_grow_to_a_second(caplog: pytest.LogCaptureF
     ("on_outage", "meanwhile"),
     [("local", "this process spends its own part of each quota"), ("raise", "calls are refused")],
 )
-async def test_the_log_says_what_happens_meanwhile(
+async def test_an_outage_is_logged_when_it_begins_and_ends(
     on_outage: str, meanwhile: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Once when the store goes, and once when it is back."""
+    """The line at its beginning says what happens meanwhile."""
     store = FakeStore()
     shared = limiter(store, on_outage=on_outage)
     store.broken = Outage("gone")
@@ -206,8 +204,8 @@ async def test_the_log_says_what_happens_meanwhile(
 
 
 @virtual_time
-async def test_while_all_is_quiet_there_is_no_task() -> None:
-    """None that a loop's end would have to cancel; the next exchange starts one."""
+async def test_an_idle_link_has_no_task() -> None:
+    """A loop that ends has nothing to cancel; the next exchange starts a task."""
     store = FakeStore()
     shared = limiter(store)
     for _ in range(2):
@@ -237,7 +235,7 @@ async def test_a_batch_whose_task_is_cancelled_is_sent_again() -> None:
 
 @virtual_time
 async def test_a_cancellation_that_the_store_swallows_ends_the_task() -> None:
-    """As a client library does that loses one; what is left to do is done by another task."""
+    """Some client libraries lose one; the remaining work is done by another task."""
     store = FakeStore()
     shared = limiter(store)
     call = asyncio.create_task(take(shared))
@@ -256,7 +254,7 @@ async def test_a_cancellation_that_the_store_swallows_ends_the_task() -> None:
 
 
 def test_a_forked_process_has_another_name_and_the_rates_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its first request says what Amazon announced to the parent, in case the store has forgotten."""
+    """Its first request reports what Amazon announced to the parent, in case the store has forgotten."""
     store = FakeStore()
     shared = limiter(store, clock=None)
 
@@ -275,7 +273,7 @@ def test_a_forked_process_has_another_name_and_the_rates_of_its_parent(monkeypat
 
 @virtual_time
 async def test_a_permit_counts_once() -> None:
-    """A second report or a release after it changes nothing."""
+    """A second report or a release after the first changes nothing."""
     store = FakeStore()
     shared = limiter(store)
     permit, another = await take(shared), await take(shared)
@@ -292,7 +290,7 @@ async def test_a_permit_counts_once() -> None:
 
 @virtual_time
 async def test_a_forecast_counts_the_calls_that_are_asked_about() -> None:
-    """Five are there and ten flow in each second: the fifth may leave now, the sixth in a tenth of a second."""
+    """With five tokens and ten more each second, the fifth call may leave now, the sixth in a tenth of a second."""
     shared = limiter(FakeStore())
     (await take(shared)).observe(200, None)
     await shared.refresh()
@@ -302,8 +300,8 @@ async def test_a_forecast_counts_the_calls_that_are_asked_about() -> None:
 
 
 @virtual_time
-async def test_a_link_that_was_never_used_says_nothing_when_it_closes() -> None:
-    """No exchange, so nothing to take leave of."""
+async def test_an_unused_link_closes_without_an_exchange() -> None:
+    """It has nothing to give back."""
     store = FakeStore()
     link = Link(store, clock=VirtualClock(), meanwhile="", attend=print, on_down=print, on_up=print)
     await link.aclose(lambda: [(("k",), None)], 1.0)  # type: ignore[list-item]
@@ -312,8 +310,8 @@ async def test_a_link_that_was_never_used_says_nothing_when_it_closes() -> None:
 
 
 @virtual_time
-async def test_closing_takes_leave_for_every_lane() -> None:
-    """With what is on lease or granted and not used."""
+async def test_closing_gives_the_tokens_of_every_lane_back() -> None:
+    """Leased and granted tokens that were not used go back."""
     store = FakeStore()
     shared = limiter(store)
     for seller in ("one", "two"):

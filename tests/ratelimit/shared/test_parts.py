@@ -1,4 +1,4 @@
-"""The small parts of shared limits, each alone: flights, a local share, lanes that go, and what a key shows."""
+"""The small parts of shared limits: flights, a local share, forgotten lanes, and what a key shows."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from spapi_async.ratelimit.shared._terms import Terms
 from spapi_async.ratelimit.shared.redis._snapshot import read_snapshot
 
 
-def test_the_longest_round_trip_is_told_and_not_the_last() -> None:
-    """For one to two spans of five seconds: then it is forgotten."""
+def test_the_longest_round_trip_counts_and_not_the_last() -> None:
+    """It is forgotten after one to two spans of five seconds."""
     flights = Flights()
     for began, took in ((0.0, 0.9), (1.0, 0.1)):
         slot = Slot(began, leased=True)
@@ -39,8 +39,8 @@ def test_the_longest_round_trip_is_told_and_not_the_last() -> None:
     assert flights.slowest(12.0) == 0.0
 
 
-def test_a_silence_lasts_until_as_many_have_arrived_as_are_too_many() -> None:
-    """Of a bucket of one both must have: the one that left last tells when."""
+def test_tokens_are_held_back_until_enough_requests_have_arrived() -> None:
+    """For a bucket of one, both requests must have arrived."""
     silence = Silence(1.0)
     silence.depart(Slot(0.0), 0.0, 0.1)
     silence.depart(Slot(0.5), 0.5, 0.6)
@@ -49,7 +49,7 @@ def test_a_silence_lasts_until_as_many_have_arrived_as_are_too_many() -> None:
     assert silence.lasts(1.5) == 0.0
 
 
-def test_a_rate_that_429s_lowered_keeps_its_proportion_when_the_header_changes() -> None:
+def test_a_lowered_rate_keeps_its_proportion_to_the_announced_one() -> None:
     """Half the announced rate means half the lowered one."""
     share = LocalShare(8.0, 10.0, 1, 5.0, now=0.0)
     share.throttled(now=2.0, admitted_at=1.0)
@@ -59,37 +59,37 @@ def test_a_rate_that_429s_lowered_keeps_its_proportion_when_the_header_changes()
 
 
 @pytest.mark.parametrize(("level", "left"), [(4.0, 0.0), (-3.0, -2.0)])
-def test_a_429_takes_what_a_local_share_had_and_leaves_what_it_owes(level: float, left: float) -> None:
-    """Tokens sold for a later moment are still to be paid for."""
+def test_a_429_empties_a_local_share_and_keeps_its_debt(level: float, left: float) -> None:
+    """Tokens sold for a later time are still to be paid for."""
     share = LocalShare(1 / 0.95, 10.0, 1, level, now=0.0)
     share.throttled(now=1.0, admitted_at=0.5)
     assert share.level(1.0) == pytest.approx(left)
 
 
 def busy(calls_a_second: float, *, can_be_lent: bool = True) -> Demand:
-    """What is known at 60 s of so many calls, evenly spaced."""
+    """The state at 60 s after so many calls a second, evenly spaced."""
     demand = Demand(0.0, can_be_lent=can_be_lent)
     for number in range(round(60 * calls_a_second)):
         demand.arrived(number / calls_a_second)
     return demand
 
 
-def test_tokens_are_taken_along_where_they_flow_quickly() -> None:
-    """From four a second on; below that, each call may well pay a visit of its own. Of a window none can be lent."""
+def test_tokens_are_leased_from_four_calls_a_second_on() -> None:
+    """Below that rate, each call may well cost an exchange. Tokens of a window cannot be leased."""
     demand = busy(50.0)
     assert [demand.wish(60.0, pace, 1.0) for pace in (1.0, 3.9)] == [0, 0]
     assert [demand.wish(60.0, pace, 1.0) for pace in (4.0, 8.0, 20.0)] == [10, 10, 20]
     assert busy(50.0, can_be_lent=False).wish(60.0, 20.0, 1.0) == 0
 
 
-def test_few_calls_take_along_what_four_leases_will_use() -> None:
-    """Up to ten; nobody who makes no calls takes any."""
+def test_the_size_of_a_lease_follows_the_calls() -> None:
+    """It has up to ten tokens, and none without calls."""
     assert [busy(rate).wish(60.0, 20.0, 1.0) for rate in (1.0, 2.0, 5.0)] == [3, 7, 10]
     assert Demand(0.0, can_be_lent=True).wish(60.0, 20.0, 1.0) == 0
 
 
 @pytest.mark.parametrize(("age", "wait"), [(0.0, 9.0), (3.0, 6.0), (1000.0, 2.0)])
-def test_a_bucket_that_nobody_asked_about_for_long_is_full_and_no_fuller(age: float, wait: float) -> None:
+def test_an_old_reply_about_a_bucket_predicts_a_full_one_at_most(age: float, wait: float) -> None:
     """Of a capacity of eight, the tenth call waits for two tokens, however old the reply is."""
     state = LimitState(level=1.0, rate=1.0, announced=1.0, burst=8, pace=1.0, capacity=8.0)
     assert limit_wait(state, age, 10) == wait
@@ -102,8 +102,8 @@ def lane(settings: LaneSettings, name: str) -> Lane:
     return Lane(make_operation(1.0, 1), make_account(name), terms=terms, view=OperationView(), settings=settings)
 
 
-def test_lanes_are_forgotten_when_nobody_used_them_for_five_minutes() -> None:
-    """With what is held for them; one that was used lately stays, and so does one that owes the store a word."""
+def test_lanes_unused_for_five_minutes_are_forgotten() -> None:
+    """So is what is held for them; a lane that still has to report to the store stays."""
     now = 0.0
     settings = LaneSettings(
         me="me", lease_seconds=1.0, jitter=0.0, number=itertools.count(1).__next__, now=lambda: now, shares={}
@@ -122,8 +122,8 @@ def test_lanes_are_forgotten_when_nobody_used_them_for_five_minutes() -> None:
 PLAN_KEY = "spapi:{application:na:tests_v0.get_thing}:A1@na"
 
 
-def test_calls_of_a_process_that_crashed_do_not_wait() -> None:
-    """A live one asks again within ten seconds; a bucket has filled up since it was written."""
+def test_calls_of_a_crashed_process_are_not_counted() -> None:
+    """A live process asks again within ten seconds. A bucket is shown as full as it has become since it was written."""
     processes = {"alive": {"c": [1, 2, 0], "s": 995.0}, "crashed": {"c": [0, 7, 0], "s": 900.0}}
     state = {"adm": 4, "thr": 1, "b": 10, "k": -2.0, "t": 999.0, "r": 0.5, "a": 1.0, "z": 8, "p": processes}
     shown = read_snapshot(PLAN_KEY, msgspec.msgpack.encode(state), 1000.0)
@@ -134,7 +134,7 @@ def test_calls_of_a_process_that_crashed_do_not_wait() -> None:
 
 
 def test_a_window_shows_what_is_left_of_it() -> None:
-    """Requests a window old count no more; it opens when the one goes that is as many back as it holds."""
+    """Requests older than the window do not count; it opens when the oldest one that fills it leaves."""
     key = f"{PLAN_KEY}|reportType#SALES"
     state = {"adm": 4, "thr": 0, "b": 2, "w": 100.0, "log": [850.0, 920.0, 950.0], "i": "reportType=SALES"}
     shown = read_snapshot(key, msgspec.msgpack.encode(state), 1000.0)
@@ -148,8 +148,8 @@ def test_a_window_shows_what_is_left_of_it() -> None:
 
 
 @pytest.mark.parametrize("key", ["spapi:probe:me", PLAN_KEY.rpartition("A1")[0], "else"])
-def test_what_is_no_limit_is_not_shown(key: str) -> None:
-    """Nor what somebody else wrote under such a key."""
+def test_keys_that_are_not_limits_are_not_shown(key: str) -> None:
+    """Neither is a value that another program wrote under such a key."""
     state = msgspec.msgpack.encode({"adm": 0, "thr": 0})
     assert read_snapshot(key, state, 0.0) is None
     assert read_snapshot(PLAN_KEY, b"\xc1", 0.0) is None
@@ -157,7 +157,7 @@ def test_what_is_no_limit_is_not_shown(key: str) -> None:
 
 
 def test_a_lease_runs_from_when_its_request_was_composed() -> None:
-    """The store counts from an earlier moment than the reply's: a process must not use what it takes for returned."""
+    """The store counts from an earlier time than the reply's; a process must not use tokens that have returned."""
     now = 10.0
     settings = LaneSettings(
         me="me", lease_seconds=1.0, jitter=0.0, number=itertools.count(1).__next__, now=lambda: now, shares={}
@@ -173,8 +173,8 @@ def test_a_lease_runs_from_when_its_request_was_composed() -> None:
     assert exchange.store_time(20.0) == 507.0
 
 
-def test_a_caller_whose_request_is_lost_again_and_again_is_judged_once() -> None:
-    """Losses do not multiply it."""
+def test_lost_requests_do_not_multiply_a_caller() -> None:
+    """Its wait is judged once."""
     asked: list[int] = []
 
     def predict(priority: int, ahead: int) -> float:
@@ -195,8 +195,8 @@ def test_a_caller_whose_request_is_lost_again_and_again_is_judged_once() -> None
     loop.close()
 
 
-def test_as_long_as_a_promise_is_to_be_kept_the_others_are_asked_about() -> None:
-    """Whether it can be kept depends on who else waits; without one nobody needs to know."""
+def test_other_processes_are_asked_about_while_a_max_wait_is_pending() -> None:
+    """Whether it can be kept depends on the other calls; without one they are not asked about."""
     loop = asyncio.new_event_loop()
     line = CallQueue()
     promises = Promises(make_operation(1.0, 1), line, lambda priority, ahead: 9.0)

@@ -27,30 +27,30 @@ ASINS = [product(0, number).asin for number in range(300)]
 
 
 def text(name: str) -> str:
-    """What a file holds."""
+    """The content of a file."""
     return Path(name).read_text(encoding="utf-8")
 
 
 def write(name: str, content: str) -> None:
-    """A file that somebody else wrote."""
+    """Write a file as another program would."""
     Path(name).write_text(content, encoding="utf-8")
 
 
 def make_others(folder: str, device: str) -> None:
-    """A folder and a full device."""
+    """A folder and a device that is always full."""
     Path(folder).mkdir()
     Path(device).symlink_to("/dev/full")
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything is written into a folder of the test's own."""
+    """The current folder, which is the test's own."""
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("target", TARGETS)
 async def test_each_identifier_is_written_once(target: str) -> None:
-    """Amazon's JSON as it came; what is found, not found and failed is counted apart."""
+    """It has Amazon's JSON as it came; found, not found and failed identifiers are counted separately."""
     async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         seller = app.selling_partner("Atzr|1", marketplace="US")
         given = [*ASINS, "B000000000", "not an ASIN", *ASINS[:50]]
@@ -68,7 +68,7 @@ async def test_each_identifier_is_written_once(target: str) -> None:
     assert item["images"][0]["images"][0]["link"].startswith("https://")
 
 
-async def test_an_identifier_under_way_is_not_asked_twice() -> None:
+async def test_an_identifier_under_way_is_not_requested_twice() -> None:
     """Its second line is read long before the first has been written."""
     async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         seller = app.selling_partner("Atzr|1", marketplace="US")
@@ -76,8 +76,8 @@ async def test_an_identifier_under_way_is_not_asked_twice() -> None:
     assert (report.found, report.skipped) == (300, 300)
 
 
-async def test_what_is_not_found_and_what_failed_is_listed_apart() -> None:
-    """In files beside the output, or in views of the database."""
+async def test_missing_and_failed_identifiers_are_listed_separately() -> None:
+    """They are in files beside the output, or in views of the database."""
     async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         seller = app.selling_partner("Atzr|1", marketplace="US")
         for target in ("items.jsonl", "sqlite:///items.db"):
@@ -92,7 +92,7 @@ async def test_what_is_not_found_and_what_failed_is_listed_apart() -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 async def test_older_answers_are_fetched_again(target: str) -> None:
-    """And take the place of the old ones: each identifier is still there once."""
+    """They replace the old ones, so that each identifier is there once."""
     async with Emulator(rate_scale=100) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         seller = app.selling_partner("Atzr|1", marketplace="US")
         await crawl("catalog", [seller], ASINS, target)
@@ -103,8 +103,8 @@ async def test_older_answers_are_fetched_again(target: str) -> None:
     assert sorted(row[0] for row in rows(target)) == sorted([*ASINS, product(0, 999).asin])
 
 
-async def test_failures_are_asked_again_only_on_request() -> None:
-    """A search that Amazon refused, say."""
+async def test_failures_are_retried_only_on_request() -> None:
+    """A search that Amazon refused is such a failure."""
     bad = ASINS[3]
     async with (
         Emulator(rate_scale=50, refused_asins=frozenset({bad})) as emulator,
@@ -118,8 +118,8 @@ async def test_failures_are_asked_again_only_on_request() -> None:
     assert (second.skipped, third.skipped, third.failed) == (300, 299, 1)
 
 
-async def test_several_marketplaces_are_crawled_apart() -> None:
-    """An identifier in each of them."""
+async def test_several_marketplaces_are_crawled_separately() -> None:
+    """An identifier is looked up in each of them."""
     async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         seller = app.selling_partner("Atzr|1", region="na")
         report = await crawl("catalog", [seller], ASINS[:30], "items.jsonl", marketplaces=["US", "CA"])
@@ -130,7 +130,7 @@ async def test_several_marketplaces_are_crawled_apart() -> None:
 
 
 async def test_sellers_look_up_what_is_in_their_region() -> None:
-    """Each marketplace through those in its region; one in whose region nobody is, is refused before any request."""
+    """A marketplace is looked up by sellers of its region; one without such a seller is refused before any request."""
     async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         sellers = [app.selling_partner("Atzr|1", marketplace="US"), app.selling_partner("Atzr|2", marketplace="DE")]
         report = await crawl("catalog", sellers, ASINS[:30], "items.jsonl", marketplaces=["US", "DE"])
@@ -141,7 +141,7 @@ async def test_sellers_look_up_what_is_in_their_region() -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-async def test_an_item_with_bytes_that_are_no_text_is_written(target: str) -> None:
+async def test_an_item_with_invalid_utf8_is_written(target: str) -> None:
     """One reply with a broken byte stops no crawl."""
     item = b'{"asin":"%b","summaries":[{"marketplaceId":"ATVPDKIKX0DER","itemName":"T\xff"}]}' % ASINS[0].encode()
 
@@ -160,7 +160,7 @@ async def test_an_item_with_bytes_that_are_no_text_is_written(target: str) -> No
 
 @pytest.mark.parametrize("kind", ["pricing", "fees", "listings", "inventory"])
 async def test_every_kind_can_be_crawled(kind: str) -> None:
-    """With Amazon's JSON of each."""
+    """The output has Amazon's JSON of each kind."""
     async with Emulator(rate_scale=100) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         seller = app.selling_partner("Atzr|1", marketplace="US", seller_id="A1")
         listings = seller.listings_items_2021_08_01.iter_listings_items(
@@ -179,8 +179,8 @@ async def test_every_kind_can_be_crawled(kind: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-async def test_a_cancelled_crawl_keeps_what_it_has_paid_for(target: str) -> None:
-    """And goes on from there."""
+async def test_a_cancelled_crawl_keeps_its_results(target: str) -> None:
+    """The next run continues from there."""
     async with Emulator(rate_scale=4) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         seller = app.selling_partner("Atzr|1", marketplace="US")
         running = asyncio.ensure_future(crawl("catalog", [seller], ASINS, target))
@@ -198,8 +198,8 @@ async def test_a_cancelled_crawl_keeps_what_it_has_paid_for(target: str) -> None
     assert sorted(row[0] for row in rows(target)) == sorted(ASINS)
 
 
-async def test_a_full_disk_is_a_clean_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error comes out, what was written before holds, and the next run goes on."""
+async def test_a_full_disk_stops_a_crawl_cleanly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is raised, written rows stay, and the next run continues."""
     original, calls = JsonLines.write, 0
 
     def write(self: JsonLines, entries: Any) -> Any:
@@ -221,7 +221,7 @@ async def test_a_full_disk_is_a_clean_stop(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_a_revoked_grant_ends_the_crawl() -> None:
-    """Nothing is marked as failed for it: the next run asks everything."""
+    """No identifier is marked as failed because of it, and the next run requests them all."""
     async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         with pytest.raises(LWAError):
             await crawl("catalog", [app.selling_partner("gone", marketplace="US")], ASINS, "items.jsonl")
@@ -230,7 +230,7 @@ async def test_a_revoked_grant_ends_the_crawl() -> None:
 
 
 async def test_progress_says_how_long_the_quota_needs() -> None:
-    """From the forecast of the limiter, for what is left."""
+    """It uses the limiter's forecast for the identifiers that are left."""
     seen: list[CrawlProgress] = []
     async with Emulator(rate_scale=10) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         seller = app.selling_partner("Atzr|1", marketplace="US")
@@ -241,7 +241,7 @@ async def test_progress_says_how_long_the_quota_needs() -> None:
 
 
 async def test_an_output_that_is_not_the_crawls_own_is_refused() -> None:
-    """Another kind, other data, a file without its journal, a second crawl at the same time, a folder that is none."""
+    """Another kind, other data, a file without its journal, a simultaneous crawl and a missing folder are refused."""
     async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         seller = app.selling_partner("Atzr|1", marketplace="US")
         await crawl("catalog", [seller], ASINS[:5], "items.jsonl")
@@ -261,8 +261,8 @@ async def test_an_output_that_is_not_the_crawls_own_is_refused() -> None:
             await crawl("orders", [seller], ASINS[:5], "items.jsonl")
 
 
-def test_only_failures_in_a_row_are_hopeless() -> None:
-    """Two hundred of them end a run; one answer in between, found or not, begins anew."""
+def test_two_hundred_failures_in_a_row_end_a_crawl() -> None:
+    """One answer in between, found or not, restarts the count."""
     run = Run(None, None, total=None, seconds_for=float, progress=None)  # type: ignore[arg-type]
     key = Key("a", "US")
     down = Failed(key, ServerError("down", status=503))
@@ -300,8 +300,8 @@ class Disk:
         """Recorded with what was written."""
 
 
-async def test_what_waits_for_the_disk_when_a_crawl_is_cancelled_is_written() -> None:
-    """It has been paid for: the journal was being asked what is due, and the result waited behind that."""
+async def test_a_result_that_waits_for_the_journal_is_written_on_cancellation() -> None:
+    """Its quota is spent. It waited behind a question to the journal about due identifiers."""
     disk: Any = Disk()
     run = Run(disk, disk, total=None, seconds_for=float, progress=None)
     found: list[str] = []
@@ -324,8 +324,8 @@ async def test_what_waits_for_the_disk_when_a_crawl_is_cancelled_is_written() ->
     assert disk.written == found
 
 
-async def test_what_was_looked_up_and_not_yet_taken_when_a_crawl_is_cancelled_is_written() -> None:
-    """Some results stand in line behind one that is being written, others could not even join the line."""
+async def test_results_that_wait_for_the_writer_are_written_on_cancellation() -> None:
+    """Some are queued behind one that is being written, others could not even be queued."""
     disk: Any = Disk()
     run = Run(disk, disk, total=None, seconds_for=float, progress=None)
     found: list[str] = []
@@ -344,7 +344,7 @@ async def test_what_was_looked_up_and_not_yet_taken_when_a_crawl_is_cancelled_is
 
     keys = run.due(map(str, range(100)), [Marketplace.US], older_than=0.0, retry_failed=False)
     running = asyncio.create_task(run.run(look_up, keys, 3))
-    while not writing.is_set() or len(found) < 7:  # one is written, three stand in line, and a worker has one each
+    while not writing.is_set() or len(found) < 7:  # one is being written, three are queued, and each worker has one
         await asyncio.sleep(0.001)
     for _ in range(10):
         await asyncio.sleep(0)
@@ -356,7 +356,7 @@ async def test_what_was_looked_up_and_not_yet_taken_when_a_crawl_is_cancelled_is
 
 
 async def test_nothing_is_written_after_a_write_that_failed() -> None:
-    """It may have left half a line; what stood in line behind it is looked up again by the next run."""
+    """It may have left half a line; results queued behind it are looked up again by the next run."""
     disk: Any = Disk()
     run = Run(disk, disk, total=None, seconds_for=float, progress=None)
     found: list[str] = []

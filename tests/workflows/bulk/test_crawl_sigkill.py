@@ -1,4 +1,4 @@
-"""Killed at any moment and started again, a crawl has every identifier once."""
+"""A crawl that is killed at any moment and started again has every identifier once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def start(url: str, target: str, *more: str, count: int = COUNT) -> warm_python.
 
 
 def check(target: str, count: int = COUNT) -> None:
-    """Every identifier, once."""
+    """Every identifier is in the output once."""
     assert sorted(row[0] for row in rows(target)) == sorted(product(0, number).asin for number in range(count))
 
 
@@ -35,7 +35,7 @@ def check(target: str, count: int = COUNT) -> None:
 async def test_killed_between_output_and_journal(
     target: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was written and not recorded is cut off, and asked again; the very first rows too."""
+    """Rows that were written and not recorded are removed and requested again, even the very first ones."""
     monkeypatch.chdir(tmp_path)
     async with Emulator(rate_scale=50) as emulator:
         killed = start(emulator.url, target, f"written {number}")
@@ -49,7 +49,7 @@ async def test_killed_between_output_and_journal(
 async def test_killed_while_amazon_holds_each_request(
     target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first of one run, the third of the next, the fifth of the third."""
+    """It is the first request of one run, the third of the next, the fifth of the third."""
     monkeypatch.chdir(tmp_path)
     async with Emulator(rate_scale=50) as emulator:
         for held in (1, 3, 5):
@@ -73,17 +73,17 @@ async def test_killed_while_amazon_holds_each_request(
 @pytest.mark.parametrize("step", ["replaced", "moved"])
 @pytest.mark.parametrize("target", TARGETS[:2])
 @pytest.mark.parametrize("again", [(), ("again",)])
-async def test_killed_while_the_output_is_made_whole(
+async def test_killed_while_the_output_is_compacted(
     target: str, step: str, again: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second run has as many rows as the first, the old ones or others; it dies between a file and its journal."""
+    """The second run has as many rows as the first, the old or other ones; it dies between a file and its journal."""
     monkeypatch.chdir(tmp_path)
     async with Emulator(rate_scale=100) as emulator:
         first = start(emulator.url, target, count=40)
         assert await asyncio.to_thread(first.wait) == 0
         second = start(emulator.url, target, step, *again, count=40 if again else 80)
         killed = await asyncio.to_thread(second.wait)
-        assert killed == -signal.SIGKILL or (target == "items.jsonl" and not again)  # nothing is superseded: no copy
+        assert killed == -signal.SIGKILL or (target == "items.jsonl" and not again)  # no superseded row, no copy
         finished = start(emulator.url, target, count=80)
         assert await asyncio.to_thread(finished.wait) == 0
         check(target, 80)
@@ -94,10 +94,10 @@ async def test_killed_while_the_output_is_made_whole(
 
 @pytest.mark.parametrize("bytes_left", [0, 8_000, 35_000, 80_000])
 @pytest.mark.parametrize("target", TARGETS)
-async def test_a_disk_that_is_full_costs_nothing_that_holds(
+async def test_a_full_disk_loses_no_written_row(
     target: str, bytes_left: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whichever file meets the limit, journal or output: the crawl ends with an error, and the next one goes on."""
+    """Either the journal or the output is full: the crawl ends with an error, and the next one continues."""
     monkeypatch.chdir(tmp_path)
     async with Emulator(rate_scale=100) as emulator:
         full = start(emulator.url, target, f"full {bytes_left}")

@@ -1,4 +1,4 @@
-"""``fan_out``: a call for each item, in bounded memory, and nothing that outlives the block."""
+"""``fan_out``: a call for each item, in bounded memory, with nothing left running after the block."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def double(number: int) -> int:
 @given(st.integers(0, 30), st.integers(1, 9), st.booleans(), st.booleans())
 @settings(max_examples=40)
 def test_every_item_has_one_outcome(count: int, concurrency: int, ordered: bool, stream: bool) -> None:
-    """From iterables and from async iterables; in the items' order where that was asked for."""
+    """Items may come from an iterable or an async iterable, and outcomes in the items' order on request."""
 
     async def items() -> AsyncIterator[int]:
         for number in range(count):
@@ -45,7 +45,7 @@ def test_every_item_has_one_outcome(count: int, concurrency: int, ordered: bool,
 
 @virtual_time
 async def test_an_endless_stream_does_no_harm() -> None:
-    """As many calls as were allowed, and as many outcomes that nobody has taken yet."""
+    """There are as many calls as allowed, and as many outcomes that were not taken yet."""
     taken = 0
 
     def endless() -> Iterator[int]:
@@ -62,7 +62,7 @@ async def test_an_endless_stream_does_no_harm() -> None:
 
 @virtual_time
 async def test_leaving_the_block_leaves_nothing_running() -> None:
-    """Calls are cancelled and their clean-up awaited; the items are closed; the error that ended the block goes out."""
+    """Calls are cancelled and awaited, the items are closed, and the error that ended the block is raised."""
     ended = []
 
     async def slow(number: int) -> None:
@@ -91,8 +91,8 @@ async def test_leaving_the_block_leaves_nothing_running() -> None:
 
 
 @virtual_time
-async def test_what_the_items_raise_the_iteration_raises() -> None:
-    """After the outcomes of what came before."""
+async def test_an_error_of_the_items_is_raised_by_the_iteration() -> None:
+    """It comes after the outcomes of the items before it."""
 
     def items() -> Iterator[int]:
         yield 1
@@ -107,7 +107,7 @@ async def test_what_the_items_raise_the_iteration_raises() -> None:
 
 @virtual_time
 async def test_as_many_calls_as_allowed_are_under_way() -> None:
-    """Neither more nor fewer."""
+    """There are neither more nor fewer."""
     now = most = 0
 
     async def count(_: int) -> None:
@@ -125,7 +125,7 @@ async def test_as_many_calls_as_allowed_are_under_way() -> None:
 
 
 async def test_no_concurrency_is_refused() -> None:
-    """By name."""
+    """The error names the argument."""
     with pytest.raises(ConfigurationError, match="concurrency"):
         async with fan_out(double, [], concurrency=0):
             pass
@@ -134,8 +134,8 @@ async def test_no_concurrency_is_refused() -> None:
 @virtual_time
 @pytest.mark.parametrize("ordered", [False, True])
 @pytest.mark.parametrize("concurrency", [1, 3])
-async def test_a_call_whose_work_somebody_else_cancelled_has_failed(concurrency: int, ordered: bool) -> None:
-    """What it waited for, such as a task that it shares, is cancelled, and it is not: the other items go on."""
+async def test_a_call_whose_awaited_task_was_cancelled_has_failed(concurrency: int, ordered: bool) -> None:
+    """The call itself is not cancelled, and the other items go on."""
 
     async def call(number: int) -> int:
         if number == 1:

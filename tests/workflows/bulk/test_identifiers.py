@@ -1,4 +1,4 @@
-"""Files of identifiers, as people and programs leave them."""
+"""Files of identifiers, as people and programs write them."""
 
 from __future__ import annotations
 
@@ -42,30 +42,30 @@ BAD: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("name", GOOD)
 def test_the_same_identifiers_come_from_any_form(name: str, tmp_path: Path) -> None:
-    """Without line ends, byte order mark or empty lines."""
+    """Line ends, a byte order mark and empty lines are removed."""
     path = tmp_path / "identifiers"
     path.write_bytes(GOOD[name])
     assert list(read_identifiers(path)) == ["B01", "B02", "B03"]
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_no_list_is_refused(name: str, tmp_path: Path) -> None:
-    """And named, with the line where there is one."""
+def test_a_file_that_is_not_a_list_is_refused(name: str, tmp_path: Path) -> None:
+    """The error names it, and the line if there is one."""
     path, (content, said) = tmp_path / "identifiers", BAD[name]
     path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=said):
         list(read_identifiers(path))
 
 
-def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
-    """A file that is not there, a folder, a device that never ends."""
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """It is missing, a folder, or a device without end."""
     for path in (tmp_path / "none", tmp_path, "/dev/zero"):
         with pytest.raises(ConfigurationError):
             list(read_identifiers(path))
 
 
-def test_an_empty_file_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor has empty standard input, or gzip of nothing."""
+def test_an_empty_file_has_no_identifiers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither has empty standard input, or gzip of nothing."""
     path = tmp_path / "identifiers"
     for content in (b"", b"\xef\xbb\xbf", b"\r\n", gzip.compress(b"")):
         path.write_bytes(content)
@@ -75,7 +75,7 @@ def test_an_empty_file_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_million_lines_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
-    """They are read as they are asked for."""
+    """They are read on demand."""
     path = tmp_path / "identifiers"
     path.write_bytes(b"".join(b"B%09d\n" % number for number in range(1_000_000)))
     identifiers = read_identifiers(path)
@@ -85,7 +85,7 @@ def test_a_million_lines_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
 
 @given(st.lists(st.sampled_from([b"B01", b"", b"\r", b"\n", b"\r\n", b"x" * 50]), max_size=30), st.data())
 def test_lines_do_not_depend_on_how_the_file_arrives(parts: list[bytes], data: st.DataObject) -> None:
-    """Whatever pieces a pipe delivers: the lines are those of the whole."""
+    """A pipe may deliver any pieces: the lines are those of the whole."""
     content = b"".join(parts)
 
     class Pipe:

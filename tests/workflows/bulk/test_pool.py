@@ -1,4 +1,4 @@
-"""Several sellers' quota for what any of them may ask."""
+"""Look-ups that any of several sellers may make use the quota of all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spapi_async.workflows.bulk import pool
 
 
 async def test_a_pool_spreads_look_ups_over_its_sellers() -> None:
-    """Each has its own bucket: ten full requests leave five sellers at once, and nobody is throttled."""
+    """Each has its own bucket: ten full requests leave five sellers at once, and none is throttled."""
     asins = [product(0, number).asin for number in range(200)]
     async with Emulator() as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         joined = pool([app.selling_partner(f"Atzr|{n}", marketplace="US") for n in range(5)])
@@ -24,7 +24,7 @@ async def test_a_pool_spreads_look_ups_over_its_sellers() -> None:
 
 
 async def test_a_revoked_seller_is_left_out() -> None:
-    """Its share goes to the others; a pool of revoked sellers alone says what LWA said."""
+    """The others take its share; a pool of revoked sellers raises LWA's error."""
     async with Emulator() as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         good = app.selling_partner("Atzr|good", marketplace="US")
         gone = app.selling_partner("no such grant", marketplace="US")
@@ -34,8 +34,8 @@ async def test_a_revoked_seller_is_left_out() -> None:
             await pool([gone]).catalog.item(product(0, 1).asin)
 
 
-async def test_what_belongs_to_one_seller_is_refused() -> None:
-    """By name; so are sellers that cannot stand in for each other."""
+async def test_look_ups_of_a_sellers_own_data_are_refused() -> None:
+    """The error names them; sellers that cannot replace each other are refused, too."""
     async with Application("id", "secret") as app, Application("other", "secret") as other:
         us, uk = app.selling_partner("Atzr|1", marketplace="US"), app.selling_partner("Atzr|2", marketplace="UK")
         with pytest.raises(ConfigurationError, match="listings belongs to one seller"):

@@ -1,4 +1,4 @@
-"""Data Kiosk: a query asked once, waited for, read as rows."""
+"""Data Kiosk: a query is requested once, waited for and read as rows."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ CREATE = "data_kiosk_2023_11_15.create_query"
 
 
 def query(outcome: str = "") -> str:
-    """A query that ends so at the emulator."""
+    """A query that ends like this in the emulator."""
     return f"{QUERY} # {f'emulatorOutcome_{outcome}' if outcome else ''}"
 
 
 @asynccontextmanager
 async def seller_of(endpoint: str, journal: RunStore | None = None) -> AsyncIterator[SellingPartner]:
-    """A seller of an application of its own, as another process would have it."""
+    """A seller of an application of its own, as a separate process would have it."""
     async with Application("app", "secret", endpoint=endpoint, journal=journal) as app:
         yield app.selling_partner("Atzr|seller", region="NA")
 
@@ -58,46 +58,46 @@ async def emulated(journal: RunStore | None = None) -> AsyncIterator[tuple[Emula
         yield emulator, seller
 
 
-def asked(emulator: Emulator) -> int:
+def queries_made(emulator: Emulator) -> int:
     """How many queries there are."""
     return sum(len(list(seller.jobs.newest_first("query"))) for seller in emulator.world.sellers)
 
 
 class Units(msgspec.Struct, rename="camel"):
-    """Of one product."""
+    """Units of one product."""
 
     units_ordered: int
 
 
 class Row(msgspec.Struct):
-    """As much of a row as is wanted."""
+    """The fields of a row that a program reads."""
 
     sku: str
     sales: Units
 
 
 async def test_rows_of_all_pages_come_as_one_stream() -> None:
-    """Each further page is a query of its own with the token of the one before."""
+    """Each further page is a new query with the token of the one before."""
     async with emulated() as (emulator, seller):
         async with seller.data_kiosk.download(query("PAGED")) as rows:
             found = [row async for row in rows]
         units = {(row["marketplaceId"], row["sku"]): row["sales"]["unitsOrdered"] for row in found}
         assert units == products_sold(emulator)
         assert len(found) == len(units)
-        assert asked(emulator) == 3
+        assert queries_made(emulator) == 3
         async with seller.data_kiosk.download(query("PAGED"), Row) as typed:
             assert {type(row) async for row in typed} == {Row}
-        assert asked(emulator) == 6
+        assert queries_made(emulator) == 6
 
 
 async def test_no_data_is_no_rows() -> None:
-    """DONE without a document."""
+    """The query is DONE without a document."""
     async with emulated() as (_, seller), seller.data_kiosk.download(query("EMPTY")) as rows:
         assert [row async for row in rows] == []
 
 
 async def test_a_query_that_fails_says_why() -> None:
-    """With the messages of its error document, and its id."""
+    """The error has the messages of its error document, and its id."""
     async with emulated() as (emulator, seller):
         with pytest.raises(QueryFatalError, match="asked to fail this query") as fatal:
             async with seller.data_kiosk.download(query("FATAL")):
@@ -106,10 +106,10 @@ async def test_a_query_that_fails_says_why() -> None:
         with pytest.raises(QueryCancelledError):
             async with seller.data_kiosk.download(query("CANCELLED")):
                 pass
-        assert asked(emulator) == 2
+        assert queries_made(emulator) == 2
         with pytest.raises(QueryFatalError):
             await (await seller.data_kiosk.request(query("FATAL"))).wait()
-        assert asked(emulator) == 3  # its error had been heard
+        assert queries_made(emulator) == 3  # its error had been raised
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ async def test_a_query_that_fails_says_why() -> None:
     ],
 )
 def test_an_error_document_is_read_as_far_as_it_goes(document: bytes, explanation: str) -> None:
-    """Whatever Amazon put there."""
+    """Amazon may write anything into it."""
     assert explanation_of(document) == explanation
 
 
@@ -147,50 +147,50 @@ async def read_thirty_and_fail(seller: SellingPartner) -> None:
                 raise ZeroDivisionError
 
 
-async def test_the_same_query_is_asked_once_until_its_rows_were_read(database_url: str) -> None:
-    """Another process follows it, its pages too; when the block has ended it is a new one."""
+async def test_the_same_query_is_made_once_until_its_rows_were_read(database_url: str) -> None:
+    """Another process reads it and its pages too; after the block, the same query is a new one."""
     async with emulated() as (emulator, _):
         async with seller_of(emulator.url, Journal(database_url)) as seller:
             with pytest.raises(ZeroDivisionError):
                 await read_thirty_and_fail(seller)
-            assert asked(emulator) == 2
+            assert queries_made(emulator) == 2
         async with seller_of(emulator.url, Journal(database_url)) as seller:
             async with seller.data_kiosk.download(query("PAGED")) as rows:
                 assert len([row async for row in rows]) == len(products_sold(emulator))
-            assert asked(emulator) == 3
+            assert queries_made(emulator) == 3
             await seller.data_kiosk.request(query("PAGED"))
-            assert asked(emulator) == 4
+            assert queries_made(emulator) == 4
 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_lost_reply_makes_no_second_query(moment: str, sqlite_url: str) -> None:
-    """It is found by its text, however Amazon spaced it, and asked again only when it was not made."""
+    """The query is found by its text, whatever Amazon's white space; it is sent again only if it was not made."""
     async with emulated(Journal(sqlite_url)) as (emulator, seller):
         emulator.faults({"operation": CREATE, "disconnect": moment})
         async with seller.data_kiosk.download(f"  {query()}\n") as rows:
             assert len([row async for row in rows]) == len(products_sold(emulator))
-        assert asked(emulator) == 1
+        assert queries_made(emulator) == 1
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_of_two_queries_that_may_be_ours_none_is_taken(sqlite_url: str) -> None:
-    """Somebody else asked the same just before: another page of it, perhaps. The error names both."""
+async def test_of_two_queries_that_fit_a_lost_one_none_is_taken(sqlite_url: str) -> None:
+    """Another client made the same just before, perhaps another page of it. The error names both."""
     async with emulated(Journal(sqlite_url)) as (emulator, seller), seller_of(emulator.url) as another:
         theirs = await another.data_kiosk.request(query())
         emulator.faults({"operation": CREATE, "disconnect": "after"})
         with pytest.raises(OutcomeUnknownError, match=theirs.query_id):
             await seller.data_kiosk.request(query())
-        assert asked(emulator) == 2
+        assert queries_made(emulator) == 2
 
 
-async def test_what_amazon_would_refuse_is_refused_before_it_is_sent() -> None:
-    """Nothing at all, and more than 8,000 characters; white space does not count."""
+async def test_invalid_queries_are_refused_before_they_are_sent() -> None:
+    """They are empty, or longer than 8,000 characters without white space."""
     async with emulated() as (emulator, seller):
         for text, words in (("", "empty"), (" \n", "empty"), ("x" * 8001, "8,001 characters")):
             with pytest.raises(ConfigurationError, match=words):
                 await seller.data_kiosk.request(text)
-        assert asked(emulator) == 0
+        assert queries_made(emulator) == 0
         assert (await seller.data_kiosk.request(query() + " " * 9000)).query_id
 
 
@@ -205,7 +205,7 @@ class Download(KilledCommand):
         super().__init__(emulator, [*words, "--journal", f"sqlite:///{folder / 'runs.db'}"])
 
     def finish(self) -> None:
-        """Go on to the end: a query for each page at the emulator, and every row once."""
+        """Continue to the end: the emulator has one query for each page, and every row is there once."""
         process = self.start()
         _, complaint = process.communicate(timeout=120)
         said = f"{self.out}: {len(products_sold(self.emulator)):,} rows\n"
@@ -219,8 +219,8 @@ class Download(KilledCommand):
 
 @pytest.mark.parametrize("point", HELD)
 @pytest.mark.spapi_emulator(throttle=False, orders=60)
-def test_killed_while_create_query_is(spapi_emulator: Emulator, tmp_path: Path, point: str) -> None:
-    """The next process looks for the query, and asks again only when it was never made."""
+def test_killed_during_create_query(spapi_emulator: Emulator, tmp_path: Path, point: str) -> None:
+    """The next process looks for the query, and sends it again only if it was never made."""
     rule, held = HELD[point]
     download = Download(spapi_emulator, tmp_path)
     spapi_emulator.faults({"operation": CREATE, **rule})
@@ -230,8 +230,8 @@ def test_killed_while_create_query_is(spapi_emulator: Emulator, tmp_path: Path, 
 
 @pytest.mark.parametrize("kill_at", ["waiting before", "finished before", "closed before"])
 @pytest.mark.spapi_emulator(throttle=False, orders=60)
-def test_killed_at_the_journal_of_queries(spapi_emulator: Emulator, tmp_path: Path, kill_at: str) -> None:
-    """Between a reply and its commit, and between the file and the end of the run."""
+def test_killed_at_a_change_of_the_journal(spapi_emulator: Emulator, tmp_path: Path, kill_at: str) -> None:
+    """It is between a reply and its commit, or between the file and the end of the run."""
     download = Download(spapi_emulator, tmp_path)
     process = download.start(kill_at)
     process.communicate(timeout=60)
@@ -239,10 +239,10 @@ def test_killed_at_the_journal_of_queries(spapi_emulator: Emulator, tmp_path: Pa
     download.finish()
 
 
-def test_kiosk_refuses_a_file_that_is_none(
+def test_kiosk_refuses_a_missing_or_unreadable_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And what cannot be read."""
+    """Nothing is sent."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     binary = tmp_path / "binary"
@@ -253,6 +253,6 @@ def test_kiosk_refuses_a_file_that_is_none(
 
 
 def test_the_kiosk_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    """Rows of a query, typed."""
+    """It prints typed rows of a query."""
     runpy.run_path(str(Path(__file__).parents[3] / "examples/data_kiosk/data_kiosk.py"), run_name="__main__")
     assert "units of" in capsys.readouterr().out

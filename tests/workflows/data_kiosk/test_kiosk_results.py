@@ -1,4 +1,4 @@
-"""Results of queries as a hostile server would have them: error documents, damaged rows, pages without end."""
+"""Results of queries from a hostile server: error documents, damaged rows, endless pages."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ pytestmark = pytest.mark.usefixtures("quick_polls")
 
 
 class Loose(msgspec.Struct):
-    """Takes any object for a row."""
+    """A type that accepts any object as a row."""
 
     sku: str | None = None
 
 
 class Strict(msgspec.Struct):
-    """Takes no object without it."""
+    """A type that requires a field."""
 
     sku: str
 
@@ -54,14 +54,14 @@ async def seller(emulator: Emulator) -> AsyncIterator[SellingPartner]:
 
 
 async def read(emulator: Emulator, seller: SellingPartner, content: bytes, type_: Any = Any, **facts: Any) -> list[Any]:
-    """The rows of a query whose document is this."""
+    """The rows of a query with this document."""
     run = await seller.data_kiosk.request(QUERY)
     spoil(emulator, "query", content, **facts)
     return [row async for row in run.rows(type_)]
 
 
 async def drain(rows: AsyncIterator[Any], into: list[Any]) -> None:
-    """All rows, those before an error too."""
+    """Append all rows, including those before an error."""
     async for row in rows:
         into.append(row)  # noqa: PERF401 - a comprehension would lose them
 
@@ -77,10 +77,10 @@ ERRORS = [
 
 @pytest.mark.parametrize("type_", [Any, Loose, Strict, dict[str, Any]])
 @pytest.mark.parametrize(("content", "said"), ERRORS)
-async def test_an_error_document_is_no_row(
+async def test_an_error_document_is_not_a_row(
     emulator: Emulator, seller: SellingPartner, content: bytes, said: str, type_: Any
 ) -> None:
-    """Whatever type rows have: the query failed, in Amazon's words."""
+    """With any type of rows, the query has failed, with Amazon's message."""
     with pytest.raises(QueryFatalError, match=said) as fatal:
         await read(emulator, seller, content, type_)
     assert fatal.value.explanation == said
@@ -100,14 +100,14 @@ async def test_an_error_document_is_no_row(
         b'"x"\n',
     ],
 )
-async def test_a_row_that_only_looks_like_one_is_a_row(
+async def test_a_row_that_looks_like_an_error_document_is_a_row(
     emulator: Emulator, seller: SellingPartner, content: bytes
 ) -> None:
-    """A query may name its fields as it likes."""
+    """A query may name its fields in any way."""
     assert await read(emulator, seller, content) == [json.loads(line) for line in content.splitlines()]
 
 
-async def test_an_error_after_rows_is_a_row_like_others() -> None:
+async def test_an_error_document_after_rows_is_a_row() -> None:
     """Only a whole document is an error document."""
     assert error_said_in(b'{"sku":"a"}\n{"errors":[{"message":"m"}]}') == ""
     assert error_said_in(b"[" * 100_000) == error_said_in(b'{"a":' * 5000) == error_said_in(b"") == ""
@@ -127,7 +127,7 @@ async def test_an_error_after_rows_is_a_row_like_others() -> None:
 async def test_damaged_rows_are_an_error_after_those_before_them(
     emulator: Emulator, seller: SellingPartner, content: bytes, read_before: int, error: type[SPAPIError]
 ) -> None:
-    """Nothing is lost that could be read."""
+    """Every readable row is handed out."""
     run = await seller.data_kiosk.request(QUERY)
     spoil(emulator, "query", content)
     found: list[Any] = []
@@ -136,7 +136,7 @@ async def test_damaged_rows_are_an_error_after_those_before_them(
     assert len(found) == read_before
 
 
-async def test_a_result_that_was_cut_in_its_compression_is_an_error(emulator: Emulator, seller: SellingPartner) -> None:
+async def test_a_truncated_gzip_result_is_an_error(emulator: Emulator, seller: SellingPartner) -> None:
     """The rows before the cut were handed out."""
     content = b"".join(b'{"a":%d}\n' % number for number in range(100_000))
     assert len(gzip.compress(content)) > 1000
@@ -144,10 +144,10 @@ async def test_a_result_that_was_cut_in_its_compression_is_an_error(emulator: Em
         await read(emulator, seller, content, compressed=True, cut=-500)
 
 
-async def test_pages_without_end_that_bring_nothing_are_an_error(
+async def test_endless_pages_without_rows_are_an_error(
     emulator: Emulator, seller: SellingPartner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new token each time, and no more rows; those that there were, were handed out."""
+    """Each has a new token; the rows before them were handed out."""
     monkeypatch.setattr("spapi_async.emulator.apis.data_kiosk_2023_11_15._PAGES", 1_000_000)
     monkeypatch.setattr(_run, "_MOST_STALE", 3)
     found: list[Any] = []
@@ -157,10 +157,10 @@ async def test_pages_without_end_that_bring_nothing_are_an_error(
     assert len(found) == len({row["sku"] for row in found}) > 1
 
 
-async def test_the_same_page_without_end_is_an_error(
+async def test_the_same_page_again_and_again_is_an_error(
     emulator: Emulator, seller: SellingPartner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two pages may be alike, for rows may be; not one after the other for ever."""
+    """Two pages may be equal, since rows may be, but not one after the other without end."""
     monkeypatch.setattr(_run, "_MOST_STALE", 4)
     monkeypatch.setattr("spapi_async.emulator.apis.data_kiosk_2023_11_15._PAGES", 1_000_000)
     monkeypatch.setattr("spapi_async.emulator.data.kiosk_rows.Question.rows", lambda *_: [{"sku": "same"}] * 1_000_000)
@@ -171,19 +171,17 @@ async def test_the_same_page_without_end_is_an_error(
     assert len(found) == 5
 
 
-async def test_a_query_that_is_done_with_nothing_but_an_error_document_failed(
-    emulator: Emulator, seller: SellingPartner
-) -> None:
-    """DONE, no data, and a document that says why."""
+async def test_a_done_query_with_only_an_error_document_has_failed(emulator: Emulator, seller: SellingPartner) -> None:
+    """It is DONE without data, and a document says why."""
     run = await seller.data_kiosk.request(QUERY)
     spoil(emulator, "query", b'{"errors":[{"message":"why"}]}')
-    told = await seller.data_kiosk_2023_11_15.get_query(run.query_id)
+    query = await seller.data_kiosk_2023_11_15.get_query(run.query_id)
     body = {
         "queryId": run.query_id,
         "query": QUERY,
         "processingStatus": "DONE",
         "createdTime": "2026-01-01T00:00:00Z",
-        "errorDocumentId": told.data_document_id,
+        "errorDocumentId": query.data_document_id,
     }
     emulator.faults({"operation": "data_kiosk_2023_11_15.get_query", "body": json.dumps(body)})
     with pytest.raises(QueryFatalError, match="why"):

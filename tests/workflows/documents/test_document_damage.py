@@ -1,4 +1,4 @@
-"""Whatever comes, in whatever way it is read: a result or an error of ours."""
+"""Any content, read in any way, gives a result or an error of the library."""
 
 import gzip
 from collections.abc import AsyncIterator, Callable
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from document_fixtures import HurriedClock, document_at, s3, served
+from document_fixtures import NoPauses, document_at, s3, served
 from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import run
@@ -20,7 +20,7 @@ from spapi_async.workflows.documents._location import Location
 
 
 class OnePiece:
-    """A host that has one object; stands in for the transport where a thousand documents are read."""
+    """A host with one object, instead of the transport, where a thousand documents are read."""
 
     def __init__(self, content: bytes, content_type: str, *, size: int = 7) -> None:
         self._content = content
@@ -39,7 +39,7 @@ class OnePiece:
         async def locate() -> Location:
             return Location.given("http://127.0.0.1/", "x.y")
 
-        return Document(Download(Resources(self, Observers(), HurriedClock()), locate, "x.y"))
+        return Document(Download(Resources(self, Observers(), NoPauses()), locate, "x.y"))
 
 
 async def each(items: AsyncIterator[Any]) -> None:
@@ -80,13 +80,13 @@ CONTENTS = st.one_of(
 
 
 class _Ours(Exception):  # noqa: N818 -- it is what should be raised
-    """An error of ours that knows its operation."""
+    """An error of the library that names its operation."""
 
 
 @pytest.mark.parametrize("way", WAYS)
 @given(content=CONTENTS, charset=st.sampled_from(CHARSETS))
-def test_nothing_but_our_errors_leaves_a_document(way: str, content: bytes, charset: str) -> None:
-    """And each of them says which operation gave the document out."""
+def test_a_document_raises_only_errors_of_the_library(way: str, content: bytes, charset: str) -> None:
+    """Each names the operation that returned the document."""
 
     async def read() -> None:
         try:
@@ -101,8 +101,8 @@ def test_nothing_but_our_errors_leaves_a_document(way: str, content: bytes, char
         run(read())
 
 
-def test_a_zip_is_known_however_small_its_first_piece_is() -> None:
-    """A host may send a byte at a time."""
+def test_a_zip_is_recognised_in_pieces_of_any_size() -> None:
+    """A host may send single bytes."""
 
     async def read() -> None:
         async with OnePiece(b"PK\x03\x04" + bytes(20), "text/plain", size=1).document() as document:
@@ -113,7 +113,7 @@ def test_a_zip_is_known_however_small_its_first_piece_is() -> None:
 
 
 async def test_a_document_is_opened_once() -> None:
-    """A second time it would begin in the middle."""
+    """A second reading would begin in the middle."""
     async with served(s3("200 OK", b"x")) as server, document_at(server.url) as document:
         async with document:
             pass

@@ -1,4 +1,4 @@
-"""How long a document may take: ``deadline`` bounds all of it, ``timeout`` the silence."""
+"""How long a document may take: ``deadline`` bounds all of it, ``timeout`` the time without data."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,7 @@ HEAD = s3("200 OK", b"", length=1_000_000)
 
 
 async def trickle(request: bytes, writer: asyncio.StreamWriter) -> None:
-    """A byte a hundredth of a second, so that no silence is ever long."""
+    """Send a byte each hundredth of a second, so that no time without data is long."""
     writer.write(HEAD)
     while True:
         writer.write(b"x")
@@ -28,7 +28,7 @@ async def read(server: RawServer, way: str = "read") -> None:
 
 @pytest.mark.parametrize("way", ["read", "text", "json"])
 async def test_a_deadline_bounds_a_document_that_trickles(way: str) -> None:
-    """A byte at a time is no silence, and still it ends; nothing is resumed."""
+    """The timeout does not apply, and the download is not resumed."""
     async with raw_server(trickle) as server:
         with call_options(deadline=0.2), pytest.raises(RequestTimeoutError, match=r"deadline of 0\.2 s") as caught:
             await read(server, way)
@@ -37,7 +37,7 @@ async def test_a_deadline_bounds_a_document_that_trickles(way: str) -> None:
 
 
 async def test_a_deadline_bounds_the_opening() -> None:
-    """A host that never answers, one that is always busy, an API that does not say where the document is."""
+    """The host may not answer or always be busy, or the API not return the URL."""
     busy = s3("503 Slow Down", b"")
 
     async def refuse(request: bytes, writer: asyncio.StreamWriter) -> None:
@@ -57,7 +57,7 @@ async def test_a_deadline_bounds_the_opening() -> None:
 
 
 async def test_a_deadline_counts_from_the_opening() -> None:
-    """Not from where the options were set, nor from where the document was made."""
+    """It counts neither from where the options were set nor from where the document was made."""
     body = s3("200 OK", b"whole")
 
     async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
@@ -70,15 +70,15 @@ async def test_a_deadline_counts_from_the_opening() -> None:
                 assert await document.read() == b"whole"
 
 
-async def test_a_timeout_bounds_the_silence() -> None:
-    """The call option goes before the application's."""
+async def test_a_timeout_bounds_the_time_without_data() -> None:
+    """The call option overrides the application's."""
     async with raw_server(stay_silent) as server:
         with call_options(timeout=0.05), pytest.raises(RequestTimeoutError, match=r"no byte .* for 0\.05 s"):
             await read(server)
 
 
 async def test_an_upload_is_bounded_too() -> None:
-    """By the same deadline, and by the same silence."""
+    """The same deadline and the same timeout apply."""
     async with raw_server(stay_silent) as server, emulated() as (emulator, seller):
         body: Any = {"feedDocumentId": "x", "url": server.url}
         emulator.faults(

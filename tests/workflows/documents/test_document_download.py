@@ -1,4 +1,4 @@
-"""What a host of presigned URLs can do to a download, byte by byte."""
+"""What a host of presigned URLs can do to a download."""
 
 import asyncio
 import gzip
@@ -25,7 +25,7 @@ EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Messag
 
 
 async def test_no_token_and_no_amazon_header_reaches_the_presigned_url() -> None:
-    """Whoever holds the URL's host would hold the token; and a redirect is not followed."""
+    """Its host would get the token; a redirect is not followed, either."""
     async with emulated() as (_, seller), served(s3("200 OK", b"x")) as server:
         async with report_at(seller, server.url + "/d?X-Signature=1") as document:
             assert await document.read() == b"x"
@@ -41,7 +41,7 @@ async def test_no_token_and_no_amazon_header_reaches_the_presigned_url() -> None
 
 
 async def test_a_redirect_is_refused() -> None:
-    """S3 does not redirect presigned URLs; whoever does is somebody else."""
+    """S3 does not redirect presigned URLs, so another server did."""
     with pytest.raises(DocumentError, match="302"):
         await read_all(s3("302 Found", b"", "Location: http://127.0.0.1:1/"))
 
@@ -53,32 +53,32 @@ async def test_a_redirect_is_refused() -> None:
     [TEXT, ZIPPED, gzip.compress(TEXT[:100]) + gzip.compress(TEXT[100:]) + bytes(512)],
     ids=["plain", "gzip", "two members"],
 )
-async def test_only_the_bytes_say_whether_they_are_gzip(body: bytes, encoding: str | None, gzipped: bool) -> None:
-    """Announced or not, already undone or not, in one member or two, padded or not."""
+async def test_gzip_is_recognised_by_its_bytes(body: bytes, encoding: str | None, gzipped: bool) -> None:
+    """It may be announced or not, already decompressed or not, in one member or two, padded or not."""
     headers = [f"Content-Encoding: {encoding}"] if encoding else []
     assert await read_all(s3("200 OK", body, *headers), gzipped=gzipped) == TEXT
 
 
 async def test_a_gzip_file_inside_a_gzip_file_stays_one() -> None:
-    """Gunzipped once."""
+    """It is decompressed once."""
     assert await read_all(s3("200 OK", gzip.compress(ZIPPED), "Content-Encoding: gzip"), gzipped=True) == ZIPPED
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 3, 12, len(ZIPPED) // 2, len(ZIPPED) - 1])
-async def test_a_gzip_file_without_its_end_is_truncated(cut: int) -> None:
-    """Even though every byte that was announced came."""
+async def test_a_gzip_file_without_its_end_is_an_error(cut: int) -> None:
+    """Every announced byte may have come."""
     with pytest.raises(DocumentTruncatedError):
         await read_all(s3("200 OK", ZIPPED[:cut]), gzipped=True)
 
 
 @pytest.mark.parametrize("body", [b"", b"\x1f", b"\x1f\x8b"])
-async def test_tiny_plain_documents_are_what_they_are(body: bytes) -> None:
+async def test_tiny_plain_documents_are_valid(body: bytes) -> None:
     """An empty report is no error."""
     assert await read_all(s3("200 OK", body)) == body
 
 
-async def test_damage_is_no_content() -> None:
-    """A checksum that is wrong, bytes that are no deflate, rubbish behind a member."""
+async def test_damaged_gzip_is_an_error() -> None:
+    """The checksum is wrong, the bytes are not deflate, or garbage follows a member."""
     wrong = ZIPPED[:-8] + bytes(8)
     for body in (wrong, ZIPPED[:10] + b"\xff" * 200, ZIPPED + b"rubbish that is no member"):
         with pytest.raises(DocumentError):
@@ -86,7 +86,7 @@ async def test_damage_is_no_content() -> None:
 
 
 async def test_a_short_body_is_resumed_from_where_it_ended() -> None:
-    """With a range request; the parts fit together."""
+    """A range request gets the rest, and the parts fit together."""
     rest = s3("206 Partial Content", TEXT[100:], f"Content-Range: bytes 100-{len(TEXT) - 1}/{len(TEXT)}", ETAG)
     first = s3("200 OK", TEXT[:100], ETAG, length=len(TEXT))
     async with served(first, rest) as server, document_at(server.url) as document, document:
@@ -105,14 +105,14 @@ async def test_a_short_body_is_resumed_from_where_it_ended() -> None:
     ],
     ids=["all of it", "another place", "another object", "another size", "no range"],
 )
-async def test_what_is_not_the_rest_is_not_glued_on(second: bytes) -> None:
-    """A host without ranges, another object: truncated, never wrong."""
+async def test_a_reply_that_is_not_the_rest_is_not_appended(second: bytes) -> None:
+    """It comes from a host without ranges, or of another object: the document is truncated, never wrong."""
     with pytest.raises(DocumentTruncatedError, match=f"100 of {len(TEXT)} bytes"):
         await read_all(s3("200 OK", TEXT[:100], ETAG, length=len(TEXT)), second)
 
 
 async def test_a_resumption_is_tried_a_bounded_number_of_times() -> None:
-    """A host that breaks every time does not hold the caller for ever."""
+    """A host that always breaks does not hold the caller for ever."""
     body = s3("200 OK", b"", ETAG, length=10)
     async with served(body) as server, document_at(server.url) as document, document:
         with pytest.raises(DocumentTruncatedError):
@@ -121,7 +121,7 @@ async def test_a_resumption_is_tried_a_bounded_number_of_times() -> None:
 
 
 async def test_a_document_of_gigabytes_may_break_often() -> None:
-    """A megabyte of progress starts a new count of attempts; without it the count goes on."""
+    """A megabyte of progress restarts the count of attempts; without it the count goes on."""
     step, total = 1_100_000, 8_800_000
     replies = [s3("200 OK", bytes(step), ETAG, length=total)] + [
         s3("206 Partial", bytes(step), ETAG, f"Content-Range: bytes {at}-{total - 1}/{total}", length=total - at)
@@ -136,7 +136,7 @@ async def test_a_document_of_gigabytes_may_break_often() -> None:
 
 
 async def test_an_expired_url_in_the_middle_is_renewed() -> None:
-    """A download of an hour that breaks outlives its URL."""
+    """A download of an hour outlives its URL."""
     rest = s3("206 Partial Content", TEXT[100:], f"Content-Range: bytes 100-{len(TEXT) - 1}/{len(TEXT)}", ETAG)
     first = s3("200 OK", TEXT[:100], ETAG, length=len(TEXT))
     async with (
@@ -148,8 +148,8 @@ async def test_an_expired_url_in_the_middle_is_renewed() -> None:
     assert [request.split()[1] for request in server.requests] == [b"/1", b"/1", b"/2"]
 
 
-async def test_an_url_that_worked_may_expire_too() -> None:
-    """A download may outlive more than one; only a fresh one that is refused at once ends it."""
+async def test_each_url_may_expire_once_it_has_worked() -> None:
+    """A download may outlive several; only a fresh one that is refused at once ends it."""
 
     def piece(start: int, end: int) -> bytes:
         content_range = f"Content-Range: bytes {start}-{len(TEXT) - 1}/{len(TEXT)}"
@@ -177,22 +177,22 @@ async def test_s3s_error_is_never_the_document(status: str) -> None:
 
 
 async def test_a_host_that_is_busy_is_asked_again() -> None:
-    """503 SlowDown passes."""
+    """A 503 SlowDown passes."""
     busy = s3("503 Slow Down", b"<Error><Code>SlowDown</Code></Error>")
     assert await read_all(busy, busy, s3("200 OK", TEXT)) == TEXT
     with pytest.raises(DocumentError, match="503"):
         await read_all(busy)
 
 
-async def test_silence_is_bounded() -> None:
-    """The read timeout runs while nothing comes."""
+async def test_the_read_timeout_bounds_the_time_without_data() -> None:
+    """It runs while nothing comes."""
     async with raw_server(stay_silent) as server, document_at(server.url, read=0.05) as document:
         with pytest.raises(RequestTimeoutError, match="no byte"):
             await document.__aenter__()
 
 
-def test_a_slow_reader_is_not_silence() -> None:
-    """The read timeout does not run while nobody reads."""
+def test_a_slow_reader_does_not_trip_the_read_timeout() -> None:
+    """It does not run while the caller does not read."""
     content = bytes(3_000_000)
 
     async def main(loop: StandingTimeLoop) -> int:
@@ -200,7 +200,7 @@ def test_a_slow_reader_is_not_silence() -> None:
             size = 0
             async for piece in document.iter_bytes():
                 if not size:
-                    await asyncio.to_thread(time.sleep, 0.3)  # every buffer on the way runs full, and then:
+                    await asyncio.to_thread(time.sleep, 0.3)  # every buffer in between is full, and then:
                     loop.now += 15
                     await asyncio.to_thread(time.sleep, 0.05)
                 size += len(piece)
@@ -211,7 +211,7 @@ def test_a_slow_reader_is_not_silence() -> None:
 
 
 async def test_errors_do_not_show_the_url() -> None:
-    """A presigned URL is a key."""
+    """A presigned URL gives access to the document."""
     async with document_at("http://127.0.0.1:1/x?X-Signature=marked") as document:
         with pytest.raises(TransportError) as caught:
             await document.__aenter__()
@@ -219,7 +219,7 @@ async def test_errors_do_not_show_the_url() -> None:
 
 
 async def test_a_broken_upload_does_not_show_the_url() -> None:
-    """The HTTP library's own message does, when the connection breaks while the body is written."""
+    """Aiohttp's own message does, when the connection breaks while the body is written."""
 
     async def abort(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -243,7 +243,7 @@ async def test_a_broken_upload_does_not_show_the_url() -> None:
 
 
 async def test_a_document_is_read_once() -> None:
-    """A second reading would silently have nothing."""
+    """A second reading would return nothing, silently."""
     async with served(s3("200 OK", TEXT)) as server, document_at(server.url) as document:
         with pytest.raises(DocumentError, match="async with"):
             await document.read()
@@ -254,7 +254,7 @@ async def test_a_document_is_read_once() -> None:
 
 
 async def test_leaving_early_closes_the_connection() -> None:
-    """The rest of three gigabytes is not fetched to be thrown away."""
+    """The rest of three gigabytes is not fetched."""
     async with served(s3("200 OK", bytes(5_000_000))) as server, document_at(server.url) as document:
         async with document:
             async for _ in document.iter_bytes():
@@ -272,7 +272,7 @@ def _fifty_megabytes() -> bytes:
 
 
 async def test_fifty_megabytes_are_read_in_bounded_memory() -> None:
-    """Whatever the size: a few hundred kilobytes, the event loop never held for long, rows all there."""
+    """It is a few hundred kilobytes for any size, the event loop is never blocked for long, and all rows arrive."""
     reply = s3("200 OK", _fifty_megabytes())
     async with served(reply) as server, document_at(server.url, gzipped=True) as document, document:
         tracemalloc.start()
@@ -287,7 +287,7 @@ async def test_fifty_megabytes_are_read_in_bounded_memory() -> None:
 
 
 async def test_rows_are_handed_out_as_they_come() -> None:
-    """A report of a million and a half rows is not held: some hundred of them are at a time."""
+    """Of a million and a half rows, some hundred are in memory at a time."""
     rows = b"".join(b"902-3159896-%07d\tA product with a title of usual length\t19.99\r\n" % at for at in range(30_000))
     reply = s3("200 OK", gzip.compress(b"order\ttitle\tprice\r\n" + rows, 1))
     async with served(reply) as server, document_at(server.url, gzipped=True) as document, document:
@@ -302,7 +302,7 @@ async def test_rows_are_handed_out_as_they_come() -> None:
 
 
 async def test_a_decompression_bomb_neither_fills_memory_nor_holds_the_loop() -> None:
-    """200 MB of zeros in 200 KB: each step is small, and other tasks run in between."""
+    """For 200 MB of zeros in 200 KB, each step is small, and other tasks run in between."""
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join(packer.compress(bytes(1_000_000)) for _ in range(200)) + packer.flush()
     turns = 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from document_fixtures import emulated, report_at, report_document
+from document_fixtures import emulated, names_in, report_at, report_document
 from kiosk_queries import QUERY, products_sold
 
 from spapi_async import ConfigurationError, DocumentUrlExpiredError, NotFoundError
@@ -15,7 +15,7 @@ from spapi_async import ConfigurationError, DocumentUrlExpiredError, NotFoundErr
 @pytest.mark.parametrize("packing", ["on", "off", "members"])
 @pytest.mark.parametrize("charset", ["Cp1252", "windows-31j", "none", "UTF-8"])
 async def test_a_report_is_read_whatever_its_charset_and_packing(charset: str, packing: str) -> None:
-    """Java's names, no name, several gzip members: the rows are the same."""
+    """Java's names, no name and several gzip members give the same rows."""
     async with emulated() as (_, seller):
         wanted = await report_document(seller, emulatorRows="300", emulatorCharset=charset, emulatorGzip=packing)
         async with seller.documents.report(wanted) as document:
@@ -28,8 +28,8 @@ async def test_a_report_is_read_whatever_its_charset_and_packing(charset: str, p
     assert document.charset == expected
 
 
-async def test_gzip_is_undone_once_however_it_is_announced() -> None:
-    """``identity`` by default, ``gzip`` on request; the content is the same."""
+async def test_gzip_is_decompressed_once_however_it_is_announced() -> None:
+    """``identity`` is the default, ``gzip`` is on request; the content is the same."""
     async with emulated() as (_, seller):
         wanted = await report_document(seller, emulatorGzip="on")
         fetch = seller.reports_2021_06_30.get_report_document
@@ -43,7 +43,7 @@ async def test_gzip_is_undone_once_however_it_is_announced() -> None:
 
 
 async def test_data_kiosk_lines_come_typed() -> None:
-    """JSON lines with nulls, under a content type with a charset."""
+    """They are JSON lines with nulls, and the content type has a charset."""
     async with emulated() as (emulator, seller):
         kiosk = seller.data_kiosk_2023_11_15
         made = await kiosk.create_query(body={"query": QUERY})
@@ -62,8 +62,8 @@ async def _pieces() -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("kind", ["bytes", "path", "pieces"])
-async def test_a_feed_goes_up_and_its_result_comes_down(kind: str, tmp_path: Path) -> None:
-    """Bytes, a file or an asynchronous iterator; S3 checks that the content type is the one that was signed."""
+async def test_a_feed_is_uploaded_and_its_result_downloaded(kind: str, tmp_path: Path) -> None:
+    """It is bytes, a file or an asynchronous iterator; S3 checks that the content type is the signed one."""
     content = b"".join([piece async for piece in _pieces()])
     file = tmp_path / "feed.json"
     file.write_bytes(content)
@@ -81,7 +81,7 @@ async def test_a_feed_goes_up_and_its_result_comes_down(kind: str, tmp_path: Pat
 
 
 async def test_an_upload_that_breaks_is_repeated() -> None:
-    """A PUT of the same bytes to the same key can be."""
+    """A PUT of the same bytes to the same key is safe."""
     async with emulated() as (emulator, seller):
         emulator.faults(
             {"operation": "document", "disconnect": "after"}, {"operation": "document", "status": 503, "body": "html"}
@@ -93,7 +93,7 @@ async def test_an_upload_that_breaks_is_repeated() -> None:
 
 
 async def test_a_download_that_breaks_is_resumed() -> None:
-    """Half of the file came, the other half comes by a range request: nothing twice, nothing missing."""
+    """A range request gets the missing half: nothing comes twice, nothing is missing."""
     async with emulated() as (emulator, seller):
         wanted = await report_document(seller, emulatorRows="5000", emulatorGzip="on")
         emulator.faults({"operation": "document", "truncate": True})
@@ -126,12 +126,8 @@ async def test_an_expired_url_is_renewed_once() -> None:
     assert "X-Amz" not in str(caught.value)
 
 
-def names_in(directory: Path) -> list[str]:
-    return [path.name for path in directory.iterdir()]
-
-
 async def test_a_saved_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    """Under its name only when complete; nothing is left over when the download fails or is cancelled."""
+    """It gets its name when it is complete; a failed or cancelled download leaves nothing."""
     target = tmp_path / "report.txt"
     async with emulated() as (emulator, seller):
         wanted = await report_document(seller, emulatorRows="3000", emulatorGzip="on")
@@ -152,7 +148,7 @@ async def test_a_saved_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 async def test_an_unknown_document_is_the_apis_error() -> None:
-    """Not a document that fails later."""
+    """The error does not come later from the document."""
     async with emulated() as (_, seller):
         with pytest.raises(NotFoundError):
             async with seller.documents.report("amzn1.spdoc.1.4.na.none"):
@@ -160,7 +156,7 @@ async def test_an_unknown_document_is_the_apis_error() -> None:
 
 
 async def test_a_choice_that_cannot_work_costs_no_request() -> None:
-    """A charset that does not exist is refused before the API is asked."""
+    """An unknown charset is refused before the API is asked."""
     async with emulated() as (emulator, seller):
         with pytest.raises(ConfigurationError, match="charset"):
             seller.documents.report("any", charset="klingon")
@@ -169,8 +165,8 @@ async def test_a_choice_that_cannot_work_costs_no_request() -> None:
         assert not emulator.received
 
 
-async def test_a_gzip_report_of_the_emulator_is_what_gzip_makes_of_it() -> None:
-    """The bytes handed out are those of the standard library."""
+async def test_a_gzip_report_of_the_emulator_is_valid_gzip() -> None:
+    """The standard library decompresses it to the same bytes."""
     async with emulated() as (emulator, seller):
         wanted = await report_document(seller, emulatorRows="2000", emulatorGzip="members")
         stored = emulator.world.documents.get(wanted)
@@ -180,8 +176,8 @@ async def test_a_gzip_report_of_the_emulator_is_what_gzip_makes_of_it() -> None:
             assert await document.read() == gzip.decompress(stored.content)
 
 
-async def test_a_large_feed_goes_up_in_pieces() -> None:
-    """Three megabytes of bytes in memory: no warning, no blocked loop, every byte."""
+async def test_a_large_feed_is_uploaded_in_pieces() -> None:
+    """Three megabytes of bytes cause no warning and block no loop, and every byte arrives."""
     content = bytes(range(256)) * 12_000
     async with emulated() as (emulator, seller):
         stored = emulator.world.documents.get(await seller.documents.upload(content, "text/plain; charset=UTF-8"))
@@ -190,7 +186,7 @@ async def test_a_large_feed_goes_up_in_pieces() -> None:
 
 
 async def test_documents_are_an_attribute_like_any_other() -> None:
-    """Made once for each handle, listed by dir, imported when first used."""
+    """It is made once for each handle, listed by dir, and imported on first use."""
     async with emulated() as (_, seller):
         assert seller.documents is seller.documents
         assert "documents" in dir(seller)

@@ -1,4 +1,4 @@
-"""What observers hear of documents, and what a cancellation in the middle of one leaves behind."""
+"""The events of documents, and the effects of a cancellation in the middle of one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from document_fixtures import emulated, report_at, report_document, s3, served
+from document_fixtures import emulated, names_in, report_at, report_document, s3, served
 from raw_server import raw_server
 
 from spapi_async import Application, DocumentError, DocumentFinished, Event
@@ -15,7 +15,7 @@ BODY = b"sku\tqty\r\n" + b"A-1\t5\r\n" * 4000
 
 
 def documents_in(heard: list[Event]) -> list[tuple[object, ...]]:
-    """Of each document: operation, bytes, requests, whether whole, error."""
+    """Of each document: operation, bytes, requests, whether complete, error."""
     events = [event for event in heard if isinstance(event, DocumentFinished)]
     assert all(event.seconds >= 0 and event.account for event in events)
     return [
@@ -23,13 +23,8 @@ def documents_in(heard: list[Event]) -> list[tuple[object, ...]]:
     ]
 
 
-def names_in(directory: Path) -> list[str]:
-    """What lies in a directory."""
-    return sorted(path.name for path in directory.iterdir())
-
-
-async def test_a_download_is_told_with_its_size_and_requests() -> None:
-    """Once, when it is closed; a connection that broke shows as one request more."""
+async def test_a_download_is_an_event_with_size_and_requests() -> None:
+    """It is sent once, on closing; a connection that broke counts as one request more."""
     half = s3("200 OK", BODY[:9000], 'ETag: "1"', length=len(BODY))
     rest = s3("206 Partial", BODY[9000:], 'ETag: "1"', f"Content-Range: bytes 9000-{len(BODY) - 1}/{len(BODY)}")
     heard: list[Event] = []
@@ -41,8 +36,8 @@ async def test_a_download_is_told_with_its_size_and_requests() -> None:
     assert documents_in(heard) == [("get_report_document", len(BODY), 2, True, None)]
 
 
-async def test_a_download_left_early_is_told_as_incomplete() -> None:
-    """Its reader had enough, which is no error."""
+async def test_a_download_left_early_is_an_incomplete_one() -> None:
+    """It is no error."""
     heard: list[Event] = []
     async with emulated(observers=[heard.append]) as (_, seller), served(s3("200 OK", BODY * 40)) as server:
         document = report_at(seller, server.url + "/d")
@@ -55,8 +50,8 @@ async def test_a_download_left_early_is_told_as_incomplete() -> None:
     assert 0 < size < len(BODY) * 40
 
 
-async def test_a_download_that_is_refused_is_told_with_its_error() -> None:
-    """Although it was never open."""
+async def test_a_refused_download_is_an_event_with_its_error() -> None:
+    """It was never open."""
     heard: list[Event] = []
     async with (
         emulated(observers=[heard.append]) as (_, seller),
@@ -69,8 +64,8 @@ async def test_a_download_that_is_refused_is_told_with_its_error() -> None:
     assert documents_in(heard) == [("get_report_document", 0, 1, False, "RefusedError")]
 
 
-async def test_an_upload_is_told() -> None:
-    """With what it took to get through."""
+async def test_an_upload_is_an_event_with_its_requests() -> None:
+    """Repetitions count."""
     heard: list[Event] = []
     async with emulated(observers=[heard.append]) as (_, seller):
         await seller.documents.upload(BODY)
@@ -79,7 +74,7 @@ async def test_an_upload_is_told() -> None:
 
 @pytest.mark.parametrize("way", ["read", "save", "iter_rows"])
 async def test_a_download_can_be_cancelled_in_the_middle(tmp_path: Path, way: str) -> None:
-    """No file stays behind, observers hear of it, and the next document is read as if nothing had been."""
+    """No file stays, observers are called, and the next document is read as usual."""
 
     async def half(request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(s3("200 OK", BODY, length=10 * len(BODY)))
@@ -110,8 +105,8 @@ async def test_a_download_can_be_cancelled_in_the_middle(tmp_path: Path, way: st
             assert await another.read()
 
 
-async def test_documents_of_a_closed_application_say_so() -> None:
-    """Like calls."""
+async def test_documents_of_a_closed_application_raise_closed_error() -> None:
+    """Calls do the same."""
     app = Application("app", "secret")
     await app.aclose()
     with pytest.raises(Exception, match="the application is closed"):

@@ -1,4 +1,4 @@
-"""The examples that read and write documents are programs that run."""
+"""The examples that read and write documents run."""
 
 import runpy
 from pathlib import Path
@@ -16,7 +16,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
     ],
 )
 def test_an_example_runs(name: str, says: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    """Against an emulator of its own."""
+    """It has an emulator of its own."""
     runpy.run_path(str(EXAMPLES / "documents" / name), run_name="__main__")
     out = capsys.readouterr().out
     assert all(each in out for each in says), out

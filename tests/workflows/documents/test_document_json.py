@@ -1,4 +1,4 @@
-"""JSON out of documents: lines, the items of one big array, and what breaks in the middle of either."""
+"""JSON of documents: lines, the items of one big array, and errors in the middle of either."""
 
 import json
 import random
@@ -21,7 +21,7 @@ Way = Callable[[Document], Any]
 
 
 async def got(content: bytes, way: Way) -> tuple[list[Any], Exception | None, Document]:
-    """What was handed out, what ended it, and the document."""
+    """What was handed out, the error that ended it, and the document."""
     values: list[Any] = []
     reply = s3("200 OK", content, "Content-Type: application/json; charset=UTF-8")
     async with served(reply) as server, document_at(server.url) as document, document:
@@ -46,7 +46,7 @@ def items(path: Any = "", **options: Any) -> Way:
 
 
 async def test_good_lines_come_before_the_bad_one() -> None:
-    """Whose number and operation the error names."""
+    """The error has its number and the operation."""
     values, error, _ = await got(b'{"a":1}\n{"a":2}\n{"a":\n{"a":4}\n', lines)
     assert values == [{"a": 1}, {"a": 2}]
     assert isinstance(error, DecodeError)
@@ -55,7 +55,7 @@ async def test_good_lines_come_before_the_bad_one() -> None:
 
 
 async def test_the_number_of_a_bad_line_counts_all_lines() -> None:
-    """Blank ones, those of earlier pieces, and those without an end."""
+    """Blank ones, those of earlier pieces and those without an end count."""
     content = b'{"a":1}\n' * 30_000 + b"\n\n" + b'{"a":1}\n' * 5 + b"<html>"
     values, error, _ = await got(content, lines)
     assert len(values) == 30_005
@@ -63,7 +63,7 @@ async def test_the_number_of_a_bad_line_counts_all_lines() -> None:
 
 
 async def test_a_value_of_another_type_is_named_and_not_shown() -> None:
-    """Where it stands is in ``path``."""
+    """Its position is in ``path``."""
     content = b'{"a":1}\n{"a":"MARKED"}\n'
     values, error, _ = await got(content, lambda document: document.iter_json_lines(dict[str, int]))
     assert values == [{"a": 1}]
@@ -73,8 +73,8 @@ async def test_a_value_of_another_type_is_named_and_not_shown() -> None:
     assert "MARKED" not in f"{error!r} {error.__cause__!r} {error.__context__!r}"
 
 
-async def test_a_cut_emoji_in_one_line_costs_nothing() -> None:
-    """What breaks only JSON's finer rules is mended and counted, as in replies."""
+async def test_half_an_emoji_in_a_line_is_replaced() -> None:
+    """Violations of JSON's finer rules are repaired and counted, as in replies."""
     values, error, document = await got(b'{"a":"Tee \\ud83d"}\n{"a":"tab\there"}\n{"a":1}\n', lines)
     assert (values, error) == ([{"a": "Tee \ufffd"}, {"a": "tab\there"}, {"a": 1}], None)
     assert document.replaced == 2
@@ -89,7 +89,7 @@ async def test_a_cut_emoji_in_one_line_costs_nothing() -> None:
     ids=["arrays", "objects", "closed"],
 )
 async def test_deep_nesting_is_a_decode_error(way: Way, content: bytes) -> None:
-    """Never a RecursionError."""
+    """It is never a RecursionError."""
     _, error, _ = await got(content, way)
     assert isinstance(error, DecodeError)
 
@@ -100,7 +100,7 @@ class Row(msgspec.Struct):
 
 
 async def test_items_of_a_nested_array_come_typed() -> None:
-    """What stands before it and behind it is passed over."""
+    """Everything before and after the array is skipped."""
     content = (
         b'{"spec": {"rows": [1]}, "report": {"x": "]}", "rows": [{"asin": "B0", "rank": 1}, {"asin": "B1"}]}, "y": 1}'
     )
@@ -127,8 +127,8 @@ async def test_items_of_a_nested_array_come_typed() -> None:
         (b'{"z": [1, 2], "rows', "rows", [], "ends inside"),
     ],
 )
-async def test_absence_is_never_the_end(content: bytes, path: str, before: list[int], says: str) -> None:
-    """An array that is missing, cut or broken is an error; what was whole before it came out."""
+async def test_a_missing_or_broken_array_is_an_error(content: bytes, path: str, before: list[int], says: str) -> None:
+    """Complete items before the error are handed out."""
     values, error, _ = await got(content, items(path))
     assert values == before
     with pytest.raises(DecodeError, match=says):
@@ -137,7 +137,7 @@ async def test_absence_is_never_the_end(content: bytes, path: str, before: list[
 
 @pytest.mark.parametrize("path", ["rows", ""])
 async def test_an_error_document_says_why_there_is_no_array(path: str) -> None:
-    """In its own words; a document that has the array is not one, whatever else it says."""
+    """The error has its words; a document that has the array is not an error document."""
     _, error, _ = await got(b'{"errorDetails": "No data for this range"}', items(path))
     assert isinstance(error, DocumentError)
     assert "error document" in str(error)
@@ -148,7 +148,7 @@ async def test_an_error_document_says_why_there_is_no_array(path: str) -> None:
 
 
 async def test_good_items_come_before_the_bad_one() -> None:
-    """Whose number is named, from the first of all pieces on."""
+    """The error has its number, counted over all pieces."""
     content = b'{"rows": [' + b'{"a": 1}, ' * 20_000 + b'{"a": tru}, {"a": 2}]}'
     values, error, _ = await got(content, items("rows"))
     assert len(values) == 20_000
@@ -172,7 +172,7 @@ JSON = st.recursive(
 def test_items_are_those_of_the_whole_value(
     rows: list[Any], before: Any, after: Any, step: int, indent: int | None
 ) -> None:
-    """However the document is cut and written."""
+    """Pieces and formatting do not matter."""
     document = {"before": before, "in": {"before": before, "rows": rows, "after": after}, "after": after}
     for path, value in (("", rows), ("in.rows", document)):
         content = json.dumps(value, indent=indent, ensure_ascii=False).encode()
@@ -180,7 +180,7 @@ def test_items_are_those_of_the_whole_value(
 
 
 def scanned(content: bytes, path: str, step: int) -> list[Any]:
-    """The items, with the document cut into pieces of so many bytes."""
+    """The items, with the document in pieces of so many bytes."""
     scanner, values = ItemScanner(parsed_path(path)), JsonValues[Any](Any)
     batches = [batch for at in range(0, len(content), step) for batch in scanner.feed(content[at : at + step])]
     return [value for batch in [*batches, *scanner.finish()] for value in values.items(batch)]
@@ -190,8 +190,8 @@ def scanned(content: bytes, path: str, step: int) -> list[Any]:
     content=st.binary(max_size=60) | st.text(st.sampled_from('[]{}",:\\a1 '), max_size=60).map(str.encode),
     step=st.integers(1, 9),
 )
-def test_no_bytes_but_decode_error(content: bytes, step: int) -> None:
-    """Whatever a server sends; and what comes out whole is what a parser reads."""
+def test_any_bytes_give_items_or_decode_error(content: bytes, step: int) -> None:
+    """Complete items are those that a parser reads."""
     for path in ("", "a"):
         try:
             values = scanned(content, path, step)
@@ -205,14 +205,14 @@ def test_no_bytes_but_decode_error(content: bytes, step: int) -> None:
     ("content", "path"), [(b"[" * 600, ""), (b'{"x":' + b"[" * 600, "rows")], ids=["item", "beside"]
 )
 def test_nesting_is_bounded_at_once(content: bytes, path: str) -> None:
-    """Not when the item has filled memory."""
+    """The error comes before the item has filled memory."""
     scanner = ItemScanner(parsed_path(path))
     with pytest.raises(DecodeError, match="more than 500 levels deep"):
         list(scanner.feed(content))
 
 
-def test_items_nested_as_deep_as_allowed_come_out() -> None:
-    """Deeper than the regular expression knows, up to the bound."""
+def test_items_nested_up_to_the_bound_are_read() -> None:
+    """They are nested deeper than the regular expression covers."""
     levels = DEEPEST_JSON - 2
     item = b'{"a":' * levels + b"1" + b"}" * levels
     assert len(scanned(b"[" + b",".join([item] * 3) + b"]", "", 1000)) == 3
@@ -229,10 +229,10 @@ def test_items_nested_as_deep_as_allowed_come_out() -> None:
     ids=["deeper than known", "strings", "escapes", "brackets"],
 )
 def test_time_grows_with_the_size_and_not_with_its_square(unit: bytes) -> None:
-    """Counted in the bytes that the scanner joins: what is not complete is looked at again only when it has doubled."""
+    """It is counted in bytes that the scanner joins: an incomplete item is read again only when it has doubled."""
     looked_at = []
     for size in (200_000, 800_000):
-        content = b"[[" + unit * (size // len(unit)) + b"1]]"  # one item, which is complete at the end alone
+        content = b"[[" + unit * (size // len(unit)) + b"1]]"  # one item, which is complete only at the end
         scanner = ItemScanner(())
         total = 0
         for at in range(0, len(content), 1000):
@@ -244,8 +244,8 @@ def test_time_grows_with_the_size_and_not_with_its_square(unit: bytes) -> None:
     assert looked_at[1] < 6 * looked_at[0]
 
 
-async def test_a_big_array_is_read_in_flat_memory() -> None:
-    """Fifteen megabytes of one value, a megabyte or two of memory."""
+async def test_a_big_array_is_read_in_bounded_memory() -> None:
+    """Fifteen megabytes of one value take a megabyte or two."""
     rng = random.Random(1)
     unit = b",".join(
         msgspec.json.encode({"asin": f"B{rng.random()}", "rows": [{"a": "x" * 50}] * 3}) for _ in range(50)

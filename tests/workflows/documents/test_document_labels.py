@@ -1,4 +1,4 @@
-"""Labels that replies hold as text."""
+"""Labels that are text in replies."""
 
 import base64
 import gzip
@@ -15,13 +15,13 @@ PDF = b"%PDF-1.4 a label " * 50
 
 
 def md5(content: bytes) -> str:
-    """As Merchant Fulfillment writes it."""
+    """The checksum as Merchant Fulfillment writes it."""
     return base64.b64encode(hashlib.md5(content).digest()).decode()
 
 
 @given(label=st.binary(max_size=300), gzipped=st.booleans(), width=st.integers(1, 80), padded=st.booleans())
-def test_a_label_comes_out_of_base64_and_gzip(label: bytes, gzipped: bool, width: int, padded: bool) -> None:
-    """With line breaks or without, padded or not, in either alphabet."""
+def test_a_label_is_decoded_from_base64_and_gzip(label: bytes, gzipped: bool, width: int, padded: bool) -> None:
+    """It may have line breaks, padding, and either alphabet."""
     if label.startswith(b"\x1f\x8b\x08"):
         gzipped = True
     packed = gzip.compress(label) if gzipped else label
@@ -32,7 +32,7 @@ def test_a_label_comes_out_of_base64_and_gzip(label: bytes, gzipped: bool, width
 
 
 def test_a_checksum_is_that_of_the_label_or_of_its_gzip() -> None:
-    """Amazon says neither which; anything else is an error."""
+    """Amazon does not say which; any other is an error."""
     packed = gzip.compress(PDF)
     contents = base64.b64encode(packed).decode()
     assert label_bytes(contents, checksum=md5(PDF)) == label_bytes(contents, checksum=md5(packed)) == PDF
@@ -40,8 +40,8 @@ def test_a_checksum_is_that_of_the_label_or_of_its_gzip() -> None:
         label_bytes(contents, checksum=md5(b"another"))
 
 
-def test_what_is_no_label_is_an_error() -> None:
-    """Never binascii's or zlib's."""
+def test_an_invalid_label_is_an_error_of_the_library() -> None:
+    """It is never binascii's or zlib's."""
     with pytest.raises(DecodeError, match="not base64"):
         label_bytes("<html>")
     with pytest.raises(DecodeError, match="not base64"):
@@ -51,7 +51,7 @@ def test_what_is_no_label_is_an_error() -> None:
 
 
 def test_a_label_that_inflates_without_bound_is_refused() -> None:
-    """A hundred kilobytes of reply are not a hundred megabytes of memory."""
+    """A hundred kilobytes of reply may not become a hundred megabytes."""
     bomb = base64.b64encode(gzip.compress(bytes(70_000_000), 9)).decode()
     with pytest.raises(DocumentError, match="more than 67,108,864 bytes"):
         label_bytes(bomb)

@@ -1,4 +1,4 @@
-"""Where documents are saved, and who hears how far it is."""
+"""Where documents are saved, and how progress is reported."""
 
 import asyncio
 import gzip
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from document_fixtures import document_at, emulated, report_at, report_document, s3, served
+from document_fixtures import document_at, emulated, names_in, report_at, report_document, s3, served
 
 from spapi_async.workflows.documents import _targets
 from spapi_async.workflows.documents._unfinished import unfinished_file
@@ -19,18 +19,14 @@ TEXT = b"sku\tqty\r\n" + b"A-1\t5\r\n" * 40_000
 
 
 async def save(path: Path | str, body: bytes = TEXT) -> int:
-    """A document, saved."""
+    """A saved document."""
     async with served(s3("200 OK", body)) as server, document_at(server.url) as document, document:
         return await document.save(path)
 
 
-def names_in(directory: Path) -> list[str]:
-    return [path.name for path in directory.iterdir()]
-
-
 @pytest.mark.parametrize("body", [TEXT, gzip.compress(TEXT)], ids=["plain", "gzip"])
 async def test_a_name_that_ends_in_gz_is_gzipped(tmp_path: Path, body: bytes) -> None:
-    """Once, whatever came; the size is that of the content."""
+    """It is compressed once, whatever came; the size is that of the content."""
     assert await save(tmp_path / "report.txt.gz", body) == len(TEXT)
     packed = (tmp_path / "report.txt.gz").read_bytes()
     assert gzip.decompress(packed) == TEXT
@@ -38,7 +34,7 @@ async def test_a_name_that_ends_in_gz_is_gzipped(tmp_path: Path, body: bytes) ->
 
 
 async def test_a_dash_is_stdout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Not a file of that name, and stdout stays open."""
+    """No file has that name, and stdout stays open."""
     monkeypatch.chdir(tmp_path)
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, write_through=True))
@@ -48,7 +44,7 @@ async def test_a_dash_is_stdout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 async def test_a_file_that_cannot_be_written_is_the_systems_error(tmp_path: Path) -> None:
-    """And leaves nothing behind."""
+    """Nothing is left behind."""
     with pytest.raises(FileNotFoundError):
         await save(tmp_path / "none" / "report.txt")
     with pytest.raises(OSError):  # noqa: PT011 -- which one depends on the system
@@ -56,7 +52,7 @@ async def test_a_file_that_cannot_be_written_is_the_systems_error(tmp_path: Path
 
 
 async def test_a_folder_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    """Also one that there is only by its name; the connection is there for another way to read."""
+    """So is a path that ends like one; the document can still be read in another way."""
     async with served(s3("200 OK", TEXT)) as server, document_at(server.url) as document, document:
         for path in (tmp_path, f"{tmp_path}/new/", ""):
             with pytest.raises(IsADirectoryError):
@@ -66,8 +62,8 @@ async def test_a_folder_is_refused_before_anything_is_read(tmp_path: Path) -> No
     assert names_in(tmp_path) == ["report.txt"]
 
 
-async def test_a_link_stays_one(tmp_path: Path) -> None:
-    """What it leads to is replaced, wherever it is."""
+async def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    """Its target is replaced, wherever it is."""
     (tmp_path / "far").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "far" / "report.txt")
     for body in (TEXT, TEXT[:500]):
@@ -77,8 +73,8 @@ async def test_a_link_stays_one(tmp_path: Path) -> None:
     assert names_in(tmp_path / "far") == ["report.txt"]
 
 
-async def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
-    """As a device does: ``/dev/null`` becomes no file. Parquet, which goes back in its file, is refused."""
+async def test_a_pipe_or_device_is_written_to(tmp_path: Path) -> None:
+    """``/dev/null`` does not become a file. Parquet, whose writer seeks, is refused."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reading = asyncio.create_task(asyncio.to_thread(pipe.read_bytes))
@@ -91,8 +87,8 @@ async def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["pipe"]
 
 
-async def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    """Not what another writer is at, of the same name or another."""
+async def test_files_left_by_a_killed_process_are_removed(tmp_path: Path) -> None:
+    """Those of running writers stay, of the same name or another."""
     (tmp_path / ".report.txt.0123abcd.part").write_bytes(b"left")
     (tmp_path / ".report.txt.notes.part").write_bytes(b"the user's own")
     async with unfinished_file(tmp_path / "report.txt") as held:
@@ -104,7 +100,7 @@ async def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: 
 
 
 class SlowFile(io.BytesIO):
-    """Writes when it is let, and keeps a record."""
+    """A file that writes when it is allowed to, and records it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,8 +119,8 @@ class SlowFile(io.BytesIO):
         super().close()
 
 
-async def test_a_file_is_closed_behind_a_write_whose_caller_was_cancelled() -> None:
-    """The thread writes on when its caller is gone; what comes later is not written."""
+async def test_a_file_is_closed_after_a_write_whose_caller_was_cancelled() -> None:
+    """The thread finishes its write; later data is not written."""
     slow = SlowFile()
     file = _targets.FileTarget(lambda: slow, gzipped=False)
     writing = asyncio.create_task(file.write(bytes(2_000_000)))
@@ -140,35 +136,35 @@ async def test_a_file_is_closed_behind_a_write_whose_caller_was_cancelled() -> N
     assert slow.record == ["begun", "written", "closed"]
 
 
-async def test_progress_of_a_download_is_told() -> None:
-    """Bytes on the wire, those of a resumption too, and how many there will be."""
+async def test_progress_of_a_download_is_reported() -> None:
+    """It has the bytes received, those of a resumption included, and their expected number."""
     half = s3("200 OK", TEXT[:200_000], 'ETag: "1"', length=len(TEXT))
     rest = s3("206 Partial", TEXT[200_000:], 'ETag: "1"', f"Content-Range: bytes 200000-{len(TEXT) - 1}/{len(TEXT)}")
-    told: list[tuple[int, int | None]] = []
+    reported: list[tuple[int, int | None]] = []
     async with (
         emulated() as (_, seller),
         served(half, rest) as server,
-        seller.documents.url(server.url, progress=lambda *so_far: told.append(so_far)) as document,
+        seller.documents.url(server.url, progress=lambda *so_far: reported.append(so_far)) as document,
     ):
         assert await document.read() == TEXT
-    assert {total for _, total in told} == {len(TEXT)}
-    assert [size for size, _ in told] == sorted({size for size, _ in told})
-    assert told[-1] == (len(TEXT), len(TEXT))
+    assert {total for _, total in reported} == {len(TEXT)}
+    assert [size for size, _ in reported] == sorted({size for size, _ in reported})
+    assert reported[-1] == (len(TEXT), len(TEXT))
 
 
-async def test_progress_of_an_upload_is_told() -> None:
-    """From the first byte again where it had to be repeated."""
-    told: list[tuple[int, int | None]] = []
+async def test_progress_of_an_upload_is_reported() -> None:
+    """It begins again where the upload was repeated."""
+    reported: list[tuple[int, int | None]] = []
     content = bytes(200_000)
     async with emulated() as (emulator, seller):
         emulator.faults({"operation": "document", "status": 503, "body": "html"})
-        await seller.documents.upload(content, progress=lambda *so_far: told.append(so_far))
-    assert told[-1] == (len(content), len(content))
-    assert [size for size, _ in told].count(len(content)) == 2
+        await seller.documents.upload(content, progress=lambda *so_far: reported.append(so_far))
+    assert reported[-1] == (len(content), len(content))
+    assert [size for size, _ in reported].count(len(content)) == 2
 
 
 async def test_a_callback_that_raises_ends_the_download_and_leaves_nothing() -> None:
-    """It is the caller's way to stop."""
+    """A caller can stop a download like this."""
 
     def stop(size: int, total: int | None) -> None:
         raise KeyError(size)

@@ -33,7 +33,7 @@ def contents_of(directory: Path) -> dict[str, bytes]:
 
 
 async def test_every_column_is_text() -> None:
-    """Zeros in front and things that look like numbers stay what they are."""
+    """Leading zeros and values that look like numbers stay as they are."""
     table = await table_of(REPORT)
     assert table.schema.types == [pa.string()] * 3
     assert table.to_pydict() == {"sku": ["007", "1E5"], "qty": ["5", ""], "price": ["1.50", "2"]}
@@ -41,7 +41,7 @@ async def test_every_column_is_text() -> None:
 
 @pytest.mark.parametrize("schema", [{"qty": pa.int64(), "price": pa.decimal128(9, 2)}, None])
 async def test_a_schema_types_the_columns_it_names(schema: dict[str, pa.DataType] | None) -> None:
-    """As a mapping or as Arrow's; an empty cell is null."""
+    """It is a mapping or Arrow's own; an empty cell is null."""
     given = schema or pa.schema([("price", pa.decimal128(9, 2)), ("qty", pa.int64())])
     table = await table_of(REPORT, schema=given)
     assert table.column_names == ["sku", "qty", "price"]
@@ -50,7 +50,7 @@ async def test_a_schema_types_the_columns_it_names(schema: dict[str, pa.DataType
 
 
 async def test_a_cell_of_another_type_is_named_and_not_shown() -> None:
-    """Arrow's own error quotes it."""
+    """Arrow's own error shows it."""
     with pytest.raises(DecodeError, match="column 'qty' is not of type int64") as caught:
         await table_of(b"sku\tqty\n1\tMARKED\n", schema={"qty": pa.int64()})
     assert caught.value.operation == "test.get_document"
@@ -58,24 +58,24 @@ async def test_a_cell_of_another_type_is_named_and_not_shown() -> None:
 
 
 async def test_a_schema_of_other_columns_is_refused() -> None:
-    """By their names."""
+    """The error names them."""
     with pytest.raises(ConfigurationError, match="quantity"):
         await table_of(REPORT, schema={"quantity": pa.int64()})
 
 
 async def test_uneven_rows_lose_nothing() -> None:
-    """What is missing is empty; what is too much stays in the last column."""
+    """Missing cells are empty; surplus ones stay in the last column."""
     table = await table_of(b"a\tb\n1\n2\t3\t4\t5\n")
     assert table.to_pydict() == {"a": ["1", "2"], "b": ["", "3\t4\t5"]}
 
 
 async def test_equal_names_are_kept_apart() -> None:
-    """As in rows."""
+    """They are numbered as in rows."""
     assert (await table_of(b"a,a\n1,2\n", delimiter=",")).to_pydict() == {"a": ["1"], "a 2": ["2"]}
 
 
 async def test_a_document_without_rows_is_an_empty_table(tmp_path: Path) -> None:
-    """With the columns of its header, if it has one."""
+    """It has the columns of the header, if there is one."""
     assert (await table_of(b"a\tb\n")).column_names == ["a", "b"]
     assert (await table_of(b"")).num_columns == 0
     assert await saved(b"a\tb\n", tmp_path / "empty") == 0
@@ -83,7 +83,7 @@ async def test_a_document_without_rows_is_an_empty_table(tmp_path: Path) -> None
 
 
 async def test_a_parquet_file_is_written_by_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And is what the table is."""
+    """It equals the table."""
     monkeypatch.setattr(_arrow, "ROWS_IN_GROUP", 1000)
     content = b"sku\tqty\n" + b"".join(b"S%d\t%d\n" % (number, number % 7) for number in range(30_000))
     path = tmp_path / "report.parquet"
@@ -95,7 +95,7 @@ async def test_a_parquet_file_is_written_by_row_groups(tmp_path: Path, monkeypat
 
 
 def test_a_row_group_is_full_by_its_rows_or_by_its_bytes() -> None:
-    """A hundred thousand short rows, or a few that are long: what is in memory is bounded."""
+    """It has a hundred thousand short rows or a few long ones, so that memory is bounded."""
     group, full = _arrow.RowGroup(["a"], "\t", None), []
     for rows in ([["x"]] * (_arrow.ROWS_IN_GROUP - 1), [["x"]]):
         group.add(rows, even=True)
@@ -108,7 +108,7 @@ def test_a_row_group_is_full_by_its_rows_or_by_its_bytes() -> None:
 
 
 async def test_a_parquet_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    """The one that was there stays."""
+    """An earlier file stays."""
     (tmp_path / "r").write_bytes(b"old")
     with pytest.raises(DecodeError):
         await saved(REPORT, tmp_path / "r", schema={"sku": pa.int8()})
@@ -116,7 +116,7 @@ async def test_a_parquet_file_appears_whole_or_not_at_all(tmp_path: Path) -> Non
 
 
 async def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Arrow is imported where it is used and nowhere else."""
+    """Arrow is imported only where it is used."""
     real = builtins.__import__
 
     def without(name: str, *args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""From bytes to characters, lines, rows and JSON, whatever the pieces are cut into."""
+"""From bytes to characters, lines, rows and JSON, for any division into pieces."""
 
 import codecs
 import gzip
@@ -40,7 +40,7 @@ PLACES = st.lists(st.integers(0, 5000), max_size=20)
 def test_text_comes_back_from_any_charset_gzip_members_and_chunks(
     text: str, charset: str, places: list[int], members: list[int], steps: list[int]
 ) -> None:
-    """Multibyte characters split across chunks, members split across chunks: the text is what went in."""
+    """Characters and members may be split across chunks."""
     codec = codec_of(charset)
     assert codec is not None
     content = text.encode(codec, "ignore")
@@ -54,8 +54,8 @@ def test_text_comes_back_from_any_charset_gzip_members_and_chunks(
 
 
 @given(text=st.text(max_size=200), places=PLACES, mark=st.booleans())
-def test_utf8_without_a_charset_is_found_out(text: str, places: list[int], mark: bool) -> None:
-    """With or without a byte order mark, however it is cut."""
+def test_utf8_without_a_charset_is_detected(text: str, places: list[int], mark: bool) -> None:
+    """It may have a byte order mark, and any pieces."""
     text = text.removeprefix("\ufeff")
     content = (codecs.BOM_UTF8 if mark else b"") + text.encode()
     assert decoded(TextDecoder(None), cut(content, places)) == text
@@ -64,8 +64,8 @@ def test_utf8_without_a_charset_is_found_out(text: str, places: list[int], mark:
 @given(
     text=st.text(st.sampled_from("abc\t\r\néüß€™"), max_size=200).filter(lambda text: not text.isascii()), places=PLACES
 )
-def test_cp1252_without_a_charset_is_found_out(text: str, places: list[int]) -> None:
-    """Nothing that is western and not UTF-8 loses its accents, unless half of them or more are UTF-8 by accident."""
+def test_cp1252_without_a_charset_is_detected(text: str, places: list[int]) -> None:
+    """Western text that is not UTF-8 keeps its accents, unless half of them or more happen to be valid UTF-8."""
     content = text.encode("cp1252")
     as_utf8 = content.decode("utf-8", "replace")
     by_accident = sum(character > "\x7f" and character != "\ufffd" for character in as_utf8)
@@ -74,7 +74,7 @@ def test_cp1252_without_a_charset_is_found_out(text: str, places: list[int]) -> 
 
 
 def test_an_accent_at_the_end_of_a_chunk_waits_for_the_next() -> None:
-    """One byte of what may be UTF-8 decides nothing."""
+    """The first byte of a possible UTF-8 character decides nothing."""
     for pieces, text in (
         ([b"caf\xe9", b" au lait"], "café au lait"),
         ([b"caf\xc3", b"\xa9"], "café"),
@@ -99,13 +99,13 @@ def test_an_accent_at_the_end_of_a_chunk_waits_for_the_next() -> None:
         ("klingon", None),
     ],
 )
-def test_javas_names_are_known(name: str, codec: str | None) -> None:
-    """And what is no charset is none."""
+def test_javas_charset_names_are_known(name: str, codec: str | None) -> None:
+    """An unknown name is no charset."""
     assert codec_of(name) == codec
 
 
 def test_shift_jis_is_what_windows_writes() -> None:
-    """① and ㈱ are in cp932 only; Python's shift_jis would fail on them."""
+    """① and ㈱ are only in cp932; Python's shift_jis would fail on them."""
     codec = codec_of("Shift_JIS")
     assert codec is not None
     assert decoded(TextDecoder(codec), ["①㈱".encode("cp932")]) == "①㈱"
@@ -115,7 +115,7 @@ def test_shift_jis_is_what_windows_writes() -> None:
     "content_type", ["text/plain; charset=Cp1252", 'text/plain;CHARSET = "Cp1252"', "text/plain; x=1; charset=Cp1252;"]
 )
 def test_the_charset_is_found_in_the_content_type(content_type: str) -> None:
-    """Quoted or not, whatever stands around it."""
+    """It may be quoted, and beside other parameters."""
     assert announced_charset(content_type) == "Cp1252"
     assert announced_charset("text/plain") is None
 
@@ -124,7 +124,7 @@ def test_the_charset_is_found_in_the_content_type(content_type: str) -> None:
 @example(text="a\r\nb", places=[2])
 @example(text="a\rb\r\nc", places=[4])
 def test_lines_end_where_files_lines_end(text: str, places: list[int]) -> None:
-    """As the standard library's text files see it: CR LF, LF, CR, and no other character."""
+    """As in the standard library's text files, CR LF, LF and CR end a line, and no other character does."""
     cutter = LineCutter()
     pieces = _cut_text(text, places)
     lines = [line for piece in pieces for line in split_lines(cutter.feed(piece))] + split_lines(cutter.finish())
@@ -137,7 +137,7 @@ def _cut_text(text: str, places: list[int]) -> list[str]:
 
 
 def test_a_line_without_end_does_not_fill_memory() -> None:
-    """Sixteen million characters are no line."""
+    """Sixteen million characters are an error."""
     cutter = LineCutter()
     for _ in range(16):
         cutter.feed("x" * 1_000_000)
@@ -146,7 +146,7 @@ def test_a_line_without_end_does_not_fill_memory() -> None:
 
 
 def test_the_beginning_of_a_long_line_counts() -> None:
-    """Also where it came behind the end of another line."""
+    """It may come in one piece with the end of another line."""
     cutter = LineCutter()
     assert cutter.feed("a\n" + "x" * 9_000_000) == "a\n"
     with pytest.raises(DocumentError, match="line"):
@@ -154,15 +154,15 @@ def test_the_beginning_of_a_long_line_counts() -> None:
 
 
 def test_cr_lf_cut_in_two_is_one_line_end() -> None:
-    """No empty line between two pieces."""
+    """There is no empty line between two pieces."""
     cutter = LineCutter()
     lines = split_lines(cutter.feed("a\r\nb\r")) + split_lines(cutter.feed("\nc\r\n")) + split_lines(cutter.finish())
     assert lines == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x1f", gzip.compress(b"x", mtime=0)[:-1]])
-def test_a_gzip_that_ends_before_its_trailer_was_cut_off(content: bytes) -> None:
-    """An empty file too: a gzip of nothing has twenty bytes."""
+def test_a_gzip_without_its_trailer_is_truncated(content: bytes) -> None:
+    """A gzip of nothing has twenty bytes."""
     gunzip = Gunzip()
     list(gunzip.feed(content))
     with pytest.raises(DocumentTruncatedError):
@@ -174,7 +174,7 @@ def test_a_gzip_that_ends_before_its_trailer_was_cut_off(content: bytes) -> None
 
 @pytest.mark.parametrize("library", [zlib, _gzip.deflate], ids=["zlib", "isal if installed"])
 def test_gzip_steps_are_bounded(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However far a chunk expands, each piece is small; isal is an extra, and zlib does as well."""
+    """Each piece is small, however far a chunk expands, with isal (an extra) and with zlib."""
     monkeypatch.setattr(_gzip, "deflate", library)
     packed = gzip.compress(bytes(5_000_000)) + gzip.compress(bytes(5_000_000))
     gunzip = Gunzip()
@@ -185,7 +185,7 @@ def test_gzip_steps_are_bounded(library: Any, monkeypatch: pytest.MonkeyPatch) -
 
 
 async def opened(content: bytes, content_type: str, what: str, **options: str) -> object:
-    """What one way of reading makes of a document."""
+    """The result of one way of reading a document."""
     reply = s3("200 OK", content, f"Content-Type: {content_type}")
     async with served(reply) as server, document_at(server.url, **options) as document, document:  # type: ignore[arg-type]
         return await _read(document, what)
@@ -198,7 +198,7 @@ async def _read(document: Document, what: str) -> object:
 
 
 async def test_json_is_utf8_unless_it_says_otherwise() -> None:
-    """No charset: UTF-8, with or without a mark, never Latin-1."""
+    """Without a charset it is UTF-8, with or without a mark, never Latin-1."""
     expected = {"ort": "Köln"}
     content = msgspec.json.encode(expected)
     for body, kind in (
@@ -211,20 +211,20 @@ async def test_json_is_utf8_unless_it_says_otherwise() -> None:
 
 
 async def test_json_lines_are_values() -> None:
-    """Blank lines and a missing last line end are no trouble; what is no JSON is DecodeError."""
+    """Blank lines and a missing last line end are accepted; invalid JSON is a DecodeError."""
     assert await opened(b'{"a":1}\r\n\n{"a":null}', "application/jsonlines", "json_lines") == [{"a": 1}, {"a": None}]
     with pytest.raises(DecodeError):
         await opened(b'{"a":1}\n<html>\n', "application/jsonlines", "json_lines")
 
 
 async def test_rows_are_dicts_that_lose_nothing() -> None:
-    """Short rows are filled, long ones keep their cells, blank lines are no rows."""
+    """Short rows are filled, long ones keep their cells, blank lines are skipped."""
     rows = await opened(b"a\tb\r\n1\t2\r\n\r\n3\r\n4\t5\t6", "text/plain; charset=Cp1252", "rows")
     assert rows == [{"a": "1", "b": "2"}, {"a": "3", "b": ""}, {"a": "4", "b": "5", "column 3": "6"}]
 
 
-async def test_an_unknown_charset_is_found_out_like_none() -> None:
-    """A name that nobody knows is no reason to lose the report."""
+async def test_an_unknown_charset_is_detected_like_a_missing_one() -> None:
+    """The report is not lost."""
     assert await opened("Köln".encode(), "text/plain; charset=x-klingon", "text") == "Köln"
     assert await opened("東京".encode("cp932"), "text/plain", "text", charset="windows-31j") == "東京"
 

@@ -15,8 +15,8 @@ from spapi_async import ConfigurationError, DocumentError
 
 
 @pytest.mark.parametrize("data", ["text", ["a", "list"], None])
-async def test_what_is_no_file_is_refused(data: Any) -> None:
-    """A string could be a path or a content; nothing is sent on a guess."""
+async def test_a_string_is_refused_as_an_upload(data: Any) -> None:
+    """It could be a path or a content, so nothing is sent."""
     async with emulated() as (emulator, seller):
         with pytest.raises(ConfigurationError, match=f"data must be bytes, a Path .*, not {type(data).__name__}"):
             await seller.documents.upload(data)
@@ -24,8 +24,8 @@ async def test_what_is_no_file_is_refused(data: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-async def test_bytes_of_any_kind_go_up(kind: Any) -> None:
-    """A bytearray is not iterated, byte by byte."""
+async def test_bytes_like_objects_are_uploaded(kind: Any) -> None:
+    """A bytearray is not iterated byte by byte."""
     async with emulated() as (_, seller):
         assert await seller.documents.upload(kind(b"<feed/>"), "text/xml; charset=UTF-8")
 
@@ -35,7 +35,7 @@ RESOURCE = "aplus/2020-11-01/contentDocuments"
 
 
 async def test_an_upload_for_a_resource_carries_the_headers_of_its_destination() -> None:
-    """The signature covers them; the API is told the content's MD5 and type."""
+    """The signature covers them; the API gets the content's MD5 and type."""
     content = b"a picture" * 20_000
     async with emulated() as (emulator, seller), served(s3("200 OK", b"")) as server:
         body = {
@@ -76,7 +76,7 @@ async def test_resource_and_marketplace_belong_together() -> None:
 
 
 async def test_the_emulators_store_checks_what_its_destination_signed() -> None:
-    """MD5, type and the headers beside them: an upload that lacks one is refused, and ours lacks none."""
+    """MD5, type and further headers are required, and the library's upload has them."""
     async with emulated() as (emulator, seller):
         wanted = await seller.documents.upload(b"a picture", "image/png", resource=RESOURCE, marketplace="US")
         stored = emulator.world.documents.get(wanted)

@@ -1,4 +1,4 @@
-"""Presigned URLs out of replies: which can be asked, how long they live, who gives out another."""
+"""Presigned URLs of replies: which are valid, how long they live, and how they are renewed."""
 
 import traceback
 from typing import Any
@@ -36,8 +36,8 @@ EXPIRED = s3("403 Forbidden", b"<Error><Code>AccessDenied</Code><Message>Request
         "http://127.0.0.1/\ud83d",
     ],
 )
-async def test_a_url_that_cannot_be_asked_is_a_document_error(url: str) -> None:
-    """Said at once, without the URL in the message."""
+async def test_an_invalid_url_is_a_document_error(url: str) -> None:
+    """It is raised at once, without the URL in the message."""
     async with emulated() as (_, seller):
         for document in (seller.documents.url(url), report_at(seller, url)):
             with pytest.raises(DocumentError, match="presigned URL") as caught:
@@ -47,8 +47,8 @@ async def test_a_url_that_cannot_be_asked_is_a_document_error(url: str) -> None:
 
 
 @given(st.text(max_size=40) | st.text(st.sampled_from("htps:/[]@%.?#&=é1 \\"), max_size=30).map("http://{}".format))
-def test_no_text_but_document_error(url: str) -> None:
-    """Whatever the reply holds; what passes is ASCII and cannot break a request."""
+def test_any_text_is_a_valid_url_or_a_document_error(url: str) -> None:
+    """A valid one is ASCII and cannot break a request."""
     try:
         checked = checked_url(url, "x.y")
     except DocumentError:
@@ -58,7 +58,7 @@ def test_no_text_but_document_error(url: str) -> None:
 
 
 async def test_characters_beyond_ascii_are_percent_encoded() -> None:
-    """In the path; what is encoded already stays."""
+    """They are in the path; encoded ones stay."""
     async with (
         emulated() as (_, seller),
         served(s3("200 OK", b"x")) as server,
@@ -69,7 +69,7 @@ async def test_characters_beyond_ascii_are_percent_encoded() -> None:
 
 
 async def test_a_url_works_without_the_api() -> None:
-    """No token goes there, observers hear of it, gzip and charset are as with reports."""
+    """No token is sent, observers are called, and gzip and charset are handled as in reports."""
     heard: list[Any] = []
     async with served(s3("200 OK", b"label")) as server, Application("a", "b", observers=[heard.append]) as app:
         seller = app.selling_partner("Atzr|x", region="na")
@@ -80,7 +80,7 @@ async def test_a_url_works_without_the_api() -> None:
 
 
 async def test_an_expired_url_says_how_long_it_worked() -> None:
-    """Brazilian invoices: 30 seconds. Nobody but the caller can get another."""
+    """Those of Brazilian invoices live for 30 seconds, and only the caller can get another."""
     async with emulated() as (_, seller), served(EXPIRED) as server:
         with pytest.raises(DocumentUrlExpiredError, match=r"valid for 30 s.*fresh="):
             async with seller.documents.url(server.url + "/x?X-Amz-Expires=30&X-Amz-Signature=1"):
@@ -90,8 +90,8 @@ async def test_an_expired_url_says_how_long_it_worked() -> None:
     assert life_span("https://x/y?X-Amz-Expires=soon") is None
 
 
-async def test_a_fresh_url_takes_over_in_the_middle() -> None:
-    """Where the caller can get one."""
+async def test_a_fresh_url_continues_a_download() -> None:
+    """The caller can provide one."""
     first = s3("200 OK", b"12345", 'ETag: "1"', length=10)
     rest = s3("206 Partial Content", b"67890", "Content-Range: bytes 5-9/10", 'ETag: "1"')
     async with emulated() as (_, seller), served(first, EXPIRED, rest) as server:
@@ -105,8 +105,8 @@ async def test_a_fresh_url_takes_over_in_the_middle() -> None:
 
 
 @pytest.mark.parametrize("url", ["", None, 5])
-async def test_a_url_that_is_none_is_refused(url: Any) -> None:
-    """The caller's reply held none."""
+async def test_a_missing_url_is_refused(url: Any) -> None:
+    """The caller's reply had none."""
     async with emulated() as (_, seller):
         with pytest.raises(ConfigurationError, match="url"):
             seller.documents.url(url)
@@ -114,7 +114,7 @@ async def test_a_url_that_is_none_is_refused(url: Any) -> None:
 
 @pytest.mark.parametrize("body", ["json", [], {}, {"reportDocumentId": "x"}, {"url": None}, {"url": " "}, {"url": []}])
 async def test_a_reply_without_a_url_is_a_decode_error(body: Any) -> None:
-    """For downloads and uploads, with the operation: never None, AttributeError or a request to nowhere."""
+    """It names the operation of the download or upload; it is never an AttributeError or a request to nowhere."""
     async with emulated() as (emulator, seller):
         emulator.faults(
             {"operation": "reports_2021_06_30.get_report_document", "status": 200, "body": body, "times": None},
@@ -128,14 +128,14 @@ async def test_a_reply_without_a_url_is_a_decode_error(body: Any) -> None:
 
 
 async def test_tracebacks_with_local_variables_do_not_show_the_url() -> None:
-    """A presigned URL is a key, and our frames hold it."""
+    """It gives access to the document, and the library's frames hold it."""
     url = "http://127.0.0.1:1/x?X-Amz-Signature=MARKED"
     async with emulated() as (_, seller):
         try:
             async with report_at(seller, url):
                 pass
         except SPAPIError as error:
-            told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    ours = [frame for frame in told.stack if "spapi_async/workflows" in frame.filename]
+            shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    ours = [frame for frame in shown.stack if "spapi_async/workflows" in frame.filename]
     assert ours
     assert not any("MARKED" in shown for frame in ours for shown in (frame.locals or {}).values())

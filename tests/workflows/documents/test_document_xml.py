@@ -1,4 +1,4 @@
-"""Elements out of XML documents: streamed, in bounded memory, without entities."""
+"""Elements of XML documents: streamed, in bounded memory, without entities."""
 
 import tracemalloc
 from typing import Any
@@ -27,28 +27,28 @@ async def elements(content: bytes, tag: str, content_type: str = "text/xml") -> 
 
 @pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "utf-16"])
 async def test_elements_of_one_name_come_whole(charset: str) -> None:
-    """In whatever charset; the declaration is read as text, and the parser is not told another."""
+    """The document may have any charset; it is decoded before it is parsed."""
     first, second = await elements(ORDERS.format(charset).encode(charset), "Order")
     assert (first.get("id"), first.findtext("n")) == ("1", "Köln & co")
     assert "".join(second.itertext()) == "ac"
 
 
 async def test_a_name_is_that_of_any_namespace_unless_one_is_given() -> None:
-    """As ElementTree writes it: ``{namespace}name``."""
+    """It is given as in ElementTree: ``{namespace}name``."""
     content = b'<r xmlns:a="urn:a" xmlns="urn:b"><a:x k="1" a:k="2"/><x/></r>'
     assert [element.tag for element in await elements(content, "x")] == ["{urn:a}x", "{urn:b}x"]
     (only,) = await elements(content, "{urn:a}x")
     assert only.attrib == {"k": "1", "{urn:a}k": "2"}
 
 
-LAUGHS = b'<!DOCTYPE r [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><r><x>&b;</x></r>'
+BILLION_LAUGHS = b'<!DOCTYPE r [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><r><x>&b;</x></r>'
 OUTSIDE = b'<!DOCTYPE r [<!ENTITY a SYSTEM "file:///etc/passwd">]><r><x>&a;</x></r>'
 PARAMETER = b'<!DOCTYPE r [<!ENTITY % p SYSTEM "http://127.0.0.1:1/"> %p;]><r><x/></r>'
 
 
-@pytest.mark.parametrize("content", [LAUGHS, OUTSIDE, PARAMETER], ids=["laughs", "outside", "parameter"])
+@pytest.mark.parametrize("content", [BILLION_LAUGHS, OUTSIDE, PARAMETER], ids=["laughs", "outside", "parameter"])
 async def test_entities_are_refused(content: bytes) -> None:
-    """Before anything is expanded or fetched."""
+    """Nothing is expanded or fetched."""
     with pytest.raises(DocumentError, match="entity") as caught:
         await elements(content, "x")
     assert caught.value.operation == "test.get_document"
@@ -65,14 +65,14 @@ async def test_entities_are_refused(content: bytes) -> None:
         (b"<a>" * 100_000, "levels deep"),
     ],
 )
-async def test_what_is_not_xml_is_a_decode_error(content: bytes, says: str) -> None:
-    """With the place; never expat's own error."""
+async def test_invalid_xml_is_a_decode_error(content: bytes, says: str) -> None:
+    """It has the position, and is never expat's own error."""
     with pytest.raises(DecodeError, match=says):
         await elements(content, "x")
 
 
-def test_elements_before_the_broken_one_come_out() -> None:
-    """As with lines of JSON."""
+def test_elements_before_the_broken_one_are_read() -> None:
+    """Lines of JSON behave alike."""
     found = ElementReader("x").feed(b"<r><x>1</x><x>2</x></y>")
     assert [next(found).text, next(found).text] == ["1", "2"]
     with pytest.raises(DecodeError, match="line 1, column"):
@@ -80,7 +80,7 @@ def test_elements_before_the_broken_one_come_out() -> None:
 
 
 async def test_a_tag_must_be_a_name() -> None:
-    """Refused before anything is read."""
+    """The error comes before anything is read."""
     with pytest.raises(ConfigurationError, match="tag"):
         await elements(b"<r/>", "")
 
@@ -89,7 +89,7 @@ async def test_a_tag_must_be_a_name() -> None:
     "beginning", [b"<r><!--", b'<r><a x="', b"<r><a", b"<?x ", b"<!DOCTYPE r [<!ELEMENT a (", b"tsv"]
 )
 def test_a_tag_that_does_not_end_is_refused(beginning: bytes) -> None:
-    """The parser keeps all of it and begins anew with each piece: minutes of processor time for some megabytes."""
+    """The parser would keep all of it and start again with each piece: minutes of processor time for some megabytes."""
     reader, piece = ElementReader("a"), b"x" * 65_536
     list(reader.feed(beginning))
     for _ in range(LONGEST_TAG // len(piece) - 1):
@@ -108,7 +108,7 @@ def test_text_may_be_longer_than_a_tag(beginning: bytes) -> None:
 
 
 def test_memory_is_that_of_one_element() -> None:
-    """Ten megabytes of them, and one that never ends."""
+    """There are ten megabytes of elements, and one element without end."""
     reader, count = ElementReader("x"), 0
     unit = b"<x><a>" + b"text " * 100 + b"</a></x>"
     tracemalloc.start()
@@ -133,7 +133,7 @@ TREES: Any = st.recursive(
 
 @given(trees=st.lists(TREES, max_size=5), step=st.integers(1, 30))
 def test_elements_are_the_same_however_they_are_cut(trees: list[Any], step: int) -> None:
-    """Built as ElementTree builds them from the whole."""
+    """They equal those that ElementTree builds from the whole."""
     root = Element("r")
     for tree in trees:
         root.append(_built(tree))

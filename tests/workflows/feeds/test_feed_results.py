@@ -1,4 +1,4 @@
-"""Processing reports as a hostile server would write them: nothing counts as accepted that Amazon did not accept."""
+"""Processing reports from a hostile server: no message counts as accepted that Amazon did not accept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from feed_fixtures import CREATE, feeds_emulated, feeds_made, listings_of, merchant_on
+from feed_fixtures import CREATE, feeds_emulated, feeds_made, listings_of, seller_with_id_on
 from spoiled_documents import spoil
 
 from spapi_async import DocumentError, DocumentTruncatedError, SellingPartner
@@ -36,7 +36,7 @@ async def submitted(seller: SellingPartner) -> tuple[Any, FeedRun]:
 
 
 async def accepted_of(outcomes: Any) -> list[bool]:
-    """What became of each message."""
+    """Which messages were accepted."""
     return [outcome.accepted async for outcome in outcomes]
 
 
@@ -59,11 +59,9 @@ async def accepted_of(outcomes: Any) -> list[bool]:
         (b'{"issues":[' + b"[" * 100_000, "not a JSON object"),
     ],
 )
-async def test_a_report_that_does_not_say_what_became_of_the_feed_is_an_error(
-    content: bytes, why: str, sqlite_url: str
-) -> None:
-    """Never three messages accepted; with a journal asking again submits nothing, and reads it again."""
-    async with feeds_emulated() as (emulator, _), merchant_on(emulator.url, Journal(sqlite_url)) as seller:
+async def test_a_report_that_does_not_describe_the_feed_is_an_error(content: bytes, why: str, sqlite_url: str) -> None:
+    """With a journal, the same request submits nothing and reads the report again."""
+    async with feeds_emulated() as (emulator, _), seller_with_id_on(emulator.url, Journal(sqlite_url)) as seller:
         outcomes, run = await submitted(seller)
         spoil(emulator, "feed", content)
         with pytest.raises(DocumentError, match=why):
@@ -75,7 +73,7 @@ async def test_a_report_that_does_not_say_what_became_of_the_feed_is_an_error(
 
 
 async def test_a_truncated_gzip_is_an_error() -> None:
-    """Whatever of it can be inflated."""
+    """It does not matter how much can be decompressed."""
     async with feeds_emulated() as (emulator, seller):
         outcomes, _ = await submitted(seller)
         spoil(emulator, "feed", report() + b" " * 100_000, compressed=True, cut=-20)
@@ -84,8 +82,8 @@ async def test_a_truncated_gzip_is_an_error() -> None:
 
 
 async def test_a_feed_that_is_done_without_a_report_has_accepted_nothing_yet(sqlite_url: str) -> None:
-    """It is asked about again the next time: the report may be late."""
-    async with feeds_emulated() as (emulator, _), merchant_on(emulator.url, Journal(sqlite_url)) as seller:
+    """The report may be late, so it is looked for again the next time."""
+    async with feeds_emulated() as (emulator, _), seller_with_id_on(emulator.url, Journal(sqlite_url)) as seller:
         outcomes, _ = await submitted(seller)
         spoil(emulator, "feed", None)
         with pytest.raises(DocumentError, match="names no processing report"):
@@ -97,7 +95,7 @@ async def test_a_feed_that_is_done_without_a_report_has_accepted_nothing_yet(sql
 
 
 def issue(**facts: Any) -> dict[str, Any]:
-    """An error, unless it says otherwise."""
+    """An error by default."""
     return {"code": "1", "severity": "ERROR", "message": "m", **facts}
 
 
@@ -119,7 +117,7 @@ def issue(**facts: Any) -> dict[str, Any]:
     ],
 )
 async def test_issues_find_their_messages(issues: list[Any], accepted: list[bool]) -> None:
-    """By id, else by SKU; what names neither is every message's, and what is no known harmless severity refuses."""
+    """Id or SKU leads to the message; an issue without either concerns all. An unknown severity refuses a message."""
     async with feeds_emulated() as (emulator, seller):
         outcomes, _ = await submitted(seller)
         spoil(emulator, "feed", report(issues))
@@ -127,7 +125,7 @@ async def test_issues_find_their_messages(issues: list[Any], accepted: list[bool
 
 
 async def test_a_feed_of_which_nothing_was_accepted_has_no_accepted_message() -> None:
-    """Whatever its issues name."""
+    """Its issues may name only some."""
     async with feeds_emulated() as (emulator, seller):
         outcomes, _ = await submitted(seller)
         spoil(emulator, "feed", report([issue(messageId=1)], {**SUMMARY, "messagesAccepted": 0, "messagesInvalid": 3}))
@@ -135,7 +133,7 @@ async def test_a_feed_of_which_nothing_was_accepted_has_no_accepted_message() ->
 
 
 def test_amazons_own_example_is_read() -> None:
-    """Its counts do not add up with its issues, and are not expected to."""
+    """Its counts and issues do not agree, and need not."""
     summary = {"errors": 3, "warnings": 0, "messagesProcessed": 4, "messagesAccepted": 2, "messagesInvalid": 2}
     issues = [issue(messageId=4, sku="My-SKU-B"), issue(messageId=5, sku="My-SKU-C", attributeName="a.b")]
     found = result_of("1234567890", "JSON_LISTINGS_FEED", "d", report(issues, summary, feedId="1234567890"))
@@ -147,7 +145,7 @@ def test_amazons_own_example_is_read() -> None:
 
 @pytest.mark.long
 def test_a_large_report_is_read_in_bounded_time_and_memory() -> None:
-    """50,000 issues: two for each message of the largest feed."""
+    """It has 50,000 issues: two for each message of the largest feed."""
     content = report([issue(messageId=n % 25_000 + 1, sku=f"SKU-{n}", message="x" * 100) for n in range(50_000)])
     tracemalloc.start()
     started = time.process_time()
@@ -159,7 +157,7 @@ def test_a_large_report_is_read_in_bounded_time_and_memory() -> None:
 
 
 async def test_a_fatal_feeds_document_may_be_anything() -> None:
-    """As much of it as explains is read, whether it is an error document, a page or a gigabyte."""
+    """Only as much as explains is read of an error document, a page or a gigabyte."""
     async with feeds_emulated() as (emulator, seller):
         for content, said in (
             (b'{"errors":[{"code":"X","message":"The file  is\\nno feed"}]}', "The file is no feed"),
@@ -177,13 +175,13 @@ async def test_a_fatal_feeds_document_may_be_anything() -> None:
 
 
 async def submitted_to(emulator: Emulator, seller: SellingPartner) -> str:
-    """A flat file's report as text."""
+    """The report of a flat file as text."""
     run = await seller.feeds.request("POST_FLAT_FILE_INVLOADER_DATA", b"x", marketplaces=["US"])
     spoil(emulator, "feed", b"caf\xe9\tok\n", content_type="text/plain")
     return (await run.result()).text
 
 
 async def test_the_report_of_a_flat_file_is_text_however_it_is_encoded() -> None:
-    """And needs no JSON."""
+    """It need not be JSON."""
     async with feeds_emulated() as (emulator, seller):
         assert await submitted_to(emulator, seller) == "café\tok\n"

@@ -1,4 +1,4 @@
-"""Killed at any point of the way and started again: one feed at Amazon, and its result."""
+"""A submission that is killed at any point and started again makes one feed, and gets its result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Submission(KilledCommand):
         super().__init__(emulator, [*words, "--journal", f"sqlite:///{folder / 'runs.db'}"])
 
     def finish(self) -> None:
-        """Go on to the end: one feed at the emulator, and its processing report."""
+        """Continue to the end: there is one feed in the emulator, and its processing report on disk."""
         process = self.start()
         _, complaint = process.communicate(timeout=120)
         assert (process.returncode, complaint) == (0, b"")
@@ -36,8 +36,8 @@ class Submission(KilledCommand):
 
 @pytest.mark.parametrize("point", HELD)
 @pytest.mark.spapi_emulator(throttle=False)
-def test_killed_while_create_feed_is(spapi_emulator: Emulator, tmp_path: Path, point: str) -> None:
-    """The next process looks for the feed, and sends the request again only when it was never made."""
+def test_killed_during_create_feed(spapi_emulator: Emulator, tmp_path: Path, point: str) -> None:
+    """The next process looks for the feed, and sends the request again only if it was never made."""
     rule, held = HELD[point]
     submission = Submission(spapi_emulator, tmp_path)
     spapi_emulator.faults({"operation": CREATE, **rule})
@@ -56,8 +56,8 @@ def test_killed_before_the_upload(spapi_emulator: Emulator, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("kill_at", ["waiting before", "finished before"])
 @pytest.mark.spapi_emulator(throttle=False)
-def test_killed_at_the_journal_of_feeds(spapi_emulator: Emulator, tmp_path: Path, kill_at: str) -> None:
-    """Between a reply and its commit above all."""
+def test_killed_at_a_change_of_the_journal(spapi_emulator: Emulator, tmp_path: Path, kill_at: str) -> None:
+    """The time between a reply and its commit matters most."""
     submission = Submission(spapi_emulator, tmp_path)
     process = submission.start(kill_at)
     process.communicate(timeout=60)
@@ -66,8 +66,8 @@ def test_killed_at_the_journal_of_feeds(spapi_emulator: Emulator, tmp_path: Path
 
 
 @pytest.mark.spapi_emulator(throttle=False)
-def test_a_feed_is_over_only_when_its_report_is_kept(spapi_emulator: Emulator, tmp_path: Path) -> None:
-    """Killed once the journal calls it closed, when the same command would submit anew, the file is complete."""
+def test_a_feed_is_closed_only_when_its_report_is_saved(spapi_emulator: Emulator, tmp_path: Path) -> None:
+    """Once the journal calls it closed, the same command would submit a new feed, so the file must be complete."""
     submission = Submission(spapi_emulator, tmp_path)
     process = submission.start("closed after")
     process.communicate(timeout=60)

@@ -1,4 +1,4 @@
-"""Feeds: submitted once, waited for, answered message by message."""
+"""Feeds: submitted once, waited for, with an outcome for each message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from feed_fixtures import CREATE, UPLOAD, feeds_emulated, feeds_made, listings_of, merchant_on
+from feed_fixtures import CREATE, UPLOAD, feeds_emulated, feeds_made, listings_of, seller_with_id_on
 
 from spapi_async import (
     Application,
@@ -32,8 +32,8 @@ pytestmark = pytest.mark.usefixtures("quick_polls")
 STOCK = "POST_FLAT_FILE_INVLOADER_DATA"
 
 
-async def test_each_message_comes_back_with_what_became_of_it() -> None:
-    """Three changes, one of a SKU that is not there: it alone is refused, and says why."""
+async def test_each_message_has_its_outcome() -> None:
+    """Of three changes, one of an unknown SKU is refused with its reason."""
     async with feeds_emulated() as (_, seller):
         listings = ListingsFeed()
         listings.put("NEW", "LUGGAGE", {"item_name": [{"value": "Case"}]}, requirements="LISTING")
@@ -56,7 +56,7 @@ async def test_each_message_comes_back_with_what_became_of_it() -> None:
 
 @pytest.mark.parametrize("shape", ["bytes", "text", "path", "stream"])
 async def test_content_may_come_in_any_shape(shape: str, tmp_path: Path) -> None:
-    """The same bytes arrive, announced as the feed type says."""
+    """The same bytes arrive, with the content type of the feed type."""
     text = "sku\tquantity\nä\t1\n"
     path = tmp_path / "stock.txt"
     path.write_text(text, encoding="utf-8")
@@ -77,7 +77,7 @@ async def test_content_may_come_in_any_shape(shape: str, tmp_path: Path) -> None
 
 
 async def test_a_feed_that_fails_says_why() -> None:
-    """FATAL with the document's words; CANCELLED as itself; both carry the feed's id."""
+    """FATAL has the document's words, CANCELLED an error of its own; both have the feed's id."""
     async with feeds_emulated() as (emulator, seller):
         emulator.faults({"operation": CREATE, "outcome": "FATAL"})
         with pytest.raises(FeedFatalError, match="asked to fail it") as fatal:
@@ -91,11 +91,11 @@ async def test_a_feed_that_fails_says_why() -> None:
 
 
 async def test_the_same_feed_is_submitted_once_until_its_result_was_read(database_url: str) -> None:
-    """Another process follows it; other content, options or marketplaces are other feeds."""
+    """Another process waits for it too; other content, options or marketplaces make other feeds."""
     async with feeds_emulated() as (emulator, _):
-        async with merchant_on(emulator.url, Journal(database_url)) as seller:
+        async with seller_with_id_on(emulator.url, Journal(database_url)) as seller:
             first = await seller.feeds.request(STOCK, b"one", marketplaces=["US"])
-        async with merchant_on(emulator.url, Journal(database_url)) as seller:
+        async with seller_with_id_on(emulator.url, Journal(database_url)) as seller:
             result = await seller.feeds.submit(STOCK, "one", marketplaces=["US"])
             assert result.feed_id == first.feed_id
             assert feeds_made(emulator) == feeds_made(emulator, UPLOAD) == 1
@@ -111,8 +111,8 @@ async def test_the_same_feed_is_submitted_once_until_its_result_was_read(databas
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_lost_reply_makes_no_second_feed(moment: str, database_url: str) -> None:
-    """The one that was made is found; one that was not made is sent again."""
-    async with feeds_emulated() as (emulator, _), merchant_on(emulator.url, Journal(database_url)) as seller:
+    """A feed that was made is found; one that was not made is sent again."""
+    async with feeds_emulated() as (emulator, _), seller_with_id_on(emulator.url, Journal(database_url)) as seller:
         emulator.faults({"operation": CREATE, "disconnect": moment})
         result = await seller.feeds.submit(STOCK, b"x", marketplaces=["US"])
         feeds = [feed async for feed in seller.feeds_2021_06_30.iter_feeds(feed_types=[STOCK])]
@@ -120,12 +120,12 @@ async def test_a_lost_reply_makes_no_second_feed(moment: str, database_url: str)
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_of_two_that_may_be_ours_none_is_taken(database_url: str) -> None:
-    """Somebody else submitted a feed of the same type just then: the error names both."""
+async def test_of_two_feeds_that_fit_a_lost_one_none_is_taken(database_url: str) -> None:
+    """Another client submitted one of the same type just then: the error names both."""
     async with (
         feeds_emulated() as (emulator, _),
-        merchant_on(emulator.url, Journal(database_url)) as seller,
-        merchant_on(emulator.url) as another,
+        seller_with_id_on(emulator.url, Journal(database_url)) as seller,
+        seller_with_id_on(emulator.url) as another,
     ):
         await another.feeds.request(STOCK, b"theirs", marketplaces=["US"])
         emulator.faults({"operation": CREATE, "disconnect": "after"})
@@ -137,7 +137,7 @@ async def test_of_two_that_may_be_ours_none_is_taken(database_url: str) -> None:
 
 
 async def test_the_sixth_listings_feed_in_five_minutes_waits() -> None:
-    """Amazon takes five of this type in any five minutes; other types pass meanwhile."""
+    """Amazon accepts five of this type in any five minutes; other types pass meanwhile."""
     async with feeds_emulated(throttle=True) as (emulator, seller):
         for number in range(5):
             await seller.feeds.submit(
@@ -152,7 +152,7 @@ async def test_the_sixth_listings_feed_in_five_minutes_waits() -> None:
 
 
 async def test_a_feed_of_many_messages_becomes_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each within the bound, every message in exactly one, the outcomes in their order."""
+    """Each is within the bound, every message is in exactly one, and outcomes keep their order."""
     monkeypatch.setattr("spapi_async.workflows.feeds._listings.MOST_MESSAGES", 4)
     async with feeds_emulated() as (emulator, seller):
         listings = listings_of(*(f"S{number}" for number in range(10)))
@@ -162,8 +162,8 @@ async def test_a_feed_of_many_messages_becomes_several(monkeypatch: pytest.Monke
         assert feeds_made(emulator) == 3
 
 
-async def test_what_amazon_would_refuse_is_refused_here() -> None:
-    """Before anything is sent."""
+async def test_invalid_feeds_are_refused() -> None:
+    """Nothing is sent."""
     async with feeds_emulated() as (emulator, seller):
         for arguments, words in (
             ((STOCK, b"x", ["DE"]), "this seller's region"),
@@ -185,14 +185,14 @@ async def test_what_amazon_would_refuse_is_refused_here() -> None:
 
 
 @pytest.mark.parametrize("report", [b"", b"<html>", b"[1]", b"null", b"\xff\xfe"])
-def test_a_report_that_tells_nothing_accepts_nothing(report: bytes) -> None:
-    """Nobody could say which messages Amazon took."""
+def test_an_empty_report_accepts_no_message(report: bytes) -> None:
+    """It does not say which messages Amazon accepted."""
     with pytest.raises(DocumentError, match="not a JSON object"):
         result_of("1", "JSON_LISTINGS_FEED", "d", report)
 
 
 def test_a_damaged_report_is_read_as_far_as_it_goes() -> None:
-    """Numbers as text, issues that are none, severities in any case."""
+    """Numbers may be text, issues invalid, severities in any case."""
     report = (
         b'{"summary":{"messagesProcessed":"2","errors":null,"warnings":true},"issues":[null,{"messageId":"2",'
         b'"severity":"error","sku":7}]}'
@@ -212,9 +212,9 @@ def test_the_feeds_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "records successful" in out
 
 
-async def test_one_content_may_be_submitted_to_two_places_at_once(sqlite_url: str) -> None:
-    """Each feed is made of the document that was uploaded for it, though one is done before the other's turn comes."""
-    async with feeds_emulated() as (emulator, _), merchant_on(emulator.url, Journal(sqlite_url)) as seller:
+async def test_one_content_may_be_submitted_for_two_marketplaces_at_once(sqlite_url: str) -> None:
+    """Each feed uses its own upload, though one is done before the other is submitted."""
+    async with feeds_emulated() as (emulator, _), seller_with_id_on(emulator.url, Journal(sqlite_url)) as seller:
         runs = await asyncio.gather(
             *(seller.feeds.request(STOCK, b"same", marketplaces=[place]) for place in ("US", "CA", "MX"))
         )

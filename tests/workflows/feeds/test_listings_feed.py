@@ -1,4 +1,4 @@
-"""Listings feeds as they are made. Pure."""
+"""Listings feeds as they are built, without input or output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spapi_async import ConfigurationError
@@ -21,7 +21,7 @@ NAME: Any = {"item_name": [{"value": "Case"}]}
 
 
 def test_messages_are_as_amazons_schema_has_them() -> None:
-    """What each operation holds, and nothing else; prices stay numbers."""
+    """Each operation has its members and no others; prices stay numbers."""
     feed = ListingsFeed(issue_locale="de_DE")
     feed.put("A", "LUGGAGE", {"price": [{"value": Decimal("9.90")}]}, requirements="LISTING_OFFER_ONLY")
     feed.update("B", "LUGGAGE", NAME)
@@ -80,8 +80,8 @@ def test_messages_are_as_amazons_schema_has_them() -> None:
         (lambda feed: feed.delete("\ud800"), "cannot be written as JSON"),
     ],
 )
-def test_what_amazon_would_refuse_is_refused_as_it_is_added(add: Any, words: str) -> None:
-    """With the SKU and the cure; the feed is as it was."""
+def test_an_invalid_message_is_refused_when_it_is_added(add: Any, words: str) -> None:
+    """The error has the SKU and the cure, and the feed does not change."""
     feed = ListingsFeed()
     with pytest.raises(ConfigurationError, match=words):
         add(feed)
@@ -99,15 +99,16 @@ def test_a_message_is_sent_as_it_was_when_it_was_added() -> None:
     assert [message["attributes"]["price"][0]["value"] for message in sent] == [1, 2]
 
 
-def test_a_feed_of_nothing_is_refused() -> None:
-    """Amazon wants one message at least."""
+def test_a_feed_without_messages_is_refused() -> None:
+    """Amazon requires at least one."""
     with pytest.raises(ConfigurationError, match="no messages"):
         ListingsFeed().pieces("A1")
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=30), st.integers(1, 7))
+@example([1, 1, 229], 3)  # the second and third fill a feed to the byte
 def test_pieces_hold_every_message_once_within_both_bounds(sizes: list[int], most: int) -> None:
-    """Whatever the sizes are."""
+    """Messages may have any size."""
     feed = ListingsFeed()
     for number, size in enumerate(sizes):
         feed.put(f"S{number}", "T", {"a": [{"value": "x" * size}]})
@@ -119,15 +120,15 @@ def test_pieces_hold_every_message_once_within_both_bounds(sizes: list[int], mos
     for piece in pieces:
         assert len(piece.content) <= 600
         assert 1 <= len(piece.messages) <= most
-        told = json.loads(piece.content)["messages"]
-        assert [each["messageId"] for each in told] == [message.message_id for message in piece.messages]
+        sent = json.loads(piece.content)["messages"]
+        assert [each["messageId"] for each in sent] == [message.message_id for message in piece.messages]
     for one, two in pairwise(pieces):
         together = len(one.content) + len(json.dumps(json.loads(two.content)["messages"][0], separators=(",", ":"))) + 1
-        assert len(one.messages) == most or together > 600  # no feed more than it takes
+        assert len(one.messages) == most or together > 600  # no more feeds than necessary
 
 
 def test_a_message_too_large_for_any_feed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its SKU."""
+    """The error names its SKU."""
     monkeypatch.setattr(listings_module, "MOST_BYTES", 200)
     feed = ListingsFeed()
     feed.put("BIG", "T", {"a": [{"value": "x" * 300}]})
@@ -135,8 +136,8 @@ def test_a_message_too_large_for_any_feed_is_refused(monkeypatch: pytest.MonkeyP
         feed.pieces("A1")
 
 
-def test_issues_of_the_whole_feed_are_every_messages() -> None:
-    """One of its own refuses a message alone; a warning refuses nothing."""
+def test_issues_of_the_whole_feed_belong_to_every_message() -> None:
+    """A message's own issue refuses it alone; a warning refuses nothing."""
     feed = ListingsFeed()
     for sku in "ABC":
         feed.delete(sku)
@@ -155,8 +156,8 @@ def test_issues_of_the_whole_feed_are_every_messages() -> None:
     assert accepted() == [True] * 3
 
 
-def test_feed_types_say_what_their_content_is() -> None:
-    """The known ones by Amazon's list, others by their names."""
+def test_feed_types_have_a_content_type() -> None:
+    """The known ones follow Amazon's list, others their names."""
     assert feed_type_of("UPLOAD_VAT_INVOICE") is FEED_TYPES.UPLOAD_VAT_INVOICE
     assert feed_type_of("UPLOAD_VAT_INVOICE").content_type == "application/pdf"
     assert feed_type_of("JSON_NEW_FEED").content_type.startswith("application/json")

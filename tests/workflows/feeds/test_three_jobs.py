@@ -1,4 +1,4 @@
-"""A report, a listings feed of three messages and a query together take a user at most sixteen lines."""
+"""A program that gets a report, submits a listings feed and reads a query takes at most sixteen lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AFTER_ITS_MONTH = datetime(2026, 11, 15, tzinfo=UTC).timestamp()
 
 
 def lines_of_code(source: str) -> int:
-    """What is neither blank nor a comment nor a docstring, imports included."""
+    """The number of lines that are not blank, a comment or a docstring, imports included."""
     tree = ast.parse(source)
     docstrings: set[int] = set()
     for node in ast.walk(tree):
@@ -28,7 +28,7 @@ def lines_of_code(source: str) -> int:
 
 
 def test_the_program_is_short() -> None:
-    """The whole of it, not a part; and no line is longer than others may be."""
+    """The whole program counts, and no line is longer than others may be."""
     source = PROGRAM.read_text(encoding="utf-8")
     assert lines_of_code(source) <= MOST_LINES
     assert max(map(len, source.splitlines())) <= 120
@@ -36,12 +36,12 @@ def test_the_program_is_short() -> None:
 
 
 def test_lines_are_counted() -> None:
-    """Imports, and each line of a statement."""
+    """Imports and each line of a statement count."""
     assert lines_of_code('"""A\nb."""\n\nimport x  # why\n# a comment\nx(\n    1,\n)\n') == 4
 
 
 async def test_the_program_does_all_three() -> None:
-    """In a process of its own, by the environment alone."""
+    """It runs in a process of its own, with the environment alone."""
     async with Emulator(processing=0.0, orders=200, listings=20, anchor=AFTER_ITS_MONTH) as emulator:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("SP_API_", "LWA_"))},

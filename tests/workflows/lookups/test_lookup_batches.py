@@ -1,4 +1,4 @@
-"""One batching mechanism: what shares a request, when it leaves, who gets what. All on virtual time."""
+"""The batching of look-ups: what shares a request, when it is sent, and who gets which answer, in virtual time."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from spapi_async.workflows.lookups._queue import Queue
 
 
 async def outcomes(calls: list[asyncio.Task[int]]) -> list[int | BaseException]:
-    """What each of them came to."""
+    """The result of each of them."""
     return await asyncio.gather(*calls, return_exceptions=True)
 
 
 @virtual_time
 async def test_calls_made_within_a_few_milliseconds_share_a_request() -> None:
-    """Also when they do not come in the same turn of the loop."""
+    """They need not come in the same iteration of the loop."""
     seller = NumbersSeller()
     numbers = Numbers(seller)
     first = asyncio.ensure_future(numbers.get(2))
@@ -45,8 +45,8 @@ async def test_calls_made_within_a_few_milliseconds_share_a_request() -> None:
 
 
 @virtual_time
-async def test_a_caller_who_always_comes_alone_does_not_wait_for_others() -> None:
-    """The window is as long as those who usually ask need, no longer."""
+async def test_a_caller_that_always_comes_alone_does_not_wait_for_others() -> None:
+    """The window is as long as the usual callers need, and no longer."""
     numbers = Numbers(NumbersSeller(latency=0.0))
     await numbers.get(2)
     await asyncio.sleep(1)
@@ -55,8 +55,8 @@ async def test_a_caller_who_always_comes_alone_does_not_wait_for_others() -> Non
     assert asyncio.get_running_loop().time() == before
 
 
-def test_callers_who_go_over_to_another_ask_keep_their_patience() -> None:
-    """A key waits already when one that was tried alone comes back: what its callers said holds there too."""
+def test_callers_of_a_key_that_is_merged_keep_their_max_wait() -> None:
+    """A key that was tried alone comes back while the same key is waiting again: its callers join that one."""
     loop = asyncio.new_event_loop()
     queue: Queue[int] = Queue(20, lambda _: True)
     first, second = loop.create_future(), loop.create_future()
@@ -72,8 +72,8 @@ def test_callers_who_go_over_to_another_ask_keep_their_patience() -> None:
 
 
 @virtual_time
-async def test_a_failure_that_is_not_about_a_sellers_grant_leaves_all_sellers_in() -> None:
-    """The callers of that request hear of it; the seller is asked again afterwards."""
+async def test_a_failure_other_than_a_revoked_grant_excludes_no_seller() -> None:
+    """The callers of that request get the error, and the seller is used again afterwards."""
     first, second = NumbersSeller(name="first", gone=ServerError("down", status=503)), NumbersSeller(name="second")
     numbers = Numbers(first, second)
     with pytest.raises(ServerError):
@@ -84,8 +84,8 @@ async def test_a_failure_that_is_not_about_a_sellers_grant_leaves_all_sellers_in
 
 
 @virtual_time
-async def test_a_full_batch_leaves_at_once() -> None:
-    """Nobody else could join it."""
+async def test_a_full_batch_is_sent_at_once() -> None:
+    """No further call could join it."""
     seller = NumbersSeller(latency=0.0)
     numbers = Numbers(seller)
     await asyncio.gather(*(numbers.get(number) for number in range(0, 40, 2)))
@@ -94,7 +94,7 @@ async def test_a_full_batch_leaves_at_once() -> None:
 
 @virtual_time
 async def test_a_batch_collects_until_the_token_is_there() -> None:
-    """With one token in 30 seconds, a call that comes 25 seconds later travels with one that has waited as long."""
+    """With one token in 30 seconds, a call that comes 25 seconds later joins one that has waited since."""
     seller = NumbersSeller()
     numbers = Numbers(seller, rule=numbers_rule(rate=1 / 30, burst=1, spare=False))
     await numbers.get(2)
@@ -107,7 +107,7 @@ async def test_a_batch_collects_until_the_token_is_there() -> None:
 
 
 @virtual_time
-async def test_a_key_that_waits_already_is_asked_once() -> None:
+async def test_a_waiting_key_is_requested_once() -> None:
     """Every caller gets the answer."""
     seller = NumbersSeller()
     numbers = Numbers(seller)
@@ -124,7 +124,7 @@ async def test_handles_of_one_seller_share_their_batches() -> None:
 
 
 @virtual_time
-async def test_a_key_under_way_is_asked_again() -> None:
+async def test_a_key_under_way_is_requested_again() -> None:
     """Its answer may be older than the call."""
     seller = NumbersSeller(latency=1.0)
     numbers = Numbers(seller)
@@ -135,8 +135,8 @@ async def test_a_key_under_way_is_asked_again() -> None:
 
 
 @virtual_time
-async def test_what_the_reply_does_not_mention_is_not_found() -> None:
-    """And says so of this key alone."""
+async def test_a_key_that_the_reply_does_not_mention_is_not_found() -> None:
+    """Only the callers of this key get the error."""
     numbers = Numbers(NumbersSeller())
     found, missing = await asyncio.gather(numbers.get(2), numbers.get(3), return_exceptions=True)
     assert found == 20
@@ -147,7 +147,7 @@ async def test_what_the_reply_does_not_mention_is_not_found() -> None:
 
 @virtual_time
 async def test_a_thousand_calls_cost_fifty_requests_at_most() -> None:
-    """Twenty to a request, while the operation for one serves what its own quota can."""
+    """There are twenty to a request, and the operation for single keys serves as many as its own quota allows."""
     seller = NumbersSeller()
     numbers = Numbers(seller)
     assert await asyncio.gather(*(numbers.get(2 * n) for n in range(1000))) == [20 * n for n in range(1000)]
@@ -161,8 +161,8 @@ async def test_a_thousand_calls_cost_fifty_requests_at_most() -> None:
 
 
 @virtual_time
-async def test_a_key_that_does_not_fit_into_a_batch_goes_by_itself() -> None:
-    """Beside the batch of the others."""
+async def test_a_key_that_does_not_fit_into_a_batch_is_requested_alone() -> None:
+    """The others share their batch."""
     seller = NumbersSeller()
     numbers = Numbers(seller)
     assert await asyncio.gather(*(numbers.get(number) for number in (2, -4, 6))) == [20, -40, 60]
@@ -171,7 +171,7 @@ async def test_a_key_that_does_not_fit_into_a_batch_goes_by_itself() -> None:
 
 @virtual_time
 async def test_one_bad_key_is_found_and_fails_alone() -> None:
-    """By halving: a half that must hold it is not asked as a whole."""
+    """Batches are halved; a half that must contain it is not requested as a whole."""
     seller = NumbersSeller(bad=[26])
     numbers = Numbers(seller)
     got = await outcomes([asyncio.ensure_future(numbers.get(number)) for number in range(0, 40, 2)])
@@ -182,8 +182,8 @@ async def test_one_bad_key_is_found_and_fails_alone() -> None:
 
 @given(st.sets(st.integers(0, 99), max_size=12), st.integers(1, 40))
 @settings(max_examples=25)
-def test_bad_keys_fail_and_nobody_else(bad: set[int], maximum: int) -> None:
-    """Wherever they stand, however many there are, whatever fits into a batch."""
+def test_only_bad_keys_fail(bad: set[int], maximum: int) -> None:
+    """Their positions, their number and the size of a batch do not matter."""
 
     async def job() -> None:
         seller = NumbersSeller(bad=[2 * place for place in bad])
@@ -196,7 +196,7 @@ def test_bad_keys_fail_and_nobody_else(bad: set[int], maximum: int) -> None:
 
 
 @virtual_time
-async def test_an_item_that_says_429_is_tried_again_alone() -> None:
+async def test_a_throttled_item_is_retried_alone() -> None:
     """The others have their answers meanwhile."""
     seller = NumbersSeller(busy={4: 2})
     numbers = Numbers(seller, rule=numbers_rule(single=False))
@@ -208,8 +208,8 @@ async def test_an_item_that_says_429_is_tried_again_alone() -> None:
 
 
 @virtual_time
-async def test_an_item_that_says_429_for_ever_fails() -> None:
-    """After five requests."""
+async def test_an_item_that_stays_throttled_fails() -> None:
+    """It does so after five requests."""
     seller = NumbersSeller(busy={4: 100})
     rule = numbers_rule(single=False)
     with pytest.raises(QuotaExceededError):
@@ -220,7 +220,7 @@ async def test_an_item_that_says_429_for_ever_fails() -> None:
 @given(st.integers(0, 2**32), st.lists(st.booleans(), min_size=60, max_size=60))
 @settings(max_examples=25)
 def test_cancelling_any_subset_changes_nothing_for_the_rest(seed: int, cancelled: list[bool]) -> None:
-    """Whenever it happens: while they wait, under way, while a bad batch is halved; with callers of the same key."""
+    """Calls may be waiting, under way, or in a bad batch that is being halved, and share keys."""
 
     async def job() -> None:
         rng = random.Random(seed)
@@ -241,14 +241,14 @@ def test_cancelling_any_subset_changes_nothing_for_the_rest(seed: int, cancelled
                 continue
             assert isinstance(outcome, BadRequestError) if number in seller.bad else outcome == number * 10
         await asyncio.sleep(1)
-        assert len(asyncio.all_tasks()) == 1  # nothing is left running
+        assert len(asyncio.all_tasks()) == 1  # no task is left
 
     run(job())
 
 
 @virtual_time
-async def test_a_request_that_nobody_waits_for_is_given_up() -> None:
-    """And not before."""
+async def test_a_request_is_cancelled_when_its_last_caller_leaves() -> None:
+    """It is not cancelled before."""
     seller = NumbersSeller(latency=10.0)
     numbers = Numbers(seller)
     calls = [asyncio.ensure_future(numbers.get(number)) for number in (2, 4)]
@@ -262,8 +262,8 @@ async def test_a_request_that_nobody_waits_for_is_given_up() -> None:
 
 
 @virtual_time
-async def test_the_other_half_of_a_bad_batch_is_asked_when_the_first_is_given_up() -> None:
-    """Its callers hang on nobody else."""
+async def test_the_second_half_of_a_bad_batch_is_requested_if_the_first_is_cancelled() -> None:
+    """Its callers do not depend on the others."""
     seller = NumbersSeller(bad=[38], latency=0.2)
     numbers = Numbers(seller, rule=numbers_rule(spare=False))
     calls = [asyncio.ensure_future(numbers.get(number)) for number in range(0, 40, 2)]
@@ -278,7 +278,7 @@ async def test_the_other_half_of_a_bad_batch_is_asked_when_the_first_is_given_up
 
 @virtual_time
 async def test_a_batch_is_not_starved_by_calls_that_queue_at_the_limiter() -> None:
-    """It leaves when its token would have come, and then stands in the limiter's queue like everybody else."""
+    """It is sent to the limiter's queue when its token would have come, like any other call."""
     seller = NumbersSeller()
 
     async def crowd() -> None:
@@ -296,7 +296,7 @@ async def test_a_batch_is_not_starved_by_calls_that_queue_at_the_limiter() -> No
 
 @virtual_time
 async def test_a_key_takes_the_priority_of_its_most_urgent_caller() -> None:
-    """However long it has waited behind others."""
+    """It may have waited behind others for any time."""
     seller = NumbersSeller()
     numbers = Numbers(seller, rule=numbers_rule(rate=1, burst=1, spare=False))
     await numbers.get(1000)
@@ -310,8 +310,8 @@ async def test_a_key_takes_the_priority_of_its_most_urgent_caller() -> None:
 
 
 @virtual_time
-async def test_callers_whose_asks_became_one_leave_it_one_by_one() -> None:
-    """A key that is tried again meets another ask for it: one request for both, and none when both are gone."""
+async def test_callers_of_merged_keys_leave_one_by_one() -> None:
+    """A key that is retried meets a new call for it: one request serves both, and none is sent when both are gone."""
     seller = NumbersSeller(busy={2: 1}, latency=1.0)
     numbers = Numbers(seller, rule=numbers_rule(rate=0.1, burst=1, single=False))
     first = asyncio.ensure_future(numbers.get(2))
@@ -327,8 +327,8 @@ async def test_callers_whose_asks_became_one_leave_it_one_by_one() -> None:
 
 
 @virtual_time
-async def test_urgent_calls_travel_first_and_the_others_keep_a_share() -> None:
-    """Two places of twenty belong to lower priorities while they wait; the request has the most urgent's priority."""
+async def test_urgent_calls_go_first_and_others_keep_a_share() -> None:
+    """Two of twenty places are for waiting lower priorities; the request has the most urgent one's priority."""
     seller = NumbersSeller()
     numbers = Numbers(seller, rule=numbers_rule(rate=1, burst=1, spare=False))
     await numbers.get(1000)
@@ -349,7 +349,7 @@ async def test_urgent_calls_travel_first_and_the_others_keep_a_share() -> None:
 
 @virtual_time
 async def test_a_wait_beyond_max_wait_is_refused_at_once() -> None:
-    """By the place in the queue: the first of three batches may wait a second, the third may not."""
+    """The place in the queue decides: the first of three batches may wait a second, the third may not."""
     seller = NumbersSeller()
     numbers = Numbers(seller, rule=numbers_rule(rate=1, burst=1, spare=False))
     await numbers.get(1000)
@@ -367,7 +367,7 @@ async def test_a_wait_beyond_max_wait_is_refused_at_once() -> None:
 
 @virtual_time
 async def test_a_deadline_ends_the_wait_of_one_caller_alone() -> None:
-    """Another who wants the same key waits on."""
+    """Another caller of the same key keeps waiting."""
     seller = NumbersSeller(latency=5.0)
     numbers = Numbers(seller)
     patient = asyncio.ensure_future(numbers.get(2))
@@ -380,7 +380,7 @@ async def test_a_deadline_ends_the_wait_of_one_caller_alone() -> None:
 
 @virtual_time
 async def test_each_caller_gets_an_error_of_its_own() -> None:
-    """Notes and tracebacks of one are not the others'."""
+    """Notes and tracebacks of one do not appear in the others'."""
     seller = NumbersSeller(gone=LWAError("no grant", code="invalid_grant"))
     numbers = Numbers(seller)
     one, other = await outcomes([asyncio.ensure_future(numbers.get(number)) for number in (2, 4)])
@@ -391,8 +391,8 @@ async def test_each_caller_gets_an_error_of_its_own() -> None:
 
 
 @virtual_time
-async def test_sellers_that_stand_in_for_each_other_double_the_rate() -> None:
-    """Whoever has quota first is asked."""
+async def test_interchangeable_sellers_double_the_rate() -> None:
+    """The one that has quota first is used."""
     sellers = [NumbersSeller(name=name) for name in ("one", "two", "three")]
     numbers = Numbers(*sellers, rule=numbers_rule(spare=False))
     await asyncio.gather(*(numbers.get(2 * n) for n in range(1000)))
@@ -401,8 +401,8 @@ async def test_sellers_that_stand_in_for_each_other_double_the_rate() -> None:
 
 
 @pytest.mark.parametrize("error", [LWAError("no", code="invalid_grant"), ForbiddenError("no", status=403)])
-def test_a_seller_whose_grant_is_gone_is_left_out(error: SPAPIError) -> None:
-    """Its calls go to the others; when all are gone, they fail."""
+def test_a_revoked_seller_is_left_out(error: SPAPIError) -> None:
+    """Its calls go to the others; they fail when all sellers are revoked."""
 
     async def job() -> None:
         gone, good = NumbersSeller(name="gone", gone=error), NumbersSeller(name="good")
@@ -418,7 +418,7 @@ def test_a_seller_whose_grant_is_gone_is_left_out(error: SPAPIError) -> None:
 
 @virtual_time
 async def test_closing_the_application_ends_the_wait() -> None:
-    """At once, not when the token would have come."""
+    """It ends at once, not when the token would have come."""
     shared = resources()
     numbers = Numbers(NumbersSeller(), rule=numbers_rule(rate=0.01, burst=1, spare=False), shared=shared)
     await numbers.get(2)
@@ -432,7 +432,7 @@ async def test_closing_the_application_ends_the_wait() -> None:
 
 
 def test_a_second_event_loop_starts_afresh() -> None:
-    """What an earlier loop left behind is none of its business."""
+    """Calls that an earlier loop left waiting do not matter."""
     shared, left_behind = resources(), []
 
     async def abandoned() -> None:

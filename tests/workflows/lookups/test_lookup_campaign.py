@@ -1,4 +1,4 @@
-"""Everything at once: callers who leave, hurry and repeat themselves, while Amazon refuses, throttles and mangles."""
+"""Random callers leave, use deadlines and repeat keys, while Amazon refuses, throttles and damages replies."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CALLER = st.fixed_dictionaries(
 
 
 class Unreliable(NumbersSeller):
-    """Loses, repeats and reorders entries, and now and then whole requests."""
+    """A seller whose replies lose, repeat and reorder entries, and whose requests sometimes fail."""
 
     def __init__(self, seed: int, trouble: float, **more: Any) -> None:
         super().__init__(**more)
@@ -67,7 +67,7 @@ async def outcome_of(numbers: Numbers, wish: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("single", [False, True])
 def test_a_caller_may_leave_at_any_step(single: bool) -> None:
-    """Also between the moment at which its request is sent and the one at which that begins: others wait for it too."""
+    """It may leave between the sending of its request and its start; others wait for it too."""
 
     async def job(steps: int) -> None:
         shared = resources()
@@ -100,7 +100,7 @@ def test_a_caller_may_leave_at_any_step(single: bool) -> None:
     answers_all=st.booleans(),
     seed=st.integers(0, 9),
 )
-def test_every_caller_gets_its_own_answer_or_an_error_of_ours(
+def test_every_caller_gets_its_own_answer_or_an_error_of_the_library(
     *,
     callers: Sequence[dict[str, Any]],
     bad: set[int],
@@ -110,7 +110,7 @@ def test_every_caller_gets_its_own_answer_or_an_error_of_ours(
     answers_all: bool,
     seed: int,
 ) -> None:
-    """Within minutes; nothing is left running or waiting afterwards."""
+    """It does so within minutes, and no task or call is left afterwards."""
 
     async def job() -> None:
         shared = resources()
@@ -125,7 +125,7 @@ def test_every_caller_gets_its_own_answer_or_an_error_of_ours(
             if isinstance(outcome, asyncio.CancelledError):
                 assert wish["leaves"] is not None
             elif isinstance(outcome, NotFoundError):
-                assert number % 2 or (trouble and not answers_all)  # a search that loses an entry cannot be told
+                assert number % 2 or (trouble and not answers_all)  # a search that loses an entry cannot be recognised
             elif not isinstance(outcome, SPAPIError):
                 assert outcome == number * 10
             if isinstance(outcome, BadRequestError) and not isinstance(outcome, NotFoundError):

@@ -1,4 +1,4 @@
-"""What handles share: one batcher for one question, however it is worded and whoever asks."""
+"""Handles share one batcher for the same question, however it is worded."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ async def app(emulator: Emulator) -> AsyncIterator[Application]:
         yield application
 
 
-async def test_one_marketplace_in_other_words_is_one_question(app: Application, emulator: Emulator) -> None:
-    """Nothing, a country, an id and a member of the enumeration; a list of data sets as well as a tuple."""
+async def test_a_marketplace_in_any_form_is_the_same_question(app: Application, emulator: Emulator) -> None:
+    """It is the default, a country, an id or a member of the enumeration; data sets are a list or a tuple."""
     catalog = app.selling_partner("Atzr|1", marketplace="US").catalog
     places = (None, "US", "ATVPDKIKX0DER", Marketplace.US)
     for _ in range(2):
@@ -47,7 +47,7 @@ async def test_one_marketplace_in_other_words_is_one_question(app: Application, 
 async def test_handles_share_requests_after_a_batcher_was_forgotten(
     app: Application, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An old handle does not go on with one that new handles do not know."""
+    """An old handle does not keep a batcher that new handles do not use."""
     monkeypatch.setattr(_shared, "_KEPT_IDLE", 2)
     old, new = (app.selling_partner("Atzr|1", marketplace="US").catalog for _ in range(2))
     await old.item(ASINS[0])
@@ -59,8 +59,8 @@ async def test_handles_share_requests_after_a_batcher_was_forgotten(
 
 
 @virtual_time
-async def test_a_caller_who_left_hurries_nobody() -> None:
-    """A request waits for quota as long as the least patient of those who are still there."""
+async def test_the_max_wait_of_a_caller_that_left_does_not_count() -> None:
+    """A request waits for quota as long as the least patient remaining caller allows."""
     loop = asyncio.get_running_loop()
     asks: list[Ask[int]] = []
     for number, patience in enumerate((1.0, 5.0, None)):
@@ -75,8 +75,8 @@ async def test_a_caller_who_left_hurries_nobody() -> None:
 
 
 @virtual_time
-async def test_what_would_be_tried_again_after_closing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An item said 429 in a reply that came after the application was closed: its caller does not wait for ever."""
+async def test_a_retry_after_closing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An item was throttled in a reply that came after the application was closed: its caller gets an error."""
     shared, seller = resources(), NumbersSeller(busy={2: 1}, latency=1.0)
     numbers = Numbers(seller, rule=numbers_rule(single=False), shared=shared)
     waiting = asyncio.ensure_future(numbers.get(2))

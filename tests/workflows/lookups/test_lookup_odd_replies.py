@@ -1,4 +1,4 @@
-"""Look-ups of replies that break their model: what is there is read, and nothing but SPAPIError leaves."""
+"""Replies that break their model: valid parts are read, and only SPAPIError is raised."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BODIES: list[tuple[Rule[Any, Any], Any]] = [
 
 
 class Answering:
-    """A caller that gets this body, and nothing for the pages after it."""
+    """A caller that gets this body, and empty pages after it."""
 
     def __init__(self, body: bytes) -> None:
         self.bodies = [body]
@@ -54,7 +54,7 @@ class Answering:
 
 
 def spoilt(content: Any) -> Iterator[Any]:
-    """The content with each of its places replaced by each odd thing."""
+    """The content with each value replaced by each odd value."""
 
     def places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         yield path
@@ -76,15 +76,15 @@ def spoilt(content: Any) -> Iterator[Any]:
 
 
 async def look_up(rule: Rule[Any, Any], body: bytes, *, raw: bool) -> dict[Any, Any]:
-    """What a request for two keys brings."""
+    """The result of a request for two keys."""
     unasked = msgspec.structs.replace(rule, arguments=lambda *_: {})
     return (await fetch_batch(unasked, None, ["K", "L"], Answering(body), raw=raw)).found  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("raw", [False, True], ids=["values", "bytes"])
 @pytest.mark.parametrize(("rule", "body"), BODIES, ids=[rule.name for rule, _ in BODIES])
-async def test_an_odd_reply_is_read_or_an_error_of_the_librarys(rule: Rule[Any, Any], body: Any, raw: bool) -> None:
-    """Whatever stands in any one place of it; the good reply brings its answer."""
+async def test_an_odd_reply_is_read_or_an_error_of_the_library(rule: Rule[Any, Any], body: Any, raw: bool) -> None:
+    """Any one value may be odd; the good reply gives its answer."""
     assert "K" in await look_up(rule, json.dumps(body).encode(), raw=raw)
     for content in spoilt(body):
         with suppress(SPAPIError):
@@ -98,7 +98,7 @@ async def test_an_odd_reply_is_read_or_an_error_of_the_librarys(rule: Rule[Any, 
 )
 @pytest.mark.parametrize("place", ["body", "entry"])
 async def test_bytes_that_are_kept_are_json_in_utf8(odd: bytes, place: str) -> None:
-    """They go into files and databases: where Amazon's own cannot, what was read is written anew."""
+    """They are written to files and databases; where Amazon's own are invalid, the decoded value is encoded anew."""
     whole, entry = (odd + b"," if place == name else b"" for name in ("body", "entry"))
     found = await look_up(_catalog.ITEM, b'{%s"items": [{%s"asin": "K"}]}' % (whole, entry), raw=True)
     found["K"].decode()
@@ -106,7 +106,7 @@ async def test_bytes_that_are_kept_are_json_in_utf8(odd: bytes, place: str) -> N
 
 
 async def test_the_error_of_an_entry_quotes_no_token() -> None:
-    """As that of a whole reply does not, and on one line."""
+    """It is on one line, like the error of a whole reply."""
     errors = {"errors": [{"code": "x", "message": "Atza|very-secret\n\x1b[2J"}]}
     body = {"responses": [{"status": {"statusCode": 400}, "request": {"Asin": "K"}, "body": errors}]}
     error = (await look_up(pricing.OFFERS, json.dumps(body).encode(), raw=False))["K"]

@@ -1,4 +1,4 @@
-"""Odd replies to batches: nobody gets another's answer, a verdict that Amazon did not give, or a foreign error."""
+"""Odd replies to batches: no caller gets another's answer, an outcome that Amazon did not give, or a foreign error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FIRST, SECOND = "B000000001", "B000000002"
 US = Marketplace.US
 
 
-class Oddly:
+class AnswersWith:
     """A seller to whom Amazon answers with these bytes."""
 
     def __init__(self, raw: bytes) -> None:
@@ -43,7 +43,7 @@ class Oddly:
 
 
 class Subject(NamedTuple):
-    """A rule, its group, two keys, an entry of a reply about a key, and what the entry is wrapped in."""
+    """A rule, its group, two keys, an entry of a reply about a key, and the envelope of entries."""
 
     rule: Rule[Any, Any]
     group: Any
@@ -110,13 +110,13 @@ SUBJECTS = {
 
 
 async def fetched(subject: Subject, entries: list[Any], *, raw: bool) -> Fetched:
-    """What a reply with these entries says."""
-    amazon: Any = Oddly(json.dumps(subject.body(entries)).encode())
+    """The result of a reply with these entries."""
+    amazon: Any = AnswersWith(json.dumps(subject.body(entries)).encode())
     return await fetch_batch(subject.rule, subject.group, subject.keys, amazon, raw=raw)
 
 
 def belongs(value: Any, key: Any) -> bool:
-    """Whether an answer is about this key, as far as it says."""
+    """Whether an answer is about this key, as far as it shows."""
     text = value.decode() if isinstance(value, bytes) else repr(value)
     own, other = (FIRST, SECOND) if FIRST in str(key) else (SECOND, FIRST)
     return own in text and other not in text
@@ -129,7 +129,7 @@ ODD_FIELDS: list[Any] = [None, "x", 7, [], {"a": [1]}, "9" * 5000, True]
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize("name", SUBJECTS)
 async def test_each_entry_goes_to_its_key(name: str, raw: bool) -> None:
-    """In any order, one of them twice, or with another in between that nobody asked for."""
+    """Entries may be in any order, repeated, or about a key that was not requested."""
     subject = SUBJECTS[name]
     first, second, other = (subject.entry(key) for key in (FIRST, SECOND, "B00000000X"))
     for entries in ([first, second], [second, first], [first, first, second], [other, second, other, first]):
@@ -141,8 +141,8 @@ async def test_each_entry_goes_to_its_key(name: str, raw: bool) -> None:
 
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize("name", SUBJECTS)
-async def test_an_entry_that_is_none_spoils_no_other(name: str, raw: bool) -> None:
-    """What is not mentioned for it counts as unanswered, not as unknown to Amazon."""
+async def test_an_invalid_entry_does_not_affect_others(name: str, raw: bool) -> None:
+    """A key without an entry counts as unanswered, not as unknown to Amazon."""
     subject = SUBJECTS[name]
     first, second = subject.keys
     for spoiled in NO_ENTRIES:
@@ -154,8 +154,8 @@ async def test_an_entry_that_is_none_spoils_no_other(name: str, raw: bool) -> No
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
-async def test_whatever_stands_in_a_field_no_foreign_error_comes_out(name: str) -> None:
-    """Each field of an entry in turn, at any depth."""
+async def test_any_value_of_a_field_raises_no_foreign_error(name: str) -> None:
+    """Each field of an entry is changed in turn, at any depth."""
     subject = SUBJECTS[name]
     for odd in ODD_FIELDS:
         entry = subject.entry(FIRST)
@@ -174,7 +174,7 @@ def spoilings(form: Any, odd: Any) -> list[Any]:
 
 
 async def test_offers_without_the_echo_of_their_requests_find_their_keys() -> None:
-    """The model lets Amazon leave it out; the order of the entries is no promise either."""
+    """The model allows it; the order of the entries is not guaranteed, either."""
     for name in ("offers", "listing offers"):
         subject = SUBJECTS[name]
         entries = [{**subject.entry(key), "request": None} for key in (SECOND, FIRST)]
@@ -183,12 +183,12 @@ async def test_offers_without_the_echo_of_their_requests_find_their_keys() -> No
 
 
 async def test_raw_answers_are_valid_text() -> None:
-    """They become lines and rows: a byte that is no UTF-8 gets the reader's mark, a raw line break an escape."""
+    """They become lines and rows: an invalid byte is replaced, a raw line break escaped."""
     body = (
         b'{"items":[{"asin":"B000000001","attributes":{"a":"T\xff"}},{"asin":"B000000002","attributes":{"a":"T%b"}}]}'
     )
     for oddity in (b"", b"\n", b"\\ud83d"):
-        amazon: Any = Oddly(body % oddity)
+        amazon: Any = AnswersWith(body % oddity)
         subject = SUBJECTS["catalog"]
         reply = await fetch_batch(subject.rule, subject.group, subject.keys, amazon, raw=True)
         items = [json.loads(reply.found[key].decode()) for key in (FIRST, SECOND)]
@@ -198,18 +198,18 @@ async def test_raw_answers_are_valid_text() -> None:
 
 @pytest.mark.parametrize("name", ["catalog", "listings", "inventory"])
 @pytest.mark.parametrize("token", ["t", {"a": 1}, [1]])
-async def test_a_page_that_leads_nowhere_is_an_error(name: str, token: Any) -> None:
-    """A token that comes again, or is no text: what is not mentioned may be on another page."""
+async def test_an_invalid_page_token_is_an_error(name: str, token: Any) -> None:
+    """The token is repeated or not text, and missing keys may be on another page."""
     subject = SUBJECTS[name]
     body = {**subject.body([subject.entry(FIRST)]), "pagination": {"nextToken": token}}
-    amazon: Any = Oddly(json.dumps(body).encode())
+    amazon: Any = AnswersWith(json.dumps(body).encode())
     with pytest.raises(DecodeError):
         await fetch_batch(subject.rule, subject.group, subject.keys, amazon, raw=False)
     assert amazon.requests <= 2
 
 
 class MangledSeller(NumbersSeller):
-    """Amazon mangles the replies to batches, in turn as ``manglings`` say."""
+    """A seller whose batch replies are damaged as ``manglings`` say, in turn."""
 
     def __init__(self, manglings: Sequence[Callable[[list[Any]], list[Any]]]) -> None:
         super().__init__()
@@ -234,10 +234,8 @@ MANGLINGS: dict[str, Callable[[list[Any]], list[Any]]] = {
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(sorted(MANGLINGS)), max_size=6), st.integers(1, 45), st.booleans())
-def test_every_caller_gets_its_own_answer_however_replies_are_mangled(
-    names: list[str], count: int, single: bool
-) -> None:
-    """Even numbers their value and odd ones NotFoundError; who is not mentioned is asked for alone."""
+def test_every_caller_gets_its_own_answer_from_damaged_replies(names: list[str], count: int, single: bool) -> None:
+    """Even numbers get their value, odd ones NotFoundError; unmentioned keys are requested alone."""
 
     async def job() -> None:
         seller = MangledSeller([MANGLINGS[name] for name in names])
@@ -253,8 +251,8 @@ def test_every_caller_gets_its_own_answer_however_replies_are_mangled(
 
 
 @virtual_time
-async def test_what_must_be_answered_and_is_not_is_asked_for_again_alone() -> None:
-    """Once; then it is an error of the reply, and not taken for unknown."""
+async def test_an_unanswered_key_is_requested_again_alone() -> None:
+    """It is requested once more; then it is an error of the reply, not an unknown key."""
     rule = numbers_rule(single=False)
     seller = MangledSeller([lambda entries: entries[1:]])
     numbers = Numbers(seller, rule=msgspec.structs.replace(rule, answers_all=True))

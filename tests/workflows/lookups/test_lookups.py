@@ -1,4 +1,4 @@
-"""The look-ups of a seller against the emulator: what each sends, what comes back, what is refused."""
+"""The look-ups of a seller with the emulator: what each sends, returns and refuses."""
 
 from __future__ import annotations
 
@@ -54,20 +54,20 @@ SEARCH = "catalog_items_2022_04_01.search_catalog_items"
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[Emulator]:
-    """Fifty times Amazon's quota; so many listings that fifty SKUs in two conditions need a second page."""
+    """Fifty times Amazon's quota; enough listings that fifty SKUs in two conditions need a second page."""
     async with Emulator(rate_scale=50, listings=200) as server:
         yield server
 
 
 @pytest.fixture
 async def seller(emulator: Emulator) -> AsyncIterator[SellingPartner]:
-    """Sells in the US under an id."""
+    """A seller in the US with an id."""
     async with Application("id", "secret", endpoint=emulator.url) as app:
         yield app.selling_partner("Atzr|1", marketplace="US", seller_id="A1")
 
 
 async def skus_of(seller: SellingPartner) -> list[str]:
-    """Every SKU that the seller lists."""
+    """Every SKU of the seller's listings."""
     pages = seller.listings_items_2021_08_01.iter_listings_items("A1", marketplace_ids=[Marketplace.US], page_size=20)
     return [listing.sku async for listing in pages]
 
@@ -90,7 +90,7 @@ BY_SKU: dict[str, Callable[[SellingPartner, str], Awaitable[Any]]] = {
 
 @pytest.mark.parametrize("name", BY_ASIN)
 async def test_look_ups_by_asin_share_requests(name: str, emulator: Emulator, seller: SellingPartner) -> None:
-    """Each answer goes to whoever asked for it; an ASIN that the marketplace does not know is not found."""
+    """Each caller gets its answer; an ASIN that the marketplace does not know is not found."""
     look_up = BY_ASIN[name]
     answers: list[Any] = await asyncio.gather(
         *(look_up(seller, asin) for asin in [*ASINS, "B000000000"]), return_exceptions=True
@@ -103,7 +103,7 @@ async def test_look_ups_by_asin_share_requests(name: str, emulator: Emulator, se
 
 
 async def test_look_ups_by_barcode_share_requests(emulator: Emulator, seller: SellingPartner) -> None:
-    """Whatever else is asked of the items, their identifiers come along."""
+    """Identifiers are requested in addition to the caller's data sets."""
     eans = [product(0, number).ean for number in range(40)]
     asked = [*eans, "9999999999994"]
     answers: list[Any] = await asyncio.gather(
@@ -116,8 +116,8 @@ async def test_look_ups_by_barcode_share_requests(emulator: Emulator, seller: Se
     assert emulator.stats()["operations"][SEARCH]["requests"] == 3
 
 
-def test_items_find_those_who_asked_by_any_form_of_their_code() -> None:
-    """Several items of one code, one item of several codes, an ISBN of ten digits, an item that nobody asked for."""
+def test_items_are_matched_by_any_form_of_their_code() -> None:
+    """Items may share a code, have several codes or an ISBN of ten digits, and one was not requested."""
     body = Answered(
         items=[
             Item(asin="B1", identifiers=[Codes(identifiers=[Code(identifier="0012345678905"), Code(identifier=None)])]),
@@ -134,7 +134,7 @@ def test_items_find_those_who_asked_by_any_form_of_their_code() -> None:
 
 
 async def test_a_code_of_several_items_is_read_to_the_last_page() -> None:
-    """Though the first page has an item for each code."""
+    """The first page may have an item for each code."""
     carried = [Codes(identifiers=[Code(identifier="4006381333931")])]
     first = Answered(items=[Item(asin="B1", identifiers=carried)], pagination=Following(next_token="t"))
     pages = {None: first, "t": Answered(items=[Item(asin="B2", identifiers=carried)])}
@@ -160,15 +160,15 @@ async def test_a_code_of_several_items_is_read_to_the_last_page() -> None:
         ("123456789012345", "GTIN", "6 to 14 digits"),
     ],
 )
-async def test_what_is_no_barcode_is_refused_here(code: str, kind: Any, said: str, seller: SellingPartner) -> None:
-    """Before it can spoil the batch that others are in."""
+async def test_an_invalid_barcode_is_refused_at_once(code: str, kind: Any, said: str, seller: SellingPartner) -> None:
+    """It would spoil the batch of others."""
     with pytest.raises(ConfigurationError, match=said):
         await seller.catalog.by_barcode(code, kind)
 
 
 @pytest.mark.parametrize("name", BY_SKU)
 async def test_look_ups_by_sku_share_requests(name: str, emulator: Emulator, seller: SellingPartner) -> None:
-    """Also where a SKU has what a list or a uri cannot carry."""
+    """A SKU may contain characters that a list or a URI cannot hold."""
     skus = await skus_of(seller)
     odd = "TEA, POT/100% 'blue'"
     await seller.listings_items_2021_08_01.put_listings_item(
@@ -192,7 +192,7 @@ def _sku_of(answer: Any) -> str | None:
 
 
 async def test_a_sku_with_a_comma_is_priced_alone(emulator: Emulator, seller: SellingPartner) -> None:
-    """In a list Amazon would take it for two."""
+    """In a list Amazon would read it as two."""
     skus = (await skus_of(seller))[:4]
     answers = await asyncio.gather(
         *(seller.pricing.price(sku=sku) for sku in [*skus, "TEA,POT"]), return_exceptions=True
@@ -225,7 +225,7 @@ async def test_fees_are_estimated_for_both_kinds_in_one_request(emulator: Emulat
 
 
 async def test_inventory_gathers_the_conditions_of_a_sku(emulator: Emulator, seller: SellingPartner) -> None:
-    """Fifty SKUs a request, all pages read; a SKU that Amazon never held is not found."""
+    """A request has fifty SKUs, and all pages are read; a SKU that Amazon never held is not found."""
     everything = seller.fba_inventory_v1.iter_inventory_summaries(
         granularity_type="Marketplace", granularity_id="ATVPDKIKX0DER", marketplace_ids=[Marketplace.US]
     )
@@ -248,7 +248,7 @@ async def test_inventory_gathers_the_conditions_of_a_sku(emulator: Emulator, sel
 
 
 async def test_different_questions_never_share_a_request(emulator: Emulator, seller: SellingPartner) -> None:
-    """Marketplaces and included data are the whole request's."""
+    """Marketplaces and included data apply to the whole request."""
     plain, rich, elsewhere = await asyncio.gather(
         seller.catalog.item(ASINS[0]),
         seller.catalog.item(ASINS[0], included_data=("images",)),
@@ -261,8 +261,8 @@ async def test_different_questions_never_share_a_request(emulator: Emulator, sel
     assert sum(each["requests"] for each in stats.values()) == 3
 
 
-async def test_what_cannot_be_is_refused_before_anything_is_sent(emulator: Emulator, seller: SellingPartner) -> None:
-    """An ASIN that is none would spoil the batch of everybody else."""
+async def test_invalid_keys_are_refused_before_anything_is_sent(emulator: Emulator, seller: SellingPartner) -> None:
+    """An invalid ASIN would spoil the batch of all callers."""
     for asin in ("", "b07xj8c8f5", "B07XJ8C8F", "B07XJ8C8F5X", "B07,J8C8F5", None):
         with pytest.raises(ConfigurationError, match="not an ASIN"):
             await seller.catalog.item(asin)  # type: ignore[arg-type]
@@ -276,8 +276,8 @@ async def test_what_cannot_be_is_refused_before_anything_is_sent(emulator: Emula
     assert emulator.stats()["operations"] == {}
 
 
-async def test_a_handle_that_does_not_know_where_or_who_says_so(seller: SellingPartner) -> None:
-    """And what to do about it."""
+async def test_a_handle_without_marketplace_or_seller_id_raises(seller: SellingPartner) -> None:
+    """The error says what to do."""
     stranger = seller.application.selling_partner("Atzr|2", region="na")
     with pytest.raises(ConfigurationError, match="marketplace="):
         await stranger.catalog.item(ASINS[0])
@@ -287,14 +287,14 @@ async def test_a_handle_that_does_not_know_where_or_who_says_so(seller: SellingP
 
 
 async def test_a_reply_without_its_list_is_an_error(emulator: Emulator, seller: SellingPartner) -> None:
-    """Nobody is told "not found" for it."""
+    """No caller gets "not found" for it."""
     emulator.faults({"operation": SEARCH, "body": {}, "times": None})
     answers = await asyncio.gather(*(seller.catalog.item(asin) for asin in ASINS[:3]), return_exceptions=True)
     assert [type(each) for each in answers] == [DecodeError] * 3
 
 
-async def test_a_spoiled_search_costs_nobody_else_an_item(seller: SellingPartner, emulator: Emulator) -> None:
-    """A thousand look-ups, one in a hundred of which Amazon refuses with all that travel beside it."""
+async def test_a_spoiled_search_affects_only_its_bad_key(seller: SellingPartner, emulator: Emulator) -> None:
+    """Of a thousand look-ups, Amazon refuses one in a hundred with the rest of its batch."""
     bad = frozenset(product(0, number).asin for number in range(0, 1000, 100))
     async with (
         Emulator(throttle=False, rate_scale=50, refused_asins=bad) as strict,

@@ -1,4 +1,4 @@
-"""The example on a real queue: duplicates, disorder and two violent deaths, and each notification in the table once."""
+"""The example on a real queue: with duplicates, disorder and two SIGKILLs, each notification is in the table once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DELIVERED_TWICE = COUNT // 20
 
 
 def body(number: int) -> str:
-    """An order's change; a duplicate is the same to the letter."""
+    """An order's change; duplicates are equal."""
     return json.dumps(
         {
             "NotificationType": "SOMETHING_NEW",
@@ -33,7 +33,7 @@ def body(number: int) -> str:
 
 
 def query(path: Path, what: str) -> list[Any]:
-    """Of the table, which may not be there yet."""
+    """Rows of the table, which may not exist yet."""
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             return [value for (value,) in database.execute(f"SELECT {what} FROM notifications")]
@@ -42,7 +42,7 @@ def query(path: Path, what: str) -> list[Any]:
 
 
 def start_reader(queue: str, path: Path) -> warm_python.Process:
-    """The example in a process of its own, messages hidden for a short time only."""
+    """The example in a process of its own, with a short visibility timeout."""
     program = (
         f"import asyncio, runpy; keep = runpy.run_path({str(EXAMPLE)!r})['keep'];"
         f"asyncio.run(keep({queue!r}, {str(path)!r}, visibility=3))"
@@ -51,7 +51,7 @@ def start_reader(queue: str, path: Path) -> warm_python.Process:
 
 
 async def feed(queue: str, numbers: list[int], path: Path) -> None:
-    """Send them all, some two hundred ahead of the table: moto looks at all it holds whenever one comes or goes."""
+    """Send them all, some two hundred ahead of the table, since moto gets slow with a long queue."""
     for start in range(0, len(numbers), 100):
         while len({*numbers[:start]}) - query(path, "count(*)")[0] > 100:
             await asyncio.sleep(0.05)
@@ -60,7 +60,7 @@ async def feed(queue: str, numbers: list[int], path: Path) -> None:
 
 @pytest.mark.long
 async def test_each_notification_is_stored_once(sqs_queue: str, tmp_path: Path) -> None:
-    """Twice the reader is killed in the middle; what it held reappears, and the table's key finds what comes again."""
+    """The reader is killed twice; its messages reappear, and the table's key detects repetitions."""
     numbers = [*range(COUNT), *range(DELIVERED_TWICE)]
     random.Random(17).shuffle(numbers)
     path = tmp_path / "notifications.db"

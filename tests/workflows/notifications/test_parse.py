@@ -1,4 +1,4 @@
-"""A message of any kind becomes a notification; an error is this library's and shows nothing of the message."""
+"""A message of any kind becomes a notification or an error of the library, which shows nothing of it."""
 
 from __future__ import annotations
 
@@ -61,21 +61,21 @@ SECRET = {
 
 
 def camel(value: Any) -> Any:
-    """The same with every key in lower camel case."""
+    """The same value with every key in lower camel case."""
     if isinstance(value, dict):
         return {key[0].lower() + key[1:]: camel(item) for key, item in value.items()}
     return [camel(item) for item in value] if isinstance(value, list) else value
 
 
 def pascal(value: Any) -> Any:
-    """The same with every key in Pascal case."""
+    """The same value with every key in Pascal case."""
     if isinstance(value, dict):
         return {key[0].upper() + key[1:]: pascal(item) for key, item in value.items()}
     return [pascal(item) for item in value] if isinstance(value, list) else value
 
 
 def sns(message: Any) -> dict[str, Any]:
-    """What a topic makes of it."""
+    """The message as a topic wraps it."""
     return {"Type": "Notification", "MessageId": "m", "TopicArn": "arn:aws:sns:x", "Message": json.dumps(message)}
 
 
@@ -101,8 +101,8 @@ WRAPPINGS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-def test_a_notification_is_read_however_it_is_wrapped(wrapping: str) -> None:
-    """Both casings, every kind of envelope, text, bytes and mappings: all facts are the same."""
+def test_a_notification_is_read_in_any_wrapping(wrapping: str) -> None:
+    """Casing, envelope, and text, bytes or mapping make no difference."""
     found = parse(WRAPPINGS[wrapping](WHOLE))
     assert found.type == "ORDER_CHANGE"
     assert found.key == "d0e9e693-c3ad-4373-979f-ed4ec98dd746"
@@ -116,7 +116,7 @@ def test_a_notification_is_read_however_it_is_wrapped(wrapping: str) -> None:
 
 @pytest.mark.parametrize("kind", MODULES)
 def test_every_type_decodes_strictly(kind: str) -> None:
-    """A made-up notification of each schema, in either casing; what it says is written back as it came."""
+    """A notification made from each schema is decoded in either casing, and encoded as it came."""
     for version, module in MODULES[kind].items():
         declared = importlib.import_module(f"spapi_async.models.notifications.{module}").Notification
         whole = Maker(chance(kind, version)).make(type_info(declared), "")
@@ -131,7 +131,7 @@ def test_every_type_decodes_strictly(kind: str) -> None:
 
 
 def test_the_version_of_the_payload_chooses_the_schema() -> None:
-    """A version that is not known is read with the newest."""
+    """An unknown version is decoded with the newest."""
     payload = {"SellerId": "A1", "Sku": "s", "Severities": ["NONE"], "EnforcementActions": ["SEARCH_SUPPRESSED"]}
     message = {"NotificationType": "LISTINGS_ITEM_ISSUES_CHANGE", "Payload": payload}
     modules = {
@@ -143,7 +143,7 @@ def test_the_version_of_the_payload_chooses_the_schema() -> None:
 
 
 def test_a_payload_that_breaks_its_schema_is_read_leniently() -> None:
-    """What fits is typed, each break is told, and the bytes are kept."""
+    """Valid values are typed, each violation is recorded, and the bytes are kept."""
     broken = json.loads(json.dumps(WHOLE).replace('"2026-01-02T03:04:05.678Z", "ChangeReason": "x"', '""'))
     broken["Payload"]["OrderChangeNotification"]["NewKey"] = 1
     found = parse(broken)
@@ -153,7 +153,7 @@ def test_a_payload_that_breaks_its_schema_is_read_leniently() -> None:
 
 
 def test_an_unknown_type_is_kept() -> None:
-    """With its name and plain data, which its repr does not show."""
+    """It has its name and plain data, which its repr hides."""
     found = parse({"NotificationType": "BRAND_NEW", "Payload": {"brandNewNotification": {"sellerId": "A1", "a": [1]}}})
     assert (found.type, found.seller_id) == ("BRAND_NEW", "A1")
     assert found.payload == {"brandNewNotification": {"sellerId": "A1", "a": [1]}}
@@ -161,7 +161,7 @@ def test_an_unknown_type_is_kept() -> None:
 
 
 def test_a_notification_without_an_id_has_a_key_of_its_content() -> None:
-    """FBA_INVENTORY_AVAILABILITY_CHANGES has no metadata; the order of keys does not matter, the content does."""
+    """FBA_INVENTORY_AVAILABILITY_CHANGES has no metadata; the content counts, and the order of keys does not."""
     kind = "FBA_INVENTORY_AVAILABILITY_CHANGES"
     keys = [
         parse({"NotificationType": kind, "EventTime": "2026-01-01T00:00:00Z", "Payload": payload}).key
@@ -186,12 +186,12 @@ def test_a_notification_without_an_id_has_a_key_of_its_content() -> None:
     ],
 )
 def test_the_seller_is_found_where_the_types_name_it(payload: Any, seller: str | None) -> None:
-    """A vendor group is no seller, and neither is a competitor."""
+    """A vendor group is not a seller, and neither is a competitor."""
     assert parse({"notificationType": "X", "payload": payload}).seller_id == seller
 
 
 def test_a_client_secrets_notification_goes_through_the_same_parser() -> None:
-    """Its payload is what ``replace_client_secret`` takes; the secret is in no repr and not in ``raw``."""
+    """``replace_client_secret`` takes its payload; the secret is neither in a repr nor in ``raw``."""
     found = parse({"Body": json.dumps(SECRET)})
     assert isinstance(found.payload, NewClientSecret)
     assert found.payload.client_secret.reveal() == "MARK"
@@ -201,7 +201,7 @@ def test_a_client_secrets_notification_goes_through_the_same_parser() -> None:
 
 
 def test_no_repr_shows_personal_data() -> None:
-    """Neither the notification's, nor the payload's, nor an unknown type's."""
+    """That of the notification, its payload or an unknown type does not."""
     found = parse(WHOLE)
     unknown = parse(WHOLE | {"NotificationType": "NEW"})
     assert "MARK" not in f"{found!r} {found.payload!r} {unknown!r} {unknown.payload!r} {unknown.content!r}"
@@ -209,7 +209,7 @@ def test_no_repr_shows_personal_data() -> None:
 
 
 def test_a_notification_pickles_and_parses_as_itself() -> None:
-    """So does anything that is already parsed."""
+    """Parsing a parsed one returns it."""
     found = parse(WHOLE)
     assert pickle.loads(pickle.dumps(found)) == found
     assert parse(found) is found
@@ -238,8 +238,8 @@ def test_a_notification_pickles_and_parses_as_itself() -> None:
         '{"notificationType":"ORDER_CHANGE","payload":' + "[" * 100_000 + "]" * 100_000 + "}",
     ],
 )
-def test_what_is_no_notification_is_an_error_that_does_not_show_it(message: Any) -> None:
-    """It may hold anything, and be nested however deeply."""
+def test_an_invalid_message_is_an_error_that_does_not_show_it(message: Any) -> None:
+    """It may contain anything, at any depth."""
     with pytest.raises(DecodeError, match="notification") as caught:
         parse(message)
     assert "MARK" not in str(caught.value)
@@ -254,7 +254,7 @@ JSON = st.recursive(
 
 @given(st.sampled_from(["Payload", "NotificationMetadata", "EventTime", "PayloadVersion", "NotificationType"]), JSON)
 def test_any_member_may_be_anything(name: str, value: Any) -> None:
-    """A notification comes out, with a key, or the library's own error; a known type has its content."""
+    """The result is a notification with a key, or an error of the library; a known type has its content."""
     try:
         found = parse(json.dumps(WHOLE | {name: value}))
     except DecodeError:
@@ -269,8 +269,8 @@ def test_any_member_may_be_anything(name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     "payload", [None, 5, "x", True, [], [{}], {}, {"OrderChangeNotification": None}, {"Other": {}}]
 )
-def test_a_known_type_without_its_content_is_none(payload: Any) -> None:
-    """Whoever asks for ``content.amazon_order_id`` would stumble; a queue sets it aside instead."""
+def test_a_known_type_without_its_content_is_an_error(payload: Any) -> None:
+    """``content.amazon_order_id`` would fail in the reader; a queue sets the message aside."""
     for casing in ("Payload", "payload"):
         message = {name: value for name, value in WHOLE.items() if name != "Payload"} | {casing: payload}
         for wrapped in (message, {"Body": json.dumps({"Type": "Notification", "Message": json.dumps(message)})}):
@@ -279,7 +279,7 @@ def test_a_known_type_without_its_content_is_none(payload: Any) -> None:
 
 
 def test_an_unknown_type_has_any_payload_but_null() -> None:
-    """What it means is its reader's to say."""
+    """Its reader decides what it means."""
     assert [parse({"notificationType": "NEW", "payload": each}).payload for each in (5, "x", [1])] == [5, "x", [1]]
     with pytest.raises(DecodeError, match="its payload is null"):
         parse({"notificationType": "NEW", "payload": None})
@@ -287,13 +287,13 @@ def test_an_unknown_type_has_any_payload_but_null() -> None:
 
 @given(st.binary() | st.text())
 def test_any_bytes_give_a_notification_or_the_librarys_error(message: bytes | str) -> None:
-    """Nothing else leaves the parser."""
+    """The parser raises no other error."""
     with pytest.raises(DecodeError):
         parse(message)
 
 
 async def test_any_async_iterable_is_a_source(caplog: pytest.LogCaptureFixture) -> None:
-    """What is no notification is left out and logged, without what it holds."""
+    """Invalid messages are skipped and logged, without their content."""
 
     async def source() -> AsyncIterator[Any]:
         for message in (WHOLE, "MARK", {"Body": json.dumps(WHOLE)}):

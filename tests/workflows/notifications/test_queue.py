@@ -1,4 +1,4 @@
-"""A queue of notifications, on a real SQS: deleted after success, extended meanwhile, put back, set aside."""
+"""A queue of notifications on a real SQS: messages are deleted after success, extended, put back and set aside."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def body(number: int) -> str:
 
 
 async def read(messages: Any, count: int) -> list[Any]:
-    """So many messages, the last of them handled too."""
+    """``count`` messages, including the work on the last of them."""
     found = []
     async for message in messages:
         found.append(message)
@@ -34,7 +34,7 @@ async def read(messages: Any, count: int) -> list[Any]:
 
 
 async def fail(queue: SqsQueue) -> None:
-    """Work that fails, and the block with it."""
+    """Work that fails, and ends the block."""
     async with queue as messages:
         await fail_at_the_first(messages)
 
@@ -46,7 +46,7 @@ async def fail_at_the_first(messages: Any) -> None:
 
 
 async def test_a_message_is_deleted_when_the_loop_comes_back(sqs_queue: str) -> None:
-    """Or when it says that it is done, should the loop end there."""
+    """It is also deleted when ``done()`` is called, if the loop ends there."""
     await send(sqs_queue, [body(n) for n in range(12)])
     async with SqsQueue(sqs_queue, wait=1) as messages:
         found = await read(messages, 12)
@@ -55,7 +55,7 @@ async def test_a_message_is_deleted_when_the_loop_comes_back(sqs_queue: str) -> 
 
 
 async def test_a_message_whose_work_fails_reappears_at_once(sqs_queue: str) -> None:
-    """So do those that the block had in hand; the count of tries tells of it."""
+    """So do the others that the block had received; the count of tries rises."""
     await send(sqs_queue, [body(1), body(2)])
     queue = SqsQueue(sqs_queue, wait=1, visibility=LONG)
     with pytest.raises(RuntimeError):
@@ -66,7 +66,7 @@ async def test_a_message_whose_work_fails_reappears_at_once(sqs_queue: str) -> N
 
 
 async def test_an_error_that_is_caught_outside_the_loop_deletes_nothing(sqs_queue: str) -> None:
-    """The loop never came back for another message."""
+    """The loop did not ask for another message."""
     await send(sqs_queue, [body(1)])
     async with SqsQueue(sqs_queue, wait=1) as messages:
         with pytest.raises(RuntimeError):
@@ -75,7 +75,7 @@ async def test_an_error_that_is_caught_outside_the_loop_deletes_nothing(sqs_queu
 
 
 async def test_a_message_is_put_back_on_request(sqs_queue: str) -> None:
-    """The loop goes on, and sees it again after the given time."""
+    """The loop goes on, and gets it again after the given time."""
     await send(sqs_queue, [body(1)])
     tries = []
     async with SqsQueue(sqs_queue, wait=1) as messages:
@@ -89,8 +89,8 @@ async def test_a_message_is_put_back_on_request(sqs_queue: str) -> None:
     assert await counts(sqs_queue) == (0, 0)
 
 
-async def test_poison_goes_to_the_queue_for_it(sqs_queue: str, sqs_endpoint: str) -> None:
-    """A message that was handed out often enough, and at once what is no notification."""
+async def test_unprocessable_messages_are_moved_to_their_own_queue(sqs_queue: str, sqs_endpoint: str) -> None:
+    """They are moved after a number of tries, and at once if they are not notifications."""
     from sqs_server import client
 
     async with client(sqs_endpoint) as sqs:
@@ -107,10 +107,10 @@ async def test_poison_goes_to_the_queue_for_it(sqs_queue: str, sqs_endpoint: str
     assert await counts(aside) == (2, 0)
 
 
-async def test_poison_without_a_queue_for_it_is_hidden_and_kept(
+async def test_unprocessable_messages_without_such_a_queue_are_hidden_and_kept(
     sqs_queue: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log says so, and nothing of what the message holds."""
+    """The log says so, without the message's content."""
     await send(sqs_queue, ["SECRET is no JSON", body(1)])
     async with SqsQueue(sqs_queue, wait=1) as messages:
         assert [message.key for message in await read(messages, 1)] == ["id-1"]
@@ -142,7 +142,7 @@ async def test_several_loops_share_the_messages(sqs_queue: str) -> None:
 
 
 async def test_cancelling_a_reader_puts_its_messages_back(sqs_queue: str) -> None:
-    """The message in work and those that wait for it."""
+    """They are the one being worked on and those that wait."""
     await send(sqs_queue, [body(n) for n in range(5)])
     began = asyncio.Event()
 
@@ -161,7 +161,7 @@ async def test_cancelling_a_reader_puts_its_messages_back(sqs_queue: str) -> Non
 
 
 async def test_a_queue_that_does_not_exist_is_the_callers_mistake(sqs_queue: str) -> None:
-    """It is said at once, not tried for ever."""
+    """The error is raised at once instead of being retried."""
     async with SqsQueue(f"{sqs_queue}-missing", wait=1) as messages:
         with pytest.raises(ConfigurationError, match=r"SQS ReceiveMessage: .*Queue"):
             await anext(aiter(messages))
@@ -176,26 +176,26 @@ async def test_a_queue_that_does_not_exist_is_the_callers_mistake(sqs_queue: str
     ],
 )
 def test_a_queues_url_gives_its_arn(url: str, arn: str) -> None:
-    """Region, account and name are in it."""
+    """It contains region, account and name."""
     assert SqsQueue(url).arn == arn
 
 
 @pytest.mark.parametrize("options", [{"wait": 21}, {"visibility": 0}, {"tries": 0}])
 def test_options_that_sqs_would_refuse_are_refused_at_once(options: Any) -> None:
-    """With the value in the message."""
+    """The error has the value."""
     with pytest.raises(ConfigurationError, match=str(next(iter(options.values())))):
         SqsQueue("https://sqs.us-east-1.amazonaws.com/1234/name", **options)
 
 
 @pytest.mark.parametrize("url", ["", "arn:aws:sqs:us-east-1:1:q", "https://sqs.us-east-1.amazonaws.com/name"])
-def test_what_is_no_queues_url_is_refused(url: str) -> None:
+def test_an_invalid_queue_url_is_refused(url: str) -> None:
     """An ARN does not say where to connect."""
     with pytest.raises(ConfigurationError, match="queue's URL"):
         SqsQueue(url)
 
 
-async def test_what_botocore_knows_of_services_is_read_once(sqs_queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes 50 ms, in which nothing else goes on."""
+async def test_botocores_service_files_are_read_once(sqs_queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading them blocks the loop for 50 ms."""
     async with SqsQueue(sqs_queue):
         pass
     read: list[str] = []

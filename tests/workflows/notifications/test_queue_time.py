@@ -1,4 +1,4 @@
-"""What a queue does over hours, on virtual time: outages, long work, an endpoint that does not wait."""
+"""A queue over hours, in virtual time: outages, long work, an endpoint that does not wait."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def body(number: int) -> str:
 
 
 async def first(messages: Any) -> Any:
-    """The next message, done; the loop that handed it out is gone by then."""
+    """The next message, with its work done; its loop has ended by then."""
     message = await anext(aiter(messages))
     message.done()
     return message
 
 
 @virtual_time
-async def test_an_outage_is_outlived() -> None:
-    """Pauses double to half a minute, and no longer; then the message comes."""
+async def test_a_reader_survives_an_outage() -> None:
+    """Pauses double up to half a minute; then the message comes."""
     sqs = FakeSqs([body(1)])
     sqs.troubles = [TransportError("gone")] * 8
     async with sqs.messages() as messages:
@@ -42,7 +42,7 @@ async def test_an_outage_is_outlived() -> None:
 
 @virtual_time
 async def test_work_that_takes_an_hour_has_the_message_to_itself() -> None:
-    """It is hidden again and again, as long as the work goes on; what was handled before is deleted meanwhile."""
+    """Its visibility is extended while the work goes on; handled messages are deleted meanwhile."""
     sqs = FakeSqs([body(1), body(2)])
     async with sqs.messages(visibility=60) as messages:
         loop = aiter(messages)
@@ -57,8 +57,8 @@ async def test_work_that_takes_an_hour_has_the_message_to_itself() -> None:
 
 
 @virtual_time
-async def test_work_of_a_reader_that_hangs_itself_reappears() -> None:
-    """Nobody extends it any more; the next reader is told that it is the second try."""
+async def test_the_message_of_a_reader_that_hangs_reappears() -> None:
+    """It is no longer extended; the next reader gets it as the second try."""
     sqs = FakeSqs([body(1)])
     async with sqs.messages(visibility=60) as messages:
         message = await anext(loop := aiter(messages))
@@ -71,8 +71,8 @@ async def test_work_of_a_reader_that_hangs_itself_reappears() -> None:
 
 
 @virtual_time
-async def test_a_retry_comes_back_when_it_was_asked_to() -> None:
-    """Not sooner, and the wait is the queue's, not the loop's."""
+async def test_a_message_reappears_after_the_requested_time() -> None:
+    """It does not reappear sooner, and the loop does not wait for it."""
     sqs = FakeSqs([body(1)])
     async with sqs.messages() as messages:
         async for message in messages:
@@ -85,7 +85,7 @@ async def test_a_retry_comes_back_when_it_was_asked_to() -> None:
 
 @virtual_time
 async def test_a_queue_that_does_not_wait_is_asked_once_a_second() -> None:
-    """A stand-in, a proxy or ``wait=0`` answers at once that there is nothing."""
+    """A stand-in, a proxy or ``wait=0`` answers at once that there is no message."""
     sqs = FakeSqs()
     sqs.waits = False
     async with sqs.messages() as messages:
@@ -97,7 +97,7 @@ async def test_a_queue_that_does_not_wait_is_asked_once_a_second() -> None:
 
 @virtual_time
 async def test_a_deletion_that_fails_alone_is_repeated() -> None:
-    """SQS answers 200 and names it; a receipt that it calls ours to blame is not tried for ever."""
+    """SQS answers 200 and names it; an invalid receipt is not retried for ever."""
     sqs = FakeSqs([body(1), body(2), body(3)])
     sqs.refusals = [{"Code": "InternalError", "SenderFault": False}, {"Code": "Invalid", "SenderFault": True}]
     async with sqs.messages() as messages:
@@ -110,8 +110,8 @@ async def test_a_deletion_that_fails_alone_is_repeated() -> None:
 
 
 @virtual_time
-async def test_poison_waits_for_its_own_queue(caplog: pytest.LogCaptureFixture) -> None:
-    """While that one cannot be reached, it is tried once a minute, and counted when it is there."""
+async def test_unprocessable_messages_wait_for_their_queue(caplog: pytest.LogCaptureFixture) -> None:
+    """While it is unreachable, moving is tried once a minute, and counted when it succeeds."""
     sqs = FakeSqs(["no notification"])
     sqs.aside_troubles = [TransportError("gone")] * 3
     async with sqs.messages(set_aside="aside") as messages:
@@ -148,8 +148,8 @@ async def test_what_is_set_aside_holds_no_postal_code(wrappings: int, name: str)
 
 
 @virtual_time
-async def test_entries_that_are_broken_cost_no_other() -> None:
-    """No receipt, no body, no attributes, a count that is none."""
+async def test_broken_entries_do_not_affect_others() -> None:
+    """They have no receipt, no body, no attributes, or an invalid count."""
     sqs = FakeSqs()
     good = {"ReceiptHandle": "r", "Body": body(1), "Attributes": {"ApproximateReceiveCount": "many"}}
     replies = [{"Messages": None}, {"Messages": [{"Body": body(2)}, {"ReceiptHandle": "x"}, good]}]
@@ -166,7 +166,7 @@ async def test_entries_that_are_broken_cost_no_other() -> None:
 
 @virtual_time
 async def test_a_message_is_set_aside_though_its_reader_gave_up() -> None:
-    """A time limit cut the reader off while the message was on its way out; the next reader sees it through."""
+    """A timeout ended the reader while the message was being moved; the next reader completes it."""
     sqs = FakeSqs(["not a notification", body(1)])
     sqs.hold_aside = asyncio.Event()
     async with sqs.messages(set_aside="aside") as messages:
@@ -182,8 +182,8 @@ async def test_a_message_is_set_aside_though_its_reader_gave_up() -> None:
 
 
 @virtual_time
-async def test_what_is_put_back_is_not_hidden_by_an_older_extension() -> None:
-    """Twelve are in hand when they are extended, in two requests; one is put back for later between them."""
+async def test_a_message_put_back_is_not_hidden_by_an_earlier_extension() -> None:
+    """Twelve are extended in two requests, and one is put back between them."""
     sqs = FakeSqs([body(number) for number in range(12)])
     async with sqs.messages(visibility=60) as messages:
         loops = [aiter(messages) for _ in range(12)]
@@ -199,8 +199,8 @@ async def test_what_is_put_back_is_not_hidden_by_an_older_extension() -> None:
 
 
 @virtual_time
-async def test_what_was_being_put_back_when_the_block_ended_is_put_back() -> None:
-    """The reader stopped in the middle of the request that said when the message may reappear."""
+async def test_a_message_is_put_back_although_the_block_ends_meanwhile() -> None:
+    """The reader stopped during the request that says when the message may reappear."""
     sqs = FakeSqs([body(1)])
     async with sqs.messages(visibility=60) as messages:
         message = await anext(loop := aiter(messages))
@@ -213,15 +213,15 @@ async def test_what_was_being_put_back_when_the_block_ended_is_put_back() -> Non
 
 
 def test_a_queue_takes_a_clock() -> None:
-    """And none of botocore's arguments is called so."""
+    """No argument of botocore's has that name."""
     from virtual_time import VirtualClock
 
     assert "clock" not in SqsQueue("https://sqs.us-east-1.amazonaws.com/1/q", clock=VirtualClock())._options
 
 
 @pytest.mark.parametrize("reply", [b"<html>502</html>", b"", b'{"Messages": 5', b"null", b'{"Messages": "x"}'])
-async def test_an_endpoint_that_is_no_sqs_breaks_nothing(reply: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever it answers with, and with whatever status: it is asked again, never a foreign error."""
+async def test_an_endpoint_that_is_not_sqs_is_polled_again(reply: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may answer anything with any status, and no foreign error is raised."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
     asked = 0
@@ -234,7 +234,7 @@ async def test_an_endpoint_that_is_no_sqs_breaks_nothing(reply: bytes, monkeypat
     app = web.Application()
     app.router.add_post("/{tail:.*}", answer)
     async with TestServer(app) as server:
-        clock = Hasty()
+        clock = SleepsAtOnce()
         async with SqsQueue(f"http://127.0.0.1:{server.port}/1/q", clock=clock) as messages:
             reading = asyncio.create_task(first(messages))
             while asked < 6 and not reading.done():
@@ -245,8 +245,8 @@ async def test_an_endpoint_that_is_no_sqs_breaks_nothing(reply: bytes, monkeypat
     assert clock.slept >= 5
 
 
-class Hasty:
-    """Time that passes when it is slept, while real sockets work."""
+class SleepsAtOnce:
+    """A clock that moves when it sleeps, while real sockets work."""
 
     slept = 0.0
 

@@ -1,4 +1,4 @@
-"""Subscribing finds what is there, creates what is not, and refuses what Amazon would."""
+"""Subscribing finds existing subscriptions, creates missing ones, and refuses what Amazon would refuse."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def seller(emulator: Emulator) -> AsyncIterator[SellingPartner]:
 
 
 async def test_a_subscription_is_made_once(emulator: Emulator, seller: SellingPartner) -> None:
-    """However the queue is named, and however often it is asked for; the version is the newest that is known."""
+    """The form of the queue's name and repetitions make no difference; the version is the newest known."""
     made = [await seller.notifications.subscribe("ORDER_CHANGE", each) for each in (URL, ARN, SqsQueue(URL))]
     made.append(await seller.notifications.subscribe("ORDER_CHANGE", made[0].destination_id))
     assert len({each.subscription_id for each in made}) == 1
@@ -45,7 +45,7 @@ async def test_a_subscription_is_made_once(emulator: Emulator, seller: SellingPa
 
 
 async def test_sellers_share_the_destination(emulator: Emulator, seller: SellingPartner) -> None:
-    """It is the application's; the subscriptions are each seller's own."""
+    """It belongs to the application; each seller has its own subscriptions."""
     other = seller.application.selling_partner("Atzr|two", region="na")
     both = [await each.notifications.subscribe("FEE_PROMOTION", URL) for each in (seller, other)]
     assert both[0].destination_id == both[1].destination_id
@@ -53,7 +53,7 @@ async def test_sellers_share_the_destination(emulator: Emulator, seller: Selling
 
 
 async def test_another_filter_is_another_subscription(seller: SellingPartner) -> None:
-    """The order of what it lists does not matter."""
+    """The order of its lists does not matter."""
     subscribe = seller.notifications.subscribe
     plain = await subscribe("ORDER_CHANGE", URL)
     filtered = await subscribe("ORDER_CHANGE", URL, marketplaces=["US", "CA"], order_change_types=["OrderStatusChange"])
@@ -66,7 +66,7 @@ async def test_another_filter_is_another_subscription(seller: SellingPartner) ->
 
 
 async def test_event_buses_and_aggregation(seller: SellingPartner) -> None:
-    """An account is a destination of its own; offers may come bundled."""
+    """An account is a separate destination; offers may be aggregated."""
     bus = EventBridge(account_id="123456789012", region="us-east-1")
     made = await seller.notifications.subscribe("ANY_OFFER_CHANGED", bus, aggregation="FiveMinutes")
     again = await seller.notifications.subscribe("ANY_OFFER_CHANGED", bus, aggregation="FiveMinutes")
@@ -90,22 +90,22 @@ async def test_one_shipment_can_be_tracked(seller: SellingPartner) -> None:
 
 
 async def test_processes_that_subscribe_at_once_get_one_subscription(emulator: Emulator) -> None:
-    """Who comes too late takes what the other has made."""
+    """The later ones adopt it."""
     async with Application("app", "secret", endpoint=emulator.url) as app:
         sellers = [app.selling_partner("Atzr|one", region="na") for _ in range(5)]
         made = await asyncio.gather(*(each.notifications.subscribe("ORDER_CHANGE", URL) for each in sellers))
     assert len({each.subscription_id for each in made}) == 1
 
 
-async def test_a_conflict_that_nothing_explains_is_raised(emulator: Emulator, seller: SellingPartner) -> None:
-    """Something that differs stands in the way."""
+async def test_a_conflict_without_an_equal_subscription_is_raised(emulator: Emulator, seller: SellingPartner) -> None:
+    """A different subscription exists."""
     emulator.faults({"operation": "notifications_v1.create_subscription", "status": 409})
     with pytest.raises(ConflictError):
         await seller.notifications.subscribe("ORDER_CHANGE", URL)
 
 
-async def test_more_than_a_page_of_subscriptions(seller: SellingPartner) -> None:
-    """All of them are looked through."""
+async def test_all_pages_of_subscriptions_are_searched(seller: SellingPartner) -> None:
+    """The one looked for is not on the first."""
     made = await seller.notifications.subscribe("FEE_PROMOTION", URL)
     for number in range(35):
         await seller.notifications.subscribe("FEE_PROMOTION", URL, filter_expression=f"a == {number}")
@@ -124,7 +124,7 @@ async def test_more_than_a_page_of_subscriptions(seller: SellingPartner) -> None
         ("LISTINGS_ITEM_STATUS_CHANGE", {"filter_expression": "a"}, "takes no filter_expression"),
     ],
 )
-async def test_filters_that_a_type_does_not_take_are_refused_here(
+async def test_filters_that_a_type_does_not_take_are_refused(
     emulator: Emulator, seller: SellingPartner, kind: str, options: Any, problem: str
 ) -> None:
     """Nothing is sent."""
@@ -134,14 +134,14 @@ async def test_filters_that_a_type_does_not_take_are_refused_here(
 
 
 @pytest.mark.parametrize("destination", ["", "arn:aws:sns:us-east-1:1:topic", "https://example.com"])
-async def test_what_is_no_destination_is_refused_here(seller: SellingPartner, destination: str) -> None:
-    """With what it could be."""
+async def test_an_invalid_destination_is_refused(seller: SellingPartner, destination: str) -> None:
+    """The error lists valid forms."""
     with pytest.raises(ConfigurationError, match=r"queue"):
         await seller.notifications.subscribe("ORDER_CHANGE", destination)
 
 
 async def test_unsubscribing_ends_what_was_subscribed(emulator: Emulator, seller: SellingPartner) -> None:
-    """Of that type and seller; the destination stays for the others. Repeating it does nothing."""
+    """It ends the subscription of that type and seller; the destination stays. Repeating it does nothing."""
     notifications = seller.notifications
     made = [await notifications.subscribe("ORDER_CHANGE", URL, marketplaces=places) for places in ((), ("US",))]
     kept = await notifications.subscribe("FEE_PROMOTION", URL)
@@ -155,10 +155,8 @@ async def test_unsubscribing_ends_what_was_subscribed(emulator: Emulator, seller
     assert [each.destination_id for each in await notifications.destinations()] == [kept.destination_id]
 
 
-async def test_a_subscription_that_goes_nobody_knows_where_is_not_the_one_meant(
-    emulator: Emulator, seller: SellingPartner
-) -> None:
-    """The application has no such destination, and a reply leaves one out: that is not the same one."""
+async def test_a_subscription_without_a_destination_is_not_ended(emulator: Emulator, seller: SellingPartner) -> None:
+    """The application has no such destination, and a reply leaves one out: the two are not the same."""
     made = await seller.notifications.subscribe("ORDER_CHANGE", URL)
     body = {"payload": {"subscriptions": [{"subscriptionId": made.subscription_id, "payloadVersion": "1.0"}]}}
     emulator.faults({"operation": "notifications_v1.get_subscriptions", "body": json.dumps(body)})
@@ -167,7 +165,7 @@ async def test_a_subscription_that_goes_nobody_knows_where_is_not_the_one_meant(
 
 
 async def test_one_of_several_subscriptions_is_ended(seller: SellingPartner) -> None:
-    """By where it goes, however that is named, or by its id; a destination that is unknown ends none."""
+    """Its destination, in any form, or its id chooses it; an unknown destination ends none."""
     notifications = seller.notifications
     one, two = [await notifications.subscribe("ORDER_CHANGE", URL, marketplaces=places) for places in ((), ("US",))]
     three = await notifications.subscribe("ORDER_CHANGE", f"{URL}-two")
@@ -179,8 +177,8 @@ async def test_one_of_several_subscriptions_is_ended(seller: SellingPartner) -> 
     assert await notifications.unsubscribe("ORDER_CHANGE", SqsQueue(URL)) == [two]
 
 
-async def test_a_destination_is_deleted_when_asked_for(seller: SellingPartner) -> None:
-    """That of what was ended, once; and no other."""
+async def test_a_destination_is_deleted_on_request(seller: SellingPartner) -> None:
+    """It is that of the ended subscription, once, and no other."""
     notifications = seller.notifications
     for places in ((), ("US",)):
         await notifications.subscribe("ORDER_CHANGE", URL, marketplaces=places)
@@ -189,8 +187,8 @@ async def test_a_destination_is_deleted_when_asked_for(seller: SellingPartner) -
     assert [each.destination_id for each in await notifications.destinations()] == [kept.destination_id]
 
 
-async def test_what_another_process_has_ended_is_ended(emulator: Emulator, seller: SellingPartner) -> None:
-    """A lost reply is the same: the repetition finds nothing to delete."""
+async def test_a_subscription_ended_by_another_process_is_ended(emulator: Emulator, seller: SellingPartner) -> None:
+    """After a lost reply, too, the repetition finds nothing to delete."""
     await seller.notifications.subscribe("ORDER_CHANGE", URL)
     emulator.faults({"operation": "notifications_v1.delete_subscription_by_id", "disconnect": "after"})
     assert len(await seller.notifications.unsubscribe("ORDER_CHANGE", delete_destination=True)) == 1
@@ -211,10 +209,10 @@ ODD_DESTINATIONS: list[Any] = [
 
 
 @pytest.mark.parametrize("odd", ODD_DESTINATIONS)
-async def test_an_odd_destination_is_not_the_one_that_is_looked_for(
+async def test_an_invalid_destination_in_the_list_is_skipped(
     emulator: Emulator, seller: SellingPartner, odd: Any
 ) -> None:
-    """The next is; ours is made where there is none."""
+    """The next one is found, or one is created."""
     for items in ([odd], [odd, DESTINATION]):
         emulator.faults({"operation": "notifications_v1.get_destinations", "body": {"payload": items}})
         assert await seller.notifications.unsubscribe("ORDER_CHANGE", URL) == []
@@ -222,15 +220,15 @@ async def test_an_odd_destination_is_not_the_one_that_is_looked_for(
     assert (await seller.notifications.subscribe("ORDER_CHANGE", URL)).subscription_id
 
 
-async def test_what_is_no_list_of_destinations_is_an_error(emulator: Emulator, seller: SellingPartner) -> None:
-    """And not taken for none."""
+async def test_an_invalid_list_of_destinations_is_an_error(emulator: Emulator, seller: SellingPartner) -> None:
+    """It is not read as an empty one."""
     emulator.faults({"operation": "notifications_v1.get_destinations", "body": {"payload": 5}})
     with pytest.raises(DecodeError, match="no list of destinations"):
         await seller.notifications.unsubscribe("ORDER_CHANGE", URL)
 
 
 async def test_a_subscription_without_an_id_cannot_be_ended(emulator: Emulator, seller: SellingPartner) -> None:
-    """Nothing is ended then; what is no subscription is left out."""
+    """No subscription is then ended; invalid entries are skipped."""
     made = await seller.notifications.subscribe("ORDER_CHANGE", URL)
     for items, error in (([{"destinationId": "d", "payloadVersion": "1.0"}], True), ([None, "x", 5], False)):
         body = {"payload": {"subscriptions": items}}
@@ -243,8 +241,8 @@ async def test_a_subscription_without_an_id_cannot_be_ended(emulator: Emulator, 
     assert await seller.notifications.subscriptions("ORDER_CHANGE") == [made]
 
 
-async def test_page_tokens_without_end_are_an_error(emulator: Emulator, seller: SellingPartner) -> None:
-    """The same token again, whether or not something comes with it."""
+async def test_a_repeated_page_token_is_an_error(emulator: Emulator, seller: SellingPartner) -> None:
+    """The page may have entries or be empty."""
     for items in ([], [{"subscriptionId": "s", "payloadVersion": "1.0", "destinationId": "d"}]):
         page = {"payload": {"subscriptions": items, "nextToken": "again"}}
         emulator.faults({"operation": "notifications_v1.get_subscriptions", "status": 200, "body": page, "times": 9})
@@ -253,10 +251,8 @@ async def test_page_tokens_without_end_are_an_error(emulator: Emulator, seller: 
         emulator.faults({"clear": True})
 
 
-async def test_a_deletion_that_succeeds_with_errors_is_not_taken_for_done(
-    emulator: Emulator, seller: SellingPartner
-) -> None:
-    """What has happened, the list tells."""
+async def test_a_deletion_with_errors_is_checked_in_the_list(emulator: Emulator, seller: SellingPartner) -> None:
+    """The list shows whether it succeeded."""
     await seller.notifications.subscribe("ORDER_CHANGE", URL)
     body = {"errors": [{"code": "InternalFailure", "message": "no"}]}
     emulator.faults({"operation": "notifications_v1.delete_subscription_by_id", "status": 200, "body": body})

@@ -1,4 +1,4 @@
-"""Databases that have the tables of a sync already, empty: to make them takes longer than most tests do.
+"""Databases that have the tables of a sync already, empty: making the tables takes longer than most tests do.
 
 In this folder they replace the fixtures of ``sync_fixtures``, whose databases have no tables. A test that makes or
 alters tables asks for ``new_database_url``: what it does to them would be there for the next test.
@@ -58,6 +58,8 @@ def postgres_url(postgres_server: PostgresServer, postgres_with_tables: str) -> 
 
 
 def _make_tables(url: str) -> None:
+    """Open a database once."""
+
     async def make() -> None:
         async with OrderDatabase(url):
             pass

@@ -1,4 +1,4 @@
-"""A history's sources at work: who does what, when it is over, and what is never done twice."""
+"""The sources of a history at work: which does what, when it ends, and what is never done twice."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ ORDERS = [f"902-{n:07d}" for n in range(20)]
 
 
 def updated(order_id: str) -> str:
-    """An hour apart."""
+    """The last update of an order; they are an hour apart."""
     return (BEGIN + timedelta(hours=ORDERS.index(order_id) + 1)).isoformat()
 
 
 def whole(order_id: str, *, at: str | None = None) -> OrderRow:
-    """What ``getOrder`` brings."""
+    """The order as ``getOrder`` returns it."""
     content = {"orderId": order_id, "lastUpdatedTime": at or updated(order_id), "programs": ["PRIME"]}
     return V2026.row(msgspec.json.encode(content))
 
 
 class Listing:
-    """All orders, at once."""
+    """A list that has all orders at once."""
 
     name = "list"
     is_exact = True
@@ -55,7 +55,7 @@ class Listing:
 
 
 class Refining:
-    """Counts what it is asked for."""
+    """A source of single orders that counts its requests."""
 
     def __init__(
         self, name: str, *, stale: Sequence[str] = (), unknown: Sequence[str] = (), updated_at: str | None = None
@@ -70,7 +70,7 @@ class Refining:
         return float(count)
 
     async def fetch(self, order: CoarseOrder) -> OrderRow | None:
-        """A moment later."""
+        """The order, a moment later."""
         self.fetched[order.order_id] += 1
         await anyio.sleep(0.005)
         if order.order_id in self._unknown:
@@ -89,7 +89,7 @@ class Refused(Refining):
 
 
 class NoQuota:
-    """Searches that get no quota."""
+    """Searches that never get quota."""
 
     stream = "orders_2026_01_01"
     operation = "orders_2026_01_01.search_orders"
@@ -109,15 +109,15 @@ class Searches(NoQuota):
         return Page(rows=tuple(found), cursor=None, upper_bound=before)
 
 
-class SlowLooks(OrderDatabase):
-    """Tells that orders are coarse when several of these have been fetched since, as a busy database does."""
+class SlowList(OrderDatabase):
+    """A database that lists coarse orders only after several of these were fetched, as a busy one does."""
 
     def __init__(self, url: str, refiner: Refining) -> None:
         super().__init__(url)
         self._refiner = refiner
 
     async def coarse(self, seller: str, *, limit: int, detail: Detail = Detail.REPORT) -> list[CoarseOrder]:
-        """Where only a few were asked for, that is by who wants to know whether anything is left."""
+        """With a small limit, the caller only wants to know whether any is left."""
         found = await super().coarse(seller, limit=limit, detail=detail)
         if limit < len(ORDERS):
             before = self._refiner.fetched.total()
@@ -127,7 +127,7 @@ class SlowLooks(OrderDatabase):
 
 
 class SlowDates(OrderDatabase):
-    """Answers a look at dates when everything has been made whole meanwhile."""
+    """A database that lists dates only after everything has been made whole."""
 
     def __init__(self, url: str, *, coarse: bool) -> None:
         super().__init__(url)
@@ -135,7 +135,7 @@ class SlowDates(OrderDatabase):
         self.was_slow = False
 
     async def dates(self, seller: str, *, before: datetime, limit: int, coarse: bool = False) -> list[datetime]:
-        """For coarse orders those of before, for all orders what is there then."""
+        """For coarse orders the dates from before, for all orders the current ones."""
         found = await super().dates(seller, before=before, limit=limit, coarse=coarse)
         if coarse is not self._slow or not found:
             return found
@@ -155,7 +155,7 @@ async def read(
     events: list[SyncEvent] | None = None,
     dropped: list[str] | None = None,
 ) -> dict[str, int]:
-    """Run a history to its end; the orders by detail. ``named``: an earlier run has listed all of it."""
+    """Run a history to its end, and count orders by detail. ``named``: an earlier run has listed all of it."""
     said, left_out = [] if events is None else events, [] if dropped is None else dropped
     history = Checkpoint(seller="s", stream="o history", last_updated_after=BEGIN, upper_bound=unread_to)
     async with database:
@@ -189,7 +189,7 @@ async def read(
 
 
 async def test_two_refiners_share_the_orders_and_none_is_fetched_twice(database_url: str) -> None:
-    """And it is over when the last is stored, not before."""
+    """The history ends when the last one is stored, and not before."""
     first, second = Refining("first"), Refining("second")
     assert await read(OrderDatabase(database_url), first, second) == {"all": 20, "coarse": 0}
     assert first.fetched + second.fetched == Counter(ORDERS)
@@ -226,23 +226,26 @@ def completed(events: Sequence[SyncEvent]) -> Counter[str]:
 
 @pytest.mark.parametrize("what", ["stale", "unknown"])
 async def test_an_order_that_stays_coarse_is_fetched_once_and_holds_nothing_up(sqlite_url: str, what: str) -> None:
-    """Amazon knows it no more, or gives an older one: the next run tries again."""
+    """Amazon no longer knows it, or returns an older version: the next run tries again."""
     some = ORDERS[3:5]
     refiner = Refining("one", stale=some) if what == "stale" else Refining("one", unknown=some)
     assert await read(OrderDatabase(sqlite_url), refiner) == {"all": 20, "coarse": 2}
     assert refiner.fetched == Counter(ORDERS)
 
 
-async def test_it_goes_on_while_orders_become_hopeless_faster_than_the_database_answers(sqlite_url: str) -> None:
-    """What is left is held against what nothing could be done about when it was looked at, not afterwards."""
+async def test_a_history_ends_although_the_database_answers_slowly(sqlite_url: str) -> None:
+    """Orders that cannot be fetched are compared as of the time at which the database was asked."""
     refiner = Refining("one", unknown=ORDERS)
-    assert await read(SlowLooks(sqlite_url, refiner), refiner, named=True, unread_to=BEGIN) == {"all": 20, "coarse": 20}
+    assert await read(SlowList(sqlite_url, refiner), refiner, named=True, unread_to=BEGIN) == {
+        "all": 20,
+        "coarse": 20,
+    }
     assert refiner.fetched == Counter(ORDERS)
 
 
 @pytest.mark.parametrize("coarse", [True, False])
-async def test_orders_become_whole_while_a_search_for_them_is_prepared(sqlite_url: str, coarse: bool) -> None:
-    """Each of the looks at the database that choose its window may find none left, and none with such a date."""
+async def test_orders_may_become_whole_while_a_search_is_prepared(sqlite_url: str, coarse: bool) -> None:
+    """Each of the queries that choose its window may find none left, and no date."""
     database = SlowDates(sqlite_url, coarse=coarse)
     refiner = Refining("one", updated_at=(END + timedelta(days=1)).isoformat())
     assert await read(database, refiner, named=True) == {"all": 20, "coarse": 0}

@@ -1,4 +1,4 @@
-"""Orders that a list has named and nothing could fetch: each later run tries them again, and fails for none."""
+"""Orders that a list has named and that could not be fetched: each later run tries them again, and fails for none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import anyio
 import pytest
-from order_databases import emulated_orders, query, stored_orders
+from order_databases import coarse_orders, emulated_orders, query, stored_orders
+from request_counts import requests_of
 from virtual_hours import EPOCH, Hourglass, in_virtual_hours
 
 from spapi_async import Application
@@ -27,12 +28,12 @@ RETRY = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
 
 
 def emulator() -> Emulator:
-    """Ten orders of sixty days: three runs ask for each within the burst of 30."""
+    """Ten orders of sixty days: three runs request each within the burst of 30."""
     return Emulator(orders=ORDERS, rate_scale=6000, processing=0.02, anchor=EPOCH - 3600, clock=Hourglass())
 
 
 async def sync(running: Emulator, url: str, sources: Sequence[Source]) -> None:
-    """One run in an application of its own, as in a new process. It does not fail."""
+    """One run in an application of its own, as in a new process, which must not fail."""
     async with Application("app", "secret", endpoint=running.url, retry=RETRY, clock=Hourglass()) as app:
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
         report = await sync_orders([seller], url, sources=sources, since=SINCE, clock=Hourglass())
@@ -40,25 +41,14 @@ async def sync(running: Emulator, url: str, sources: Sequence[Source]) -> None:
 
 
 async def left_coarse(running: Emulator, url: str, sources: Sequence[Source], **fault: Any) -> None:
-    """A run whose calls for single orders go wrong; no search of the history answers before it is over."""
+    """A run whose calls for single orders fail, and whose searches do not answer before it has ended."""
     running.faults(
-        {"operation": SEARCH},  # today's
+        {"operation": SEARCH},  # today's orders
         {"operation": SEARCH, "delay": 600, "times": 1},
         *({"operation": operation, "times": None, **fault} for operation in (BY_ID, ITEMS)),
     )
     await sync(running, url, sources)
-    assert coarse(url) == len(emulated_orders(running)) == ORDERS
-
-
-def coarse(url: str) -> int:
-    """Orders of which no more is known than what a list says."""
-    return int(query(url, "SELECT count(*) FROM orders WHERE detail = 'report'")[0][0])
-
-
-def requests(running: Emulator, operation: str) -> int:
-    """How many requests of an operation the emulator has seen."""
-    counts = running.stats()["operations"].get(operation)
-    return int(counts["requests"]) if counts else 0
+    assert coarse_orders(url) == len(emulated_orders(running)) == ORDERS
 
 
 @pytest.mark.parametrize(
@@ -73,47 +63,47 @@ def requests(running: Emulator, operation: str) -> int:
 async def test_the_next_run_makes_whole_what_one_left_coarse(
     sqlite_url: str, sources: list[Source], operation: str, fault: dict[str, Any]
 ) -> None:
-    """Whatever went wrong; each is asked for once, nothing is listed again, and then there is nothing left to do."""
+    """Each order is requested once, nothing is listed again, and then nothing is left to do."""
     async with emulator() as running:
         await left_coarse(running, sqlite_url, sources, **fault)
         running.faults({"clear": True})
-        before = {name: requests(running, name) for name in (operation, SEARCH, REPORTS, LIST)}
+        before = {name: requests_of(running, name) for name in (operation, SEARCH, REPORTS, LIST)}
         for _ in range(2):
             await sync(running, sqlite_url, sources)
-        assert coarse(sqlite_url) == 0
+        assert coarse_orders(sqlite_url) == 0
         assert stored_orders(sqlite_url) == emulated_orders(running)
-        after = {name: requests(running, name) - before[name] for name in before}
+        after = {name: requests_of(running, name) - before[name] for name in before}
         assert after == {operation: ORDERS, SEARCH: 2, REPORTS: 0, LIST: 0}
 
 
 @pytest.mark.parametrize("sources", [["ids", "reports"], ["orders_v0"], ["ids", "orders_v0"]], ids="+".join)
 @in_virtual_hours
-async def test_an_order_that_amazon_never_gives_costs_a_request_a_run(sqlite_url: str, sources: list[Source]) -> None:
-    """One, by whichever source, and it stays as it is."""
+async def test_an_order_that_amazon_never_returns_costs_a_request_a_run(sqlite_url: str, sources: list[Source]) -> None:
+    """Any source makes the request, and the order stays as it is."""
     async with emulator() as running:
         await left_coarse(running, sqlite_url, sources, status=404)
         for _ in range(2):
-            before = requests(running, BY_ID) + requests(running, ITEMS)
+            before = requests_of(running, BY_ID) + requests_of(running, ITEMS)
             await sync(running, sqlite_url, sources)
-            assert requests(running, BY_ID) + requests(running, ITEMS) - before == ORDERS
-            assert coarse(sqlite_url) == ORDERS
+            assert requests_of(running, BY_ID) + requests_of(running, ITEMS) - before == ORDERS
+            assert coarse_orders(sqlite_url) == ORDERS
 
 
 @in_virtual_hours
-async def test_without_a_source_of_single_orders_they_stay_as_they_are(sqlite_url: str) -> None:
-    """The run costs its search."""
+async def test_coarse_orders_stay_without_a_source_of_single_orders(sqlite_url: str) -> None:
+    """The run costs only its search."""
     async with emulator() as running:
         await left_coarse(running, sqlite_url, ["ids", "reports"], status=404)
-        before = requests(running, SEARCH)
+        before = requests_of(running, SEARCH)
         await sync(running, sqlite_url, ["reports"])
-        assert (coarse(sqlite_url), requests(running, SEARCH) - before) == (ORDERS, 1)
+        assert (coarse_orders(sqlite_url), requests_of(running, SEARCH) - before) == (ORDERS, 1)
 
 
 @in_virtual_hours
-async def test_orders_that_are_followed_are_tried_again_in_each_round(
+async def test_a_follower_tries_coarse_orders_again_in_each_round(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a restart first, and again when that has been in vain."""
+    """They are tried after a restart, and again later."""
     monkeypatch.setattr("spapi_async.workflows.orders._live._ROUND", 0.02)
     async with (
         emulator() as running,
@@ -121,22 +111,22 @@ async def test_orders_that_are_followed_are_tried_again_in_each_round(
         anyio.create_task_group() as group,
     ):
         await left_coarse(running, sqlite_url, ["ids", "reports"], status=404)
-        before = requests(running, BY_ID)
+        before = requests_of(running, BY_ID)
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
         options: dict[str, Any] = {"since": SINCE, "sources": ["ids"], "clock": Hourglass()}
         group.start_soon(lambda: follow_orders([seller], sqlite_url, **options))
         with anyio.fail_after(60):
-            while requests(running, BY_ID) - before <= ORDERS:
+            while requests_of(running, BY_ID) - before <= ORDERS:
                 await anyio.sleep(0.01)
-            assert coarse(sqlite_url) == ORDERS
+            assert coarse_orders(sqlite_url) == ORDERS
             running.faults({"clear": True})
-            while coarse(sqlite_url):
+            while coarse_orders(sqlite_url):
                 await anyio.sleep(0.01)
         group.cancel_scope.cancel()
 
 
 async def test_looking_for_coarse_orders_reads_an_index(sqlite_url: str) -> None:
-    """A million whole orders make it no slower: they are not in it."""
+    """A million whole orders do not make it slower, since they are not in it."""
     async with OrderDatabase(sqlite_url) as database:
         assert await database.coarse("one@na", limit=1) == []
     plan = query(

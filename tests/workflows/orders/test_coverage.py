@@ -1,4 +1,4 @@
-"""What a database says of how far a seller's orders are known."""
+"""What a database reports about how far a seller's orders are known."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ def day(number: int) -> datetime:
 
 
 def place(stream: str, at: datetime, *, bound: datetime | None = None, seller: str = "s") -> Checkpoint:
+    """A checkpoint."""
     return Checkpoint(seller=seller, stream=stream, last_updated_after=at, upper_bound=bound)
 
 
-def test_a_plain_sync_is_read_once_up_to_its_place() -> None:
-    """From wherever its first run began."""
+def test_a_plain_sync_is_read_up_to_its_checkpoint() -> None:
+    """It is one span, wherever its first run began."""
     (found,) = coverage_of([place(STREAM, day(9))])
     assert found == Coverage(seller="s", stream=STREAM, read_from=None, read_to=day(9))
 
 
 def test_history_is_read_from_its_newest_end() -> None:
-    """What lies between its beginning and that end is missing, and may be listed up to somewhere."""
+    """Orders between its beginning and that end are missing, and may be listed up to a point."""
     places = [
         place(STREAM, day(9)),
         place(f"{STREAM} history", day(1), bound=day(5)),
@@ -44,7 +45,7 @@ def test_history_is_read_from_its_newest_end() -> None:
 
 
 def test_a_history_that_is_complete_lacks_nothing() -> None:
-    """Its end has come down to its beginning."""
+    """It has been read down to its beginning."""
     places = [
         place(STREAM, day(9)),
         place(f"{STREAM} history", day(1), bound=day(1)),
@@ -55,14 +56,14 @@ def test_a_history_that_is_complete_lacks_nothing() -> None:
 
 
 def test_a_seller_whose_first_search_is_still_to_come() -> None:
-    """Nothing is read yet, all of its history is missing; without that nothing is known of it."""
+    """Nothing is read yet, and all of its history is missing; without a history nothing is known."""
     (found,) = coverage_of([place(f"{STREAM} history", day(1), bound=day(5))])
     assert (found.read_from, found.read_to, found.missing) == (day(5), day(5), Window(day(1), day(5)))
     assert coverage_of([place(f"{STREAM} listed", day(1))]) == ()
 
 
-def test_reconciliations_and_streams_stand_apart() -> None:
-    """By age; by marketplaces and by seller; windows that were read by hand are no stream."""
+def test_reconciliations_and_streams_are_separate() -> None:
+    """They are separate by age, marketplaces and seller; windows that were read by hand are no stream."""
     german = f"{STREAM}:A1PA6795UKMFR9"
     places = [
         place(STREAM, day(9)),
@@ -81,7 +82,7 @@ def test_reconciliations_and_streams_stand_apart() -> None:
 
 
 async def test_a_database_says_what_a_sync_has_read(database_url: str) -> None:
-    """After a run with a history, in both kinds of database; of a seller that nobody synced nothing."""
+    """It does so after a run with a history, in both kinds of database; a seller that was never synced has nothing."""
     async with (
         Emulator(orders=20, rate_scale=2000, search_delay=0.0) as emulator,
         Application("a", "b", endpoint=emulator.url) as app,

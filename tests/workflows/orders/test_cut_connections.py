@@ -1,4 +1,4 @@
-"""PostgreSQL cuts its connections, as it does when it restarts: nothing is lost, and no change is there twice."""
+"""PostgreSQL cuts its connections, as in a restart: nothing is lost, and no change is published twice."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _Cutting:
 
 
 def cut_inside(monkeypatch: pytest.MonkeyPatch, *, page: int, statement: int) -> Callable[[], bool]:
-    """Cut a transaction's connection once, of this page or the next with so many statements; whether it happened."""
+    """Cut the connection of a transaction once, in this page or the next one with so many statements."""
     write, pages, was_cut = PageWriter.write, 0, False
 
     def writing(self: PageWriter, cursor: Cursor, *words: Any) -> Stored:
@@ -72,7 +72,7 @@ def cut_inside(monkeypatch: pytest.MonkeyPatch, *, page: int, statement: int) ->
 
 
 def cut_after(monkeypatch: pytest.MonkeyPatch, *, page: int) -> Callable[[], bool]:
-    """Cut every connection once a page is committed; whether that has happened."""
+    """Cut every connection once a page is committed."""
     store, pages = OrderDatabase.store, 0
 
     async def storing(self: OrderDatabase, stored: OrderPage) -> Stored:
@@ -90,7 +90,7 @@ def cut_after(monkeypatch: pytest.MonkeyPatch, *, page: int) -> Callable[[], boo
 
 
 def emulator() -> Emulator:
-    """Orders well behind the search delay."""
+    """Orders well before the search delay."""
     return Emulator(orders=ORDERS, rate_scale=1e5, search_delay=0, anchor=datetime.now(UTC).timestamp() - 3600)
 
 
@@ -101,7 +101,7 @@ async def sync(running: Emulator, url: str | OrderDatabase) -> SyncReport:
 
 
 async def check(running: Emulator, url: str) -> None:
-    """Every order is there, and each was published once."""
+    """Every order is stored, and each was published once."""
     truth = emulated_orders(running)
     async with OrderDatabase(url) as database:
         assert await database.counts() == (len(truth), sum(truth.values()))
@@ -112,7 +112,7 @@ async def check(running: Emulator, url: str) -> None:
 async def test_a_sync_that_is_cut_inside_a_page_goes_on_with_the_next_run(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, statement: int
 ) -> None:
-    """The page is rolled back with its checkpoint and its changes; the report says that the connection was lost."""
+    """The page, its checkpoint and its changes are rolled back; the report says that the connection was lost."""
     was_cut = cut_inside(monkeypatch, page=3, statement=statement)
     async with emulator() as running, OrderDatabase(postgres_url) as database:
         report = await sync(running, database)
@@ -120,14 +120,14 @@ async def test_a_sync_that_is_cut_inside_a_page_goes_on_with_the_next_run(
         assert "terminating connection" in str(report.failed[0].error)
         async with OrderDatabase(postgres_url) as looked_at:
             assert 0 < (await looked_at.counts())[0] < ORDERS
-        assert (await sync(running, database)).failed == ()  # at once: the stream's lease was given back
+        assert (await sync(running, database)).failed == ()  # at once, since the stream's lease was given back
         await check(running, postgres_url)
 
 
 async def test_a_sync_that_is_cut_between_pages_goes_on_with_the_next_run(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was committed stays."""
+    """Committed pages stay."""
     was_cut = cut_after(monkeypatch, page=2)
     async with emulator() as running, OrderDatabase(postgres_url) as database:
         await sync(running, database)
@@ -136,18 +136,18 @@ async def test_a_sync_that_is_cut_between_pages_goes_on_with_the_next_run(
         await check(running, postgres_url)
 
 
-# One that is cut while it is being set up may be dropped before asyncpg has noticed, and then it complains.
+# asyncpg warns about a connection that is cut during its setup and dropped before it notices.
 @pytest.mark.filterwarnings("ignore:unclosed connection <asyncpg:ResourceWarning")
 @pytest.mark.parametrize("place", ["inside", "between"])
 async def test_a_follower_whose_connections_are_cut_goes_on_by_itself(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    """It says so, and begins again after a pause."""
+    """It reports it, and starts again after a pause."""
     monkeypatch.setattr("spapi_async.workflows.orders._live._FIRST_PAUSE", 0.05)
     events: list[SyncEvent] = []
     async with emulator() as running, Application("app", "secret", endpoint=running.url) as app:
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
-        # The first page is the mark where a new seller's history begins, the others bring orders.
+        # The first page only marks where a new seller's history begins; the others have orders.
         cut = cut_inside(monkeypatch, page=3, statement=3) if place == "inside" else cut_after(monkeypatch, page=3)
         async with OrderDatabase(postgres_url) as database, anyio.create_task_group() as group:
 

@@ -1,4 +1,4 @@
-"""A database that fails in the middle of a sync: it is said, nothing is half written, and the next run goes on."""
+"""A database that fails during a sync: the failure is reported, nothing is half written, and the next run continues."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def assert_each_order_once(server: Emulator, database: OrderDatabase) -> N
 
 
 async def test_a_full_disk_fails_the_page_and_the_next_run_goes_on(sqlite_url: str) -> None:
-    """What was committed before stays, with its checkpoint; of the page that found no room nothing is there."""
+    """Committed pages stay, with their checkpoint; nothing of the failed page is stored."""
     async with emulator() as server:
         async with OrderDatabase(sqlite_url) as database:
             engine = database_engine(database)
@@ -79,8 +79,8 @@ main()
 
 
 @pytest.mark.spapi_emulator(orders=90, rate_scale=1e6, anchor=ANCHOR)
-def test_the_command_says_that_a_file_may_not_grow(spapi_emulator: Emulator, sqlite_url: str) -> None:
-    """With the exit code of a database that failed; started again with room, it completes."""
+def test_the_command_reports_a_file_that_may_not_grow(spapi_emulator: Emulator, sqlite_url: str) -> None:
+    """The exit code is that of a failed database; started again with room, the command completes."""
     words = ["sync", "orders", "--endpoint", spapi_emulator.url, "--database", sqlite_url, "--page-size", "15"]
     environment = {**os.environ, **CREDENTIALS}
     limited = warm_python.start(

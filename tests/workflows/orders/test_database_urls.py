@@ -1,4 +1,4 @@
-"""URLs as hosting services hand them out, and files that another process has locked."""
+"""URLs as hosting services provide them, and files that another process has locked."""
 
 import asyncio
 import sqlite3
@@ -26,20 +26,20 @@ pytest_plugins = ("sync_fixtures",)
     ],
 )
 def test_a_url_of_libpq_is_understood(query: str, expected: dict[str, str]) -> None:
-    """Asyncpg has other words for the same, and a TypeError for those that it does not know."""
+    """Asyncpg has other names for the same options, and raises TypeError for unknown ones."""
     assert dict(_database.async_url(f"postgresql://user:PW@db/name?{query}").query) == expected
 
 
-def test_what_asyncpg_does_not_take_is_refused_by_name() -> None:
-    """Without the rest of the URL, which holds a password."""
+def test_unsupported_url_options_are_refused_by_name() -> None:
+    """The error does not show the rest of the URL, which holds a password."""
     with pytest.raises(ConfigurationError, match="has sslrootcert, which asyncpg does not support") as caught:
         OrderDatabase("postgresql://user:PW@db/name?sslrootcert=ca.pem&sslmode=require")
     assert "PW" not in str(caught.value)
 
 
 @pytest.mark.parametrize("make", [OrderDatabase, Journal])
-async def test_who_only_reads_makes_no_database(make: Any, tmp_path: Path) -> None:
-    """A misspelt name is said, and no empty file says otherwise the next time."""
+async def test_a_reader_creates_no_database(make: Any, tmp_path: Path) -> None:
+    """A misspelt name is an error, also the next time."""
     path = tmp_path / "misspelt.db"
     with pytest.raises(ConfigurationError, match=r"there is no database file .*misspelt\.db"):
         await make(f"sqlite:///{path}", create=False).open()
@@ -47,8 +47,8 @@ async def test_who_only_reads_makes_no_database(make: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("make", [OrderDatabase, Journal])
-async def test_a_database_of_something_else_is_not_one_to_read(make: Any, new_database_url: str) -> None:
-    """It stays as it is, on either database."""
+async def test_a_reader_refuses_a_database_of_another_program(make: Any, new_database_url: str) -> None:
+    """It does not change, in either kind of database."""
     if new_database_url.startswith("sqlite"):
         sqlite3.connect(new_database_url.removeprefix("sqlite:///")).execute(
             "CREATE TABLE other (a)"
@@ -58,12 +58,12 @@ async def test_a_database_of_something_else_is_not_one_to_read(make: Any, new_da
             await make(new_database_url, create=False).open()
     async with make(new_database_url):
         pass
-    async with make(new_database_url, create=False):  # now it is
+    async with make(new_database_url, create=False):  # now it has the tables
         pass
 
 
 async def test_a_new_file_that_is_locked_for_a_while_is_waited_for(tmp_path: Path) -> None:
-    """As an existing one is; SQLite itself would say at once that it is locked."""
+    """An existing one is, too; SQLite itself would fail at once."""
     path = tmp_path / "orders.db"
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
@@ -75,10 +75,8 @@ async def test_a_new_file_that_is_locked_for_a_while_is_waited_for(tmp_path: Pat
     await (await opening).close()
 
 
-async def test_a_file_that_stays_locked_is_a_failure_and_no_mistake(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """So that the command line exits as for any other failure of the database."""
+async def test_a_file_that_stays_locked_is_a_database_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line ends with the code of a failed database."""
     monkeypatch.setattr(_sql, "_BUSY_SECONDS", 0.2)
     path = tmp_path / "orders.db"
     holder = sqlite3.connect(path, isolation_level=None)

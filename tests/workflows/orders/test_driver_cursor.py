@@ -19,7 +19,7 @@ pytest_plugins = ("sync_fixtures",)
 
 @asynccontextmanager
 async def engine_of(url: str) -> AsyncIterator[AsyncEngine]:
-    """With a table of numbers that is empty."""
+    """An engine with an empty table of numbers."""
     engine = open_engine(async_url(url))
     async with engine.begin() as connection:
         await connection.exec_driver_sql("CREATE TABLE numbers (number integer PRIMARY KEY)")
@@ -30,7 +30,7 @@ async def engine_of(url: str) -> AsyncIterator[AsyncEngine]:
 
 
 def insert_one(cursor: Cursor) -> int:
-    """One number, and how many rows that changed."""
+    """Insert one number, and return how many rows that changed."""
     cursor.execute("INSERT INTO numbers VALUES (1)")
     return cursor.rowcount
 
@@ -42,7 +42,7 @@ async def stored(engine: AsyncEngine) -> int:
 
 
 async def test_a_job_is_part_of_the_transaction(new_database_url: str) -> None:
-    """What it did is committed or rolled back with it."""
+    """Its changes are committed or rolled back with it."""
     async with engine_of(new_database_url) as engine:
         async with engine.connect() as connection:
             assert await run_on_cursor(connection, insert_one) == 1
@@ -55,7 +55,7 @@ async def test_a_job_is_part_of_the_transaction(new_database_url: str) -> None:
 
 
 async def test_a_refused_statement_is_sqlalchemys_error(new_database_url: str) -> None:
-    """Without its parameters, which may be personal data; nothing of the transaction stays."""
+    """Its parameters, which may be personal data, are not shown; the transaction is rolled back."""
     async with engine_of(new_database_url) as engine:
 
         def insert_twice(cursor: Cursor) -> None:
@@ -70,8 +70,8 @@ async def test_a_refused_statement_is_sqlalchemys_error(new_database_url: str) -
         assert await stored(engine) == 0
 
 
-async def test_an_error_of_the_job_itself_comes_out_as_it_is(new_database_url: str) -> None:
-    """And rolls back what the job did before."""
+async def test_an_error_of_the_job_itself_is_raised_unchanged(new_database_url: str) -> None:
+    """Earlier changes of the job are rolled back."""
     async with engine_of(new_database_url) as engine:
 
         def fail(cursor: Cursor) -> None:
@@ -85,7 +85,7 @@ async def test_an_error_of_the_job_itself_comes_out_as_it_is(new_database_url: s
 
 
 async def test_a_connection_that_is_cut_is_not_used_again(new_postgres_url: str) -> None:
-    """The pool opens another at once, also in place of others that it made before: the server may have restarted."""
+    """The pool opens another at once, also instead of older ones, since the server may have restarted."""
     async with engine_of(new_postgres_url) as engine:
         async with engine.connect() as one, engine.connect() as other:
             pids = {(await each.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one() for each in (one, other)}

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from order_databases import emulated_orders, query, stored_orders
+from request_counts import requests_of
 from virtual_hours import Hourglass, in_virtual_hours
 
 from spapi_async import Application, ConfigurationError
@@ -36,7 +37,7 @@ UNREAD = "SELECT count(*) FROM checkpoints WHERE stream LIKE '%history' AND uppe
 
 
 class Watch:
-    """What a follower reports, and a way to wait for it."""
+    """Collects the events of a follower, and can wait for them."""
 
     def __init__(self) -> None:
         self.events: list[SyncEvent] = []
@@ -57,7 +58,7 @@ class Watch:
 
 @asynccontextmanager
 async def followed(emulator: Emulator, database: Any, *names: str, **options: Any) -> AsyncIterator[Watch]:
-    """Sellers that are followed while the block runs."""
+    """Sellers that are followed during the block."""
     watch, clock = Watch(), Hourglass()
     retry = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
     async with (
@@ -75,13 +76,13 @@ async def followed(emulator: Emulator, database: Any, *names: str, **options: An
 
 
 def emulator(**options: Any) -> Emulator:
-    """Orders that lie behind the search delay, which is none here; searches every 0.18 s."""
+    """Orders before the search delay, which is zero here; a search each 0.18 s."""
     usual: dict[str, Any] = {"orders": 60, "rate_scale": 1000, "search_delay": 0.0, "anchor": Hourglass().time() - 3600}
     return Emulator(**usual | options, clock=Hourglass())
 
 
 async def test_searches_alone_find_every_change(database_url: str) -> None:
-    """New orders and changed ones, without a queue and without v0."""
+    """New and changed orders are found without a queue and without v0."""
     async with emulator() as running, OrderDatabase(database_url) as database:
         async with followed(running, database, sources=["search"]) as watch:
             await watch.until(lambda: sum(each.orders for each in watch.of(PageStored)) >= 60)
@@ -95,8 +96,8 @@ async def test_searches_alone_find_every_change(database_url: str) -> None:
 
 
 @in_virtual_hours
-async def test_what_lists_show_late_is_found_all_the_same(sqlite_url: str) -> None:
-    """Changes appear after the end of the window that they belong to; the next window reaches back to them."""
+async def test_changes_that_lists_show_late_are_found(sqlite_url: str) -> None:
+    """They appear after the end of their window; the next window begins before it."""
     options = {"list_lag": 2.0, "shuffled_pages": True}
     async with emulator(**options) as running, followed(running, sqlite_url, sources=["search"]) as watch:
         await watch.until(lambda: bool(watch.of(PageStored)) and query(sqlite_url, UNREAD) == [(0,)])
@@ -108,7 +109,7 @@ async def test_what_lists_show_late_is_found_all_the_same(sqlite_url: str) -> No
 
 
 def moments(running: Emulator) -> dict[str, str]:
-    """Every order's last update, as SQLite has it."""
+    """Every order's last update, in SQLite's form."""
     return {
         order.order_id: datetime.fromtimestamp(int(order.updated), UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
         for seller in running.world.sellers
@@ -118,13 +119,13 @@ def moments(running: Emulator) -> dict[str, str]:
 
 @in_virtual_hours
 async def test_a_notification_brings_an_order_before_the_next_search(sqlite_url: str) -> None:
-    """Fetched by its id; a second message about it costs nothing; foreign and broken ones are passed over."""
+    """It is fetched by its id; a second message about it costs nothing; foreign and broken ones are skipped."""
     async with emulator() as running:
         sender, receiver = anyio.create_memory_object_stream[Any](100)
         options = {"messages": receiver, "sources": ["search"], "every": EVER}
         async with sender, receiver, followed(running, sqlite_url, **options) as watch:
             await watch.until(lambda: bool(watch.of(PageStored)) and query(sqlite_url, UNREAD) == [(0,)])
-            searches = requests(running, SEARCH)
+            searches = requests_of(running, SEARCH)
             changed = running.change_orders(add=1, update=1)
             messages = [message(order_id) for ids in changed.values() for order_id in ids]
             for each in ["no notification", message("902-9", seller="stranger"), {"type": "x"}, *messages]:
@@ -133,8 +134,8 @@ async def test_a_notification_brings_an_order_before_the_next_search(sqlite_url:
             for each in messages:
                 await sender.send(each)
             await sender.send(message(changed["added"][0], event_time=now() + timedelta(seconds=60)))
-            await watch.until(lambda: requests(running, BY_ID) == 3)
-        assert requests(running, SEARCH) == searches
+            await watch.until(lambda: requests_of(running, BY_ID) == 3)
+        assert requests_of(running, SEARCH) == searches
         assert {event.source for event in watch.of(OrdersFresh)} == {"notification"}
         assert all(0 <= seconds < 60 for event in watch.of(OrdersFresh) for seconds in event.seconds)
         assert stored_orders(sqlite_url) == emulated_orders(running)
@@ -142,22 +143,22 @@ async def test_a_notification_brings_an_order_before_the_next_search(sqlite_url:
 
 @in_virtual_hours
 async def test_v0_names_what_changed_between_two_searches(sqlite_url: str) -> None:
-    """Its list is asked three times as often; what it names is fetched whole."""
+    """Its list is requested three times as often; named orders are fetched whole."""
     async with emulator() as running, followed(running, sqlite_url) as watch:
         await watch.until(lambda: bool(watch.of(PageStored)))
         running.change_orders(add=2)
         await watch.until(lambda: sum(len(each.seconds) for each in watch.of(OrdersFresh)) >= 2)
         await watch.until(lambda: stored_orders(sqlite_url) == emulated_orders(running))
-        # What v0 alone has brought of the history is fetched whole in the end.
+        # Orders of the history that only v0 has listed are fetched whole in the end.
         await watch.until(lambda: query(sqlite_url, "SELECT DISTINCT detail FROM orders") == [("whole",)])
     assert stored_orders(sqlite_url) == emulated_orders(running)
-    assert requests(running, LIST) >= 1
+    assert requests_of(running, LIST) >= 1
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
 @in_virtual_hours
-async def test_a_source_that_amazon_removes_is_dropped_and_said_once(sqlite_url: str, status: int) -> None:
-    """On 2027-03-28, or where a role is missing; searches go on."""
+async def test_a_source_that_amazon_removes_is_dropped_and_reported_once(sqlite_url: str, status: int) -> None:
+    """It is removed on 2027-03-28, or a role is missing; searches continue."""
     async with emulator() as running:
         running.faults({"operation": LIST, "status": status, "times": None})
         async with followed(running, sqlite_url) as watch:
@@ -171,8 +172,8 @@ async def test_a_source_that_amazon_removes_is_dropped_and_said_once(sqlite_url:
 
 
 @in_virtual_hours
-async def test_one_sellers_trouble_is_its_own(sqlite_url: str) -> None:
-    """A revoked grant is reported, and does not hold the others up."""
+async def test_one_sellers_failure_does_not_affect_others(sqlite_url: str) -> None:
+    """A revoked grant is reported, and the other sellers continue."""
     async with emulator() as running:
         running.faults({"revoke_refresh_token": "Atzr|revoked"})
         async with followed(running, sqlite_url, "one", "revoked") as watch:
@@ -186,7 +187,7 @@ async def test_one_sellers_trouble_is_its_own(sqlite_url: str) -> None:
 
 @in_virtual_hours
 async def test_a_failing_order_is_left_to_the_searches(sqlite_url: str) -> None:
-    """Its fetch fails for good; the seller is not interrupted."""
+    """Its fetch always fails; the seller is not interrupted."""
     async with emulator() as running:
         running.faults({"operation": BY_ID, "status": 500, "times": None})
         sender, receiver = anyio.create_memory_object_stream[Any](100)
@@ -204,7 +205,7 @@ async def test_a_failing_order_is_left_to_the_searches(sqlite_url: str) -> None:
 async def test_an_order_that_could_not_be_stored_is_fetched_again(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once the database works again; the searches would not show it for two minutes."""
+    """It is fetched once the database works again; searches would not show it for two minutes."""
     monkeypatch.setattr("spapi_async.workflows.orders._live._FIRST_PAUSE", 0.01)
     monkeypatch.setattr("spapi_async.workflows.orders._hints.RETRIES", (0.01, 0.01, 0.01))
     store, refused = OrderDatabase.store, list[str]()
@@ -229,8 +230,8 @@ async def test_an_order_that_could_not_be_stored_is_fetched_again(
 
 
 @in_virtual_hours
-async def test_cancelled_and_started_again_it_goes_on(sqlite_url: str) -> None:
-    """At any moment; every change is published once, and once more where it was a list that named the order first."""
+async def test_a_follower_continues_after_a_cancellation(sqlite_url: str) -> None:
+    """It comes at any moment; every change is published once, and once more if a list named the order first."""
     async with emulator(orders=150) as running:
         for _ in range(4):
             async with followed(running, sqlite_url) as watch:
@@ -250,14 +251,14 @@ UPDATES = "SELECT max(last_updated_at) FROM orders"
 
 
 def latest(running: Emulator) -> str:
-    """The emulator's latest update, as SQLite has it."""
+    """The emulator's latest update, in SQLite's form."""
     updated = max(order.updated for seller in running.world.sellers for order in seller.orders.since(0))
     return datetime.fromtimestamp(int(updated), UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 @in_virtual_hours
 async def test_any_object_with_a_store_can_be_followed_into() -> None:
-    """Without leases, checkpoints or knowledge of its own."""
+    """It needs no leases and no checkpoints."""
 
     class Sink:
         def __init__(self) -> None:
@@ -277,20 +278,14 @@ async def test_any_object_with_a_store_can_be_followed_into() -> None:
     "options",
     [{"every": timedelta(0)}, {"since": datetime(2026, 1, 1)}, {"marketplaces": ["DE"]}],  # noqa: DTZ001
 )
-async def test_what_cannot_work_is_refused_at_once(sqlite_url: str, options: Any) -> None:
-    """Before anything is asked of Amazon."""
+async def test_invalid_arguments_of_a_follower_are_refused(sqlite_url: str, options: Any) -> None:
+    """Nothing is sent."""
     async with Application("app", "secret", endpoint="http://127.0.0.1:9") as app:
         seller = app.selling_partner("Atzr|one", region="NA")
         with pytest.raises(ConfigurationError):
             await follow_orders([seller], sqlite_url, **options)
         with pytest.raises(ConfigurationError, match="twice"):
             await follow_orders([seller, seller], sqlite_url)
-
-
-def requests(running: Emulator, operation: str) -> int:
-    """How many requests of an operation the emulator has seen."""
-    counts = running.stats()["operations"].get(operation)
-    return int(counts["requests"]) if counts else 0
 
 
 def now() -> datetime:

@@ -17,6 +17,7 @@ from order_databases import (
     stored_orders,
     stored_versions,
 )
+from request_counts import requests_of
 
 from spapi_async.emulator.server import Emulator
 
@@ -43,19 +44,13 @@ def follow(emulator: Emulator, url: str) -> warm_python.Process:
     )
 
 
-def asked(emulator: Emulator, operation: str) -> int:
-    """How often."""
-    counts = emulator.stats()["operations"].get(operation)
-    return int(counts["requests"]) if counts else 0
-
-
 def held(emulator: Emulator) -> int:
     """How many requests have been held."""
     return int(emulator.stats()["faults"])
 
 
 def is_equal(emulator: Emulator, url: str) -> bool:
-    """Whether the tables are what the emulator has, each order in its last version."""
+    """Whether the tables equal the emulator's data, with each order in its last version."""
     return (
         Path(url.removeprefix("sqlite:///")).exists()
         and stored_orders(url) == emulated_orders(emulator)
@@ -65,7 +60,7 @@ def is_equal(emulator: Emulator, url: str) -> bool:
 
 @pytest.mark.spapi_emulator(orders=40, rate_scale=3000, processing=0.2, search_delay=0.0)
 def test_killed_while_amazon_holds_each_request(spapi_emulator: Emulator, new_sqlite_url: str) -> None:
-    """Nothing is missing in the end, and no version of an order was published twice."""
+    """No order is missing in the end, and no version of an order was published twice."""
     for operation in HELD:
         process = follow(spapi_emulator, new_sqlite_url)
         try:
@@ -80,11 +75,11 @@ def test_killed_while_amazon_holds_each_request(spapi_emulator: Emulator, new_sq
             process.kill()
             process.communicate()
             spapi_emulator.faults({"clear": True})
-    before = asked(spapi_emulator, HELD[1])
+    before = requests_of(spapi_emulator, HELD[1])
     process = follow(spapi_emulator, new_sqlite_url)
     try:
         give_up_at = time.monotonic() + SECONDS
-        while asked(spapi_emulator, HELD[1]) == before or not is_equal(spapi_emulator, new_sqlite_url):
+        while requests_of(spapi_emulator, HELD[1]) == before or not is_equal(spapi_emulator, new_sqlite_url):
             assert time.monotonic() < give_up_at, "orders are missing"
             time.sleep(0.1)
     finally:

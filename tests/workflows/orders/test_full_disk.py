@@ -1,4 +1,4 @@
-"""A disk that is full in the middle of a page: said in a line, nothing half-written, and the next run goes on."""
+"""A disk that is full in the middle of a page: one line reports it, nothing is half written, the next run continues."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ main()
 
 
 async def make(url: str) -> None:
-    """The tables alone."""
+    """Create the tables."""
     async with OrderDatabase(url):
         pass
 
 
 def run(emulator: Emulator, url: str, size: int) -> tuple[int, str]:
-    """A sync in a process whose files can have so many bytes: its exit code, and what it says."""
+    """A sync in a process whose files are limited to ``size`` bytes: its exit code and output."""
     command = ["sync", "orders", "--endpoint", emulator.url, "--database", url, "--page-size", "15"]
     process = warm_python.start(
         ["-c", FULL.replace("{size}", str(size)), *command],
@@ -50,7 +50,7 @@ def run(emulator: Emulator, url: str, size: int) -> tuple[int, str]:
 
 @pytest.mark.spapi_emulator(orders=200, rate_scale=1e6, anchor=WELL_BEHIND)
 def test_a_full_disk_stops_a_sync_between_two_pages(spapi_emulator: Emulator, new_sqlite_url: str) -> None:
-    """However far it came: exit code 7 and a line that says why; with more room it goes on from there."""
+    """The exit code is 7 and a line says why; with more room the next run continues."""
     asyncio.run(make(new_sqlite_url))
     before, stops = -1, 0
     size = Path(new_sqlite_url.removeprefix("sqlite:///")).stat().st_size
@@ -75,10 +75,8 @@ def test_a_full_disk_stops_a_sync_between_two_pages(spapi_emulator: Emulator, ne
 
 
 @pytest.mark.spapi_emulator(orders=5, rate_scale=1e6, anchor=WELL_BEHIND)
-def test_a_disk_without_room_for_the_tables_is_no_mistake_in_the_url(
-    spapi_emulator: Emulator, new_sqlite_url: str
-) -> None:
-    """The same exit code; the next run makes them."""
+def test_a_disk_without_room_for_the_tables_is_a_database_error(spapi_emulator: Emulator, new_sqlite_url: str) -> None:
+    """The exit code is the same, and the next run creates them."""
     code, errors = run(spapi_emulator, new_sqlite_url, 30_000)
     assert (code, len(errors.splitlines())) == (DATABASE_FAILED, 1)
     assert "disk" in errors

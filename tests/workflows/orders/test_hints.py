@@ -1,4 +1,4 @@
-"""Hints: coalesced by order, tried again on schedule, and met by what is stored."""
+"""Hints: merged by order, retried on schedule, and satisfied by stored versions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ T0 = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def hint(order_id: str = "902-1", seconds: float | None = 0.0, **facts: int) -> Hint:
-    """A hint about something that happened so many seconds after the beginning."""
+    """A hint about a change so many seconds after the beginning."""
     event_time = None if seconds is None else T0 + timedelta(seconds=seconds)
     return Hint(order_id=order_id, event_time=event_time, source="notification", **facts)
 
 
 def test_hints_of_one_order_become_one() -> None:
-    """The latest counts; an older one that comes late says nothing new."""
+    """The latest change counts; an older one that comes late is ignored."""
     hints = Hints()
     assert hints.hear(hint(seconds=5), 0.0)
     assert not hints.hear(hint(seconds=5), 0.0)
@@ -31,7 +31,7 @@ def test_hints_of_one_order_become_one() -> None:
 
 
 def test_hints_are_taken_in_the_order_in_which_they_came() -> None:
-    """Nobody waits behind a seller's busiest order."""
+    """A seller's busiest order delays no other."""
     hints = Hints()
     for name in "bca":
         hints.hear(hint(name), 0.0)
@@ -41,8 +41,8 @@ def test_hints_are_taken_in_the_order_in_which_they_came() -> None:
     assert taken[-1] == hint("b", seconds=9) or taken[0] == hint("b", seconds=9)
 
 
-def test_an_order_that_lags_behind_is_asked_for_three_times_more() -> None:
-    """After 5, 30 and 120 s; then searches are left to find it."""
+def test_an_order_that_lags_behind_is_requested_three_times_more() -> None:
+    """It is requested after 5, 30 and 120 s; then searches find it."""
     hints, now = Hints(), 100.0
     hints.hear(hint(), now)
     for seconds in RETRIES:
@@ -58,8 +58,8 @@ def test_an_order_that_lags_behind_is_asked_for_three_times_more() -> None:
     assert hints.next_due() is None
 
 
-def test_news_is_fetched_at_once_though_an_older_hint_waits() -> None:
-    """A change that happens while an earlier one is being retried."""
+def test_a_new_hint_is_fetched_at_once_though_an_older_one_waits() -> None:
+    """The order changes while an earlier change is being retried."""
     hints = Hints()
     hints.hear(hint(seconds=0), 0.0)
     taken = hints.take(0.0)
@@ -70,7 +70,7 @@ def test_news_is_fetched_at_once_though_an_older_hint_waits() -> None:
     assert hints.next_due() is None
 
 
-def test_what_was_heard_during_a_fetch_is_not_delayed_by_its_retry() -> None:
+def test_a_hint_during_a_fetch_is_not_delayed_by_its_retry() -> None:
     """The newer hint keeps its place and its attempts."""
     hints = Hints()
     hints.hear(hint(seconds=0), 0.0)
@@ -81,8 +81,8 @@ def test_what_was_heard_during_a_fetch_is_not_delayed_by_its_retry() -> None:
     assert hints.take(1.5) == hint(seconds=1)
 
 
-def test_a_hint_is_met_by_an_order_of_its_second_or_later() -> None:
-    """Amazon's updates have whole seconds, notifications have milliseconds."""
+def test_a_hint_is_satisfied_by_a_version_of_its_second_or_later() -> None:
+    """Amazon's updates have whole seconds, notifications milliseconds."""
     event = Hint(order_id="1", event_time=T0 + timedelta(milliseconds=900), source="notification")
     assert event.is_met_by(T0)
     assert not event.is_met_by(T0 - timedelta(seconds=1))
@@ -91,8 +91,8 @@ def test_a_hint_is_met_by_an_order_of_its_second_or_later() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20), st.integers(0, 5)), max_size=40))
-def test_nothing_that_was_heard_is_lost(heard: list[tuple[str, int, int]]) -> None:
-    """Whatever comes in whatever order, the latest of each order is taken in the end, once."""
+def test_no_hint_is_lost(heard: list[tuple[str, int, int]]) -> None:
+    """In any order of events, the latest hint of each order is taken in the end, once."""
     hints, now = Hints(), 0.0
     for order_id, seconds, later in heard:
         now += later

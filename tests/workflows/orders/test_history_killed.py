@@ -1,4 +1,4 @@
-"""A history read by every source, its process killed again and again: nothing is lost, each change is there once."""
+"""A history read by every source, in a process that is killed repeatedly: no order is lost, no change repeated."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def hold(emulator: Emulator, moment: str) -> None:
-    """Hold the answer to the first request of an operation, and act on none that could make it needless.
+    """Hold the reply to the first request of an operation, and answer no other that could make it needless.
 
     Only the first search is answered, which reads the newest orders, of which there are none.
     """
@@ -74,14 +74,14 @@ def hold(emulator: Emulator, moment: str) -> None:
 
 
 def acted_on(emulator: Emulator, moment: str) -> bool:
-    """Whether a request of an operation has come, and waits for its answer."""
+    """Whether a request of an operation has arrived, and waits for its reply."""
     stats = emulator.stats()
     return stats["faults"] > 0 if moment in CERTAIN else moment in stats["operations"]
 
 
 @pytest.mark.parametrize(("sources", "moment"), [(each, moment) for each in MOMENTS for moment in MOMENTS[each]])
 async def test_killed_while_each_request_is_held(tmp_path: Path, sources: str, moment: str) -> None:
-    """The emulator holds the first answer of an operation; the process dies there, and the next one goes on."""
+    """The process dies while the emulator holds the first reply of an operation, and the next one continues."""
     url = f"sqlite:///{tmp_path / 'orders.db'}"
     options: dict[str, Any] = {"orders": 40, "rate_scale": 6000, "processing": 0.05, "search_delay": 0.0}
     anchor = datetime.now(UTC).timestamp() - 3600
@@ -96,7 +96,7 @@ async def test_killed_while_each_request_is_held(tmp_path: Path, sources: str, m
             process.communicate()
         emulator.faults({"clear": True})
         emulator.change_orders(update=3)
-        for _ in range(2):  # the second brings what changed during the first
+        for _ in range(2):  # the second fetches what changed during the first
             process = await anyio.to_thread.run_sync(start, emulator, url, sources)
             out, err = await anyio.to_thread.run_sync(process.communicate)
             assert process.returncode == 0, (out + err).decode()

@@ -1,4 +1,4 @@
-"""Orders that change while they are read, from lists that shift, lag, shuffle, and date otherwise: none is lost."""
+"""Orders that change while they are read, from lists that shift, lag, shuffle, and have other dates: none is lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
-from order_databases import emulated_versions, query, stored_versions
+from order_databases import coarse_orders, emulated_versions, query, stored_versions
 from virtual_hours import EPOCH, Hourglass, in_virtual_hours
 
 from spapi_async import Application
@@ -39,9 +39,9 @@ def emulator(**options: Any) -> Emulator:
 
 
 class Changes:
-    """Progress with which an order changes whenever a page has been stored, ``most`` times at most.
+    """Progress that changes an order whenever a page has been stored, ``most`` times at most.
 
-    ``after`` so many pages something is called.
+    ``after`` maps numbers of pages to functions that are then called.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Changes:
 
 @asynccontextmanager
 async def selling(running: Emulator) -> AsyncIterator[Any]:
-    """A seller in an application of its own, as in a process."""
+    """A seller in an application of its own, as in a separate process."""
     retry = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
     async with Application("app", "secret", endpoint=running.url, retry=retry, clock=Hourglass()) as app:
         yield app.selling_partner("Atzr|one", region="NA", seller_id="one")
@@ -76,25 +76,20 @@ async def sync(running: Emulator, url: str, sources: Sequence[Source], **options
 
 
 def lost(running: Emulator, url: str) -> set[str]:
-    """Orders that the database does not know at all."""
+    """Orders that are not in the database."""
     return set(emulated_versions(running)) - set(stored_versions(url))
-
-
-def coarse(url: str) -> int:
-    """Orders of which no more is known than what a list says."""
-    return int(query(url, "SELECT count(*) FROM orders WHERE detail = 'report'")[0][0])
 
 
 @pytest.mark.parametrize("sources", SOURCES, ids="+".join)
 @in_virtual_hours
 async def test_no_shifted_page_loses_an_order(sqlite_url: str, sources: list[Source]) -> None:
-    """One run has every order; the next one their last changes, too."""
+    """One run stores every order, the next one their last changes."""
     async with emulator(seed=1) as running:
         changes = Changes(running)
         report = await sync(running, sqlite_url, sources, progress=changes)
         assert report.failed == ()
         assert changes.pages > 16
-        assert (lost(running, sqlite_url), coarse(sqlite_url)) == (set(), 0)
+        assert (lost(running, sqlite_url), coarse_orders(sqlite_url)) == (set(), 0)
         await sync(running, sqlite_url, sources)
         assert stored_versions(sqlite_url) == emulated_versions(running)
     doubled = "SELECT order_id FROM order_changes WHERE kind = 'new' GROUP BY 1 HAVING count(*) > 1"
@@ -103,21 +98,21 @@ async def test_no_shifted_page_loses_an_order(sqlite_url: str, sources: list[Sou
 
 @pytest.mark.parametrize("sources", SOURCES, ids="+".join)
 @in_virtual_hours
-async def test_nor_do_lists_that_do_everything_at_once(sqlite_url: str, sources: list[Source]) -> None:
-    """Changes show late, pages are shuffled, and v0 dates by status."""
+async def test_lists_with_every_irregularity_lose_no_order(sqlite_url: str, sources: list[Source]) -> None:
+    """Changes are late, pages are shuffled, and v0 dates changes of the status only."""
     hostile = {"list_lag": LAG, "shuffled_pages": True, "v0_status_dates": True}
     async with emulator(seed=3, **hostile) as running:
         await sync(running, sqlite_url, sources, progress=Changes(running))
         await anyio.sleep(LAG)
         await sync(running, sqlite_url, sources)
         assert stored_versions(sqlite_url) == emulated_versions(running)
-        assert coarse(sqlite_url) == 0
+        assert coarse_orders(sqlite_url) == 0
 
 
 @pytest.mark.parametrize("sources", SOURCES, ids="+".join)
 @in_virtual_hours
-async def test_nor_do_runs_that_end_in_the_middle(sqlite_url: str, sources: list[Source]) -> None:
-    """Each goes on from what was committed, whatever has changed between them."""
+async def test_runs_that_end_in_the_middle_lose_no_order(sqlite_url: str, sources: list[Source]) -> None:
+    """Each continues from the committed state, whatever has changed in between."""
     async with emulator(seed=4) as running:
         for pages in (2, 3, 5, 8, 13):
             with anyio.CancelScope() as scope:
@@ -125,15 +120,18 @@ async def test_nor_do_runs_that_end_in_the_middle(sqlite_url: str, sources: list
                 await sync(running, sqlite_url, sources, progress=changes)
             assert scope.cancelled_caught
         await sync(running, sqlite_url, sources)
-        assert coarse(sqlite_url) == 0
+        assert coarse_orders(sqlite_url) == 0
         await sync(running, sqlite_url, sources)
         assert stored_versions(sqlite_url) == emulated_versions(running)
 
 
 @pytest.mark.parametrize("unsorted", [False, True], ids=["by update", "in no order"])
 @in_virtual_hours
-async def test_pages_in_no_order_lose_none(sqlite_url: str, unsorted: bool) -> None:
-    """Nothing documents that pages come by update: where they do not, windows are halved until one page holds them."""
+async def test_unsorted_pages_lose_no_order(sqlite_url: str, unsorted: bool) -> None:
+    """Amazon does not document that pages are sorted by update.
+
+    If not, windows are halved until one page holds them.
+    """
     async with emulator(seed=5, unsorted_lists=unsorted) as running:
         report = await sync(running, sqlite_url, ["search"], progress=Changes(running))
         assert report.failed == ()
@@ -145,7 +143,7 @@ async def test_pages_in_no_order_lose_none(sqlite_url: str, unsorted: bool) -> N
 @pytest.mark.parametrize("sources", [["search"], ["ids", "orders_v0"], ["ids", "reports"]], ids="+".join)
 @in_virtual_hours
 async def test_followed_orders_end_as_amazon_has_them(sqlite_url: str, sources: list[Source]) -> None:
-    """The history, and bursts that fill several pages between two searches."""
+    """There is a history, and bursts that fill several pages between two searches."""
     async with emulator(seed=6, rate_scale=4_000) as running, selling(running) as seller:
 
         async def follow() -> None:
@@ -158,7 +156,7 @@ async def test_followed_orders_end_as_amazon_has_them(sqlite_url: str, sources: 
                 while len(versions(sqlite_url)) < 80:
                     await anyio.sleep(0.05)
                 running.change_orders(add=70, update=40)
-                while versions(sqlite_url) != emulated_versions(running) or coarse(sqlite_url):
+                while versions(sqlite_url) != emulated_versions(running) or coarse_orders(sqlite_url):
                     await anyio.sleep(0.05)
             group.cancel_scope.cancel()
 

@@ -1,4 +1,4 @@
-"""The change feed: every change once, in the order of commits, whoever writes and reads meanwhile."""
+"""The change feed: every change once, in the order of commits, with concurrent writers and readers."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ async def read(database: OrderDatabase, after: str | None = None, limit: int | N
     return [change async for change in database.changes(after=after, limit=limit)]
 
 
-async def test_each_change_says_what_became_of_the_order(database_url: str) -> None:
-    """New, updated, more detail; the status before and after; which places differ; items that vanished."""
+async def test_each_change_describes_what_happened_to_the_order(database_url: str) -> None:
+    """It has new, updated or more detail, the status before and after, the paths that differ, and vanished items."""
     status: dict[str, Any] = {"fulfillment": {"fulfillmentStatus": "UNSHIPPED"}}
     shipped: dict[str, Any] = {"fulfillment": {"fulfillmentStatus": "SHIPPED"}}
     async with OrderDatabase(database_url) as database:
@@ -80,10 +80,10 @@ async def test_each_change_says_what_became_of_the_order(database_url: str) -> N
         ({"x": "ß€😀"}, {"x": "ß€"}, {"x"}),
     ],
 )
-async def test_places_are_compared_alike_in_every_database(
+async def test_paths_are_compared_alike_in_every_database(
     database_url: str, before: dict[str, Any], after: dict[str, Any], paths: set[str]
 ) -> None:
-    """Members in another order, null beside nothing, text outside of the first plane; beside one that stays."""
+    """Members may be in another order, null or absent, or outside of the first plane of Unicode."""
     async with OrderDatabase(database_url) as database:
         await store(database, order("a", **before), order("b", day=3))
         await store(database, order("a", day=2, **after), order("b", day=3))
@@ -137,24 +137,24 @@ SAME: dict[str, Any] = {
 
 
 def v0(*items: dict[str, Any], **fields: Any) -> OrderRow:
-    """An order of Orders v0, which brings its items apart."""
+    """An order of Orders v0, whose items come separately."""
     return V0.row(msgspec.json.encode(V0_ORDER | fields), items=[msgspec.json.encode(V0_ITEM | item) for item in items])
 
 
 def whole(**fields: Any) -> OrderRow:
-    """The same order by Orders 2026-01-01, updated a day later."""
+    """The same order from Orders 2026-01-01, updated a day later."""
     return order("a", day=2, **{**SAME, **fields})
 
 
 def line(**columns: str) -> OrderRow:
-    """The same order by a report."""
+    """The same order from a report."""
     facts = {"amazon-order-id": "a", "purchase-date": "2026-01-01T00:00:00Z", "order-status": "Unshipped"}
     more = {"fulfillment-channel": "Merchant", "sales-channel": "Amazon.de", "currency": "EUR", "item-price": "20.00"}
     return order_rows([facts | more | {name.replace("_", "-"): cell for name, cell in columns.items()}])[0]
 
 
 SHIPPED: dict[str, Any] = {**SAME["fulfillment"], "fulfillmentStatus": "SHIPPED"}
-UNTOLD = {"ShipmentServiceLevelCategory", "LatestShipDate"}  # by reports
+NOT_IN_REPORTS = {"ShipmentServiceLevelCategory", "LatestShipDate"}
 LATER = {"LastUpdateDate": "2026-01-03T00:00:00Z"}
 
 
@@ -175,7 +175,11 @@ LATER = {"LastUpdateDate": "2026-01-03T00:00:00Z"}
         (v0({}), v0({"QuantityShipped": 1}, **LATER), {"LastUpdateDate", "items.1.QuantityShipped"}),
         (v0({}), v0({}, {"OrderItemId": "2"}), {"items.2"}),
         (v0({}), v0({"QuantityShipped": 1, "IsGift": True}), {"items.1.QuantityShipped", "items.1.IsGift"}),
-        (line(last_updated_date="2026-01-01T00:00:00Z"), v0({}, **LATER), {"LastUpdateDate", "items.1", *UNTOLD}),
+        (
+            line(last_updated_date="2026-01-01T00:00:00Z"),
+            v0({}, **LATER),
+            {"LastUpdateDate", "items.1", *NOT_IN_REPORTS},
+        ),
         (
             v0({}),
             line(last_updated_date="2026-01-04T00:00:00Z", order_status="Shipped"),
@@ -187,7 +191,10 @@ LATER = {"LastUpdateDate": "2026-01-03T00:00:00Z"}
 async def test_a_change_says_what_differs_whatever_source_brought_either_version(
     database_url: str, before: OrderRow, after: OrderRow, paths: set[str]
 ) -> None:
-    """By the names of the one read now; what both know in other words is the same, and what only one knows has come."""
+    """Paths have the names of the new version.
+
+    Equal values in other words do not differ, and those that only one version has are new.
+    """
     async with OrderDatabase(database_url) as database:
         await store(database, before, order("b"))
         await store(database, after, order("b", day=2))
@@ -209,7 +216,7 @@ async def test_a_change_says_what_differs_whatever_source_brought_either_version
 async def test_the_table_of_items_holds_those_of_the_latest_version(
     database_url: str, versions: tuple[dict[str, int], ...]
 ) -> None:
-    """However many of them changed, came or went; also where an id stands otherwise in its column."""
+    """Any number of them changed, came or went; an id may be written differently in its column."""
     async with OrderDatabase(database_url) as database:
         for day, version in enumerate(versions, 1):
             listed = [{"orderItemId": item, "quantityOrdered": number} for item, number in version.items()]
@@ -223,7 +230,7 @@ async def test_the_table_of_items_holds_those_of_the_latest_version(
 
 
 async def test_sellers_with_one_order_id_have_an_order_each(database_url: str) -> None:
-    """The key is the seller's and the order's."""
+    """Seller and order id are the key."""
     async with OrderDatabase(database_url) as database:
         for seller in ("s", "t"):
             assert (await store(database, order("a"), seller=seller)).inserted == 1
@@ -232,7 +239,7 @@ async def test_sellers_with_one_order_id_have_an_order_each(database_url: str) -
 
 
 async def test_an_order_is_compared_with_its_own_sellers(database_url: str) -> None:
-    """Another seller's order of the same id differs elsewhere, and has other items."""
+    """Another seller's order of the same id differs in other places, and has other items."""
     async with OrderDatabase(database_url) as database:
         for day in (1, 2):
             for seller in ("s", "t"):
@@ -242,8 +249,8 @@ async def test_an_order_is_compared_with_its_own_sellers(database_url: str) -> N
         ] * 2
 
 
-async def test_a_reader_goes_on_after_its_cursor(database_url: str) -> None:
-    """In pieces of any size it sees what one who reads all at once sees."""
+async def test_a_reader_continues_after_its_cursor(database_url: str) -> None:
+    """Reading in pieces of any size gives the same changes as reading all at once."""
     async with OrderDatabase(database_url) as database:
         await store(database, *(order(f"{n:02}") for n in range(25)))
         whole = await read(database, limit=None)
@@ -257,7 +264,7 @@ async def test_a_reader_goes_on_after_its_cursor(database_url: str) -> None:
 
 @pytest.mark.parametrize("after", ["", "nonsense", "bm9uZTox", "é"])
 async def test_a_cursor_of_another_database_is_refused(sqlite_url: str, after: str) -> None:
-    """Or of none at all."""
+    """So is an invalid one."""
     async with OrderDatabase(sqlite_url) as database:
         await store(database, order("a"))
         with pytest.raises(CursorError):
@@ -265,7 +272,7 @@ async def test_a_cursor_of_another_database_is_refused(sqlite_url: str, after: s
 
 
 async def test_a_cursor_from_before_a_pruning_is_refused(database_url: str) -> None:
-    """One that has seen everything that went, goes on."""
+    """One that has read all deleted changes continues."""
     async with OrderDatabase(database_url) as database:
         for day in range(1, 5):
             await store(database, order(f"{day}"), at=NOW + timedelta(days=day))
@@ -282,8 +289,8 @@ async def test_a_cursor_from_before_a_pruning_is_refused(database_url: str) -> N
         assert [change.order_id for change in await read(database, fourth.cursor)] == ["9"]
 
 
-async def test_a_database_from_a_backup_knows_no_later_cursor(sqlite_url: str) -> None:
-    """Its numbers will be given again, to other changes."""
+async def test_a_database_from_a_backup_refuses_a_later_cursor(sqlite_url: str) -> None:
+    """Its numbers will be used again, for other changes."""
     async with OrderDatabase(sqlite_url) as database:
         await store(database, order("a"), order("b"))
         *_, last = await read(database)
@@ -297,8 +304,8 @@ async def test_a_database_from_a_backup_knows_no_later_cursor(sqlite_url: str) -
 WRITERS, PAGES, SIZE = 4, 12, 10
 
 
-async def test_a_follower_sees_every_change_once_while_four_write(database_url: str) -> None:
-    """In the order of commits, with a long-running reader's transaction open all the while."""
+async def test_a_reader_sees_every_change_once_while_four_write(database_url: str) -> None:
+    """They come in the order of commits, with a long-running reader's transaction open all the while."""
     seen: list[Change] = []
     async with OrderDatabase(database_url) as database, OrderDatabase(database_url) as other:
         async with database_engine(other).connect() as dump:
@@ -324,8 +331,8 @@ async def test_a_follower_sees_every_change_once_while_four_write(database_url: 
         assert own == [f"{writer}-{page}-{n}" for page in range(PAGES) for n in range(SIZE)]
 
 
-async def test_rebuilding_fills_columns_anew_without_a_change(database_url: str) -> None:
-    """Whatever stood in them; the feed hears nothing."""
+async def test_rebuilding_fills_columns_again_without_a_change(database_url: str) -> None:
+    """Their earlier values do not matter, and the feed has no entry."""
     async with OrderDatabase(database_url) as database:
         await store(database, order("a", fulfillment={"fulfillmentStatus": "SHIPPED"}), order("b", items=("1", "2")))
         async with database_engine(database).begin() as connection:

@@ -1,4 +1,4 @@
-"""How long a sync still takes, said while it runs."""
+"""The forecast of a sync's remaining time, made while it runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ END = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Moving:
-    """A clock that is set, and a seller whose buckets are what a test says."""
+    """A clock that a test sets, and a seller whose buckets the test defines."""
 
     name = "one@na"
 
@@ -49,21 +49,21 @@ class Moving:
         self.tokens = tokens
 
     def monotonic(self) -> float:
-        """As it was set."""
+        """The time that was set."""
         return self.now
 
     def time(self) -> float:
-        """The same."""
+        """The same time."""
         return self.now
 
     async def sleep(self, seconds: float) -> None:
-        """At once."""
+        """Return at once."""
         self.now += seconds
 
     def forecast(
         self, operation: Operation[Any], arguments: Mapping[str, Any] | None = None, *, count: int = 1
     ) -> float:
-        """As a bucket does it that holds so many tokens."""
+        """The wait at a bucket that holds so many tokens."""
         plan = operation.usage_plan
         tokens = self.tokens.get(operation.name.rpartition(".")[2], plan.burst)
         return max(0.0, (count - tokens) / plan.rate)
@@ -78,7 +78,7 @@ def page(operation: str, orders: int) -> PageStored:
 
 
 def forecasts(seller: Moving, sources: Sequence[Source], *events: SyncEvent, left: int) -> list[OrdersForecast]:
-    """What is foreseen while these events come, a minute apart."""
+    """The forecasts while these events come, a minute apart."""
     heard: list[SyncEvent] = []
     forecaster = Forecaster(seller, sources, tell=heard.append, clock=seller)
     forecaster.expect(left, by=[operation.name for operation in operations_of(sources)])
@@ -103,10 +103,10 @@ def forecasts(seller: Moving, sources: Sequence[Source], *events: SyncEvent, lef
         (50, [Supply(100, 0, 1)], math.inf),
     ],
 )
-def test_the_end_is_when_all_supplies_together_have_brought_what_is_left(
+def test_the_end_is_when_all_sources_together_have_fetched_the_rest(
     left: float, supplies: list[Supply], seconds: float
 ) -> None:
-    """By whole calls, those that wait counted, and none faster than its predecessor is answered."""
+    """Calls are whole, waiting ones count, and none is faster than the reply to its predecessor."""
     assert seconds_left(left, supplies) == pytest.approx(seconds, abs=0.02)
 
 
@@ -116,21 +116,21 @@ def test_the_end_is_when_all_supplies_together_have_brought_what_is_left(
         (0, Supply(0.5, 0.01, 100), [], 50),  # the newest end alone
         (0, Supply(5.5, 0.01, 100), [Supply(0, 1, 1)], 0),
         (200, Supply(0, 0.01, 100), [], 300),  # two pages, and the newest end
-        (150, Supply(0, 0.01, 100), [Supply(0, 1, 1)], 150),  # few enough for the other, while a call is spared
+        (150, Supply(0, 0.01, 100), [Supply(0, 1, 1)], 150),  # few enough for the other source, with a call to spare
         (199, Supply(0, 0.01, 100), [Supply(0, 1, 1)], 199),  # still before quota allows two searches
         (210, Supply(0, 0.01, 100), [Supply(0, 1, 1)], 200),  # one page, 110 by the other, and the newest end
-        (150, Supply(0, 0.01, 100, waiting=1), [Supply(0, 1, 1)], 200),  # that page is asked for already
+        (150, Supply(0, 0.01, 100, waiting=1), [Supply(0, 1, 1)], 200),  # that page is requested already
         (550, Supply(0, 0.01, 100, waiting=1), [Supply(0, 1, 1)], 350),  # decided at 100 and 200: too many, few enough
         (1200, Supply(1, 0.01, 100), [Supply(0, 1, 1)] * 2, 400),
     ],
 )
 def test_a_history_ends_with_one_search_more(left: float, search: Supply, others: list[Supply], seconds: float) -> None:
-    """For which a call is spared, where others bring the last orders meanwhile."""
+    """A call is kept for it while others fetch the last orders."""
     assert history_left(left, search, others) == pytest.approx(seconds, abs=0.02)
 
 
-def test_a_supply_is_what_the_limiter_foresees() -> None:
-    """Its tokens and its rate; a call that waits for half a token more has taken half a one."""
+def test_a_supply_is_the_limiters_forecast() -> None:
+    """It has tokens and a rate; a call that waits for half a token has taken half a one."""
     ((search, each), *_) = operations_of(()).items()
     for tokens, at_hand, waiting in ((7.25, 7.25, 0), (0.0, 0.0, 0), (-0.5, 0.5, 1), (-1.5, 0.5, 2), (-2.0, 0.0, 2)):
         found = supply_of(Moving(search_orders=tokens), search, orders=each)
@@ -138,7 +138,7 @@ def test_a_supply_is_what_the_limiter_foresees() -> None:
 
 
 def test_what_is_left_shrinks_with_what_was_completed() -> None:
-    """And the end stays where it is, as long as everything goes as foreseen."""
+    """The end stays the same while everything goes as predicted."""
     seller = Moving(search_orders=0.0)
     first, second = forecasts(seller, ["search"], page(SEARCH, 100), page(SEARCH, 100), left=1100)
     assert (first.left, second.left) == (1000, 900)
@@ -148,7 +148,7 @@ def test_what_is_left_shrinks_with_what_was_completed() -> None:
 
 
 def test_pages_that_are_not_full_move_the_end() -> None:
-    """What a search has brought so far is what the next ones are expected to bring."""
+    """The next searches are expected to return as many orders as the previous ones."""
     seller = Moving(search_orders=0.0)
     pages = [page(SEARCH, 50)] * 20
     last = forecasts(seller, ["search"], *pages, left=2000)[-1]
@@ -157,7 +157,7 @@ def test_pages_that_are_not_full_move_the_end() -> None:
 
 
 def test_calls_that_do_not_wait_for_quota_set_the_pace() -> None:
-    """A burst is not brought at once either."""
+    """A burst is not fetched at once, either."""
     seller = Moving(search_orders=1000.0)
     last = forecasts(seller, ["search"], *[page(SEARCH, 100)] * 3, left=1300)[-1]
     assert last.seconds == pytest.approx(10 * 60, rel=0.001)
@@ -165,7 +165,7 @@ def test_calls_that_do_not_wait_for_quota_set_the_pace() -> None:
 
 
 def test_pauses_for_other_reasons_do_not_set_the_pace() -> None:
-    """A source that had nothing to do, or no quota, is as fast again as it was."""
+    """A source that had nothing to do, or no quota, is as fast again as before."""
     idle, poor = Moving(search_orders=1000.0), Moving(search_orders=0.0)
     for seller, pauses, seconds in ((idle, (60, 600, 0), 60 * 10), (poor, (3600, 3600, 0), 10 / 0.0056)):
         heard: list[SyncEvent] = []
@@ -179,8 +179,8 @@ def test_pauses_for_other_reasons_do_not_set_the_pace() -> None:
         assert last.seconds == pytest.approx(seconds, rel=0.001)
 
 
-def test_an_end_is_said_at_once() -> None:
-    """Though the last forecast is less than a second old; others wait for their second."""
+def test_the_end_is_reported_at_once() -> None:
+    """It comes less than a second after the last forecast; others wait for a second."""
     seller, heard = Moving(search_orders=0.0), list[SyncEvent]()
     forecaster = Forecaster(seller, [], tell=heard.append, clock=seller)
     forecaster.expect(300, by=[SEARCH])
@@ -189,8 +189,8 @@ def test_an_end_is_said_at_once() -> None:
     assert [event.left for event in heard if isinstance(event, OrdersForecast)] == [200, 0]
 
 
-def test_only_what_the_plan_names_is_expected_to_bring_anything() -> None:
-    """Where the history is read, searches are what is left."""
+def test_only_sources_of_the_plan_are_expected_to_fetch_orders() -> None:
+    """Once the history is read, only searches are left."""
     seller, heard = Moving(search_orders=0.0, get_order=0.0), list[SyncEvent]()
     forecaster = Forecaster(seller, ["ids", "reports"], tell=heard.append, clock=seller)
     forecaster.expect(200, by=[SEARCH])
@@ -200,8 +200,8 @@ def test_only_what_the_plan_names_is_expected_to_bring_anything() -> None:
     assert last.seconds == pytest.approx(2 / 0.0056, rel=0.001)
 
 
-def test_a_source_that_was_dropped_brings_nothing_more() -> None:
-    """Without a list there are no ids to ask for, either."""
+def test_a_dropped_source_is_expected_to_fetch_nothing_more() -> None:
+    """Without a list there are no ids to fetch, either."""
     for source in (BY_ID, REPORTS):
         seller = Moving(search_orders=0.0, get_order=0.0)
         gone = SourceDropped(seller="one@na", source=source, reason="403")
@@ -211,15 +211,15 @@ def test_a_source_that_was_dropped_brings_nothing_more() -> None:
 
 
 def listed(months: int) -> OrdersListed:
-    """So many months of 25 are listed."""
+    """The state with so many of 25 months listed."""
     return OrdersListed(
         seller="one@na", operation=REPORTS, upper_bound=END, listed_to=END - timedelta(days=30) * (25 - months),
         left=9000 if months == 25 else None,
     )  # fmt: skip
 
 
-def test_a_history_is_listed_one_turnaround_after_its_last_report_was_asked_for() -> None:
-    """Fifteen months are not asked for yet: with seven tokens at hand, the last is in eight minutes."""
+def test_a_history_is_listed_one_turnaround_after_its_last_request() -> None:
+    """Fifteen months are not requested yet: with seven tokens available, the last request is in eight minutes."""
     seller = Moving(create_report=7.0)
     begun = SellerStarted(seller="one@na", last_updated_after=END, resumed=False)
     (first,) = forecasts(seller, ["ids", "reports"], begun, listed(1), left=10_000)
@@ -237,7 +237,7 @@ def test_what_is_left_is_counted_when_all_is_listed() -> None:
 
 
 def test_the_newest_end_is_read_again_after_a_history() -> None:
-    """Which waits for a search, and is the last of it; without a history it is read once."""
+    """It waits for a search and is the last step; without a history it is read once."""
     started = SellerStarted(seller="one@na", last_updated_after=END, resumed=False)
     events = [started, page(SEARCH, 100), page(BY_ID, 100), started, page(SEARCH, 0)]
     seller = Moving(search_orders=0.5, get_order=0.0)
@@ -247,8 +247,8 @@ def test_the_newest_end_is_read_again_after_a_history() -> None:
     assert forecasts(seller, ["search"], started, page(SEARCH, 100), left=100)[-1].seconds == 0
 
 
-def test_nothing_is_foreseen_of_an_unknown_number() -> None:
-    """Events pass all the same."""
+def test_there_is_no_forecast_for_an_unknown_number() -> None:
+    """Events are passed on nevertheless."""
     heard: list[SyncEvent] = []
     seller = Moving()
     forecaster = Forecaster(seller, ["ids", "reports"], tell=heard.append, clock=seller)
@@ -259,7 +259,7 @@ def test_nothing_is_foreseen_of_an_unknown_number() -> None:
 async def foreseen(
     folder: Path, sources: list[Source], *, coarse: bool = False
 ) -> tuple[list[tuple[float, float]], float]:
-    """A run of 500 orders on virtual time: the ends foreseen from a tenth of it on, by when, and the real one."""
+    """Run a sync of 500 orders in virtual time: the predicted ends from a tenth of it on, and the real one."""
     clock, done, found = virtual_hours.Hourglass(), 0, []
     scope = anyio.CancelScope()
 
@@ -294,7 +294,7 @@ async def foreseen(
     ("sources", "coarse"), [(["search"], False), (["ids", "orders_v0"], False), (["ids", "reports"], True)]
 )
 def test_the_end_is_foreseen_from_a_tenth_of_the_work_on(tmp_path: Path, sources: list[Source], coarse: bool) -> None:
-    """Within a tenth of the whole time, whatever brings the orders."""
+    """The error is at most a tenth of the whole time, for any sources."""
     found, end = virtual_hours.run(foreseen(tmp_path, sources, coarse=coarse))
     assert len(found) > 5
     assert max(abs(at / end - 1) for _, at in found) < 0.1

@@ -10,6 +10,7 @@ import anyio
 import msgspec
 import pytest
 from order_databases import emulated_orders, query, stored_orders
+from request_counts import requests_of
 from virtual_hours import EPOCH, Hourglass, in_virtual_hours
 
 from spapi_async import Application, ConfigurationError
@@ -43,7 +44,7 @@ SINCE = NOW - timedelta(days=90)
 
 
 def emulator(**options: Any) -> Emulator:
-    """Four hundred orders of sixty days; quota six thousand times Amazon's, so that every source has to wait."""
+    """Four hundred orders of sixty days, and quota six thousand times Amazon's, so that every source has to wait."""
     usual: dict[str, Any] = {"orders": 400, "rate_scale": 6000, "processing": 0.02, "clock": Hourglass()}
     return Emulator(**usual | options)
 
@@ -66,12 +67,6 @@ async def backfill(
         return await sync_orders([seller], url, sources=sources, since=SINCE, **usual | options)
 
 
-def requests(running: Emulator, operation: str) -> int:
-    """How many requests of an operation the emulator has seen."""
-    counts = running.stats()["operations"].get(operation)
-    return int(counts["requests"]) if counts else 0
-
-
 def details(url: str) -> dict[str, int]:
     """How many orders are known in how much detail."""
     return dict(query(url, "SELECT detail, count(*) FROM orders GROUP BY 1"))
@@ -81,8 +76,8 @@ def details(url: str) -> dict[str, int]:
     "sources", [["search", "ids"], ["ids", "orders_v0"], ["ids", "reports"], ["search", "ids", "orders_v0", "reports"]]
 )
 @in_virtual_hours
-async def test_several_sources_bring_what_searches_alone_would(sqlite_url: str, sources: list[Source]) -> None:
-    """Every order once, each in as much detail as its source has; no 429."""
+async def test_several_sources_fetch_the_same_orders_as_searches_alone(sqlite_url: str, sources: list[Source]) -> None:
+    """Every order is stored once, in as much detail as its source has, without a 429."""
     async with emulator() as running:
         report = await backfill(running, sqlite_url, sources)
         assert report.failed == ()
@@ -92,38 +87,38 @@ async def test_several_sources_bring_what_searches_alone_would(sqlite_url: str, 
         assert set(found) <= ({"whole", "v0"} if "orders_v0" in sources else {"whole"})
         assert sum(counts["throttled"] for counts in running.stats()["operations"].values()) == 0
         if "reports" in sources or "orders_v0" in sources:
-            assert requests(running, BY_ID) + requests(running, ITEMS) > 0
+            assert requests_of(running, BY_ID) + requests_of(running, ITEMS) > 0
     doubled = "SELECT order_id FROM order_changes WHERE kind = 'new' GROUP BY 1 HAVING count(*) > 1"
     assert query(sqlite_url, doubled) == []
 
 
 @in_virtual_hours
 async def test_another_run_has_nothing_left_to_do(sqlite_url: str) -> None:
-    """One search, from the checkpoint on; the history is known to be complete."""
+    """It makes one search, from the checkpoint on; the history is known to be complete."""
     async with emulator(orders=240) as running:
         await backfill(running, sqlite_url, ["ids", "reports"])
-        before = {name: requests(running, name) for name in (SEARCH, BY_ID, REPORTS)}
+        before = {name: requests_of(running, name) for name in (SEARCH, BY_ID, REPORTS)}
         await backfill(running, sqlite_url, ["ids", "reports"])
-        after = {name: requests(running, name) for name in (SEARCH, BY_ID, REPORTS)}
+        after = {name: requests_of(running, name) for name in (SEARCH, BY_ID, REPORTS)}
         assert after == {**before, SEARCH: before[SEARCH] + 1}
 
 
 @in_virtual_hours
 async def test_a_history_of_few_orders_costs_few_requests(sqlite_url: str) -> None:
-    """Two years of a seller with ten orders: the burst of twenty searches is hardly touched."""
+    """Two years of a seller with ten orders take only a few of the burst of twenty searches."""
     async with emulator(orders=10) as running:
         since, clock = NOW - timedelta(days=730), Hourglass()
         async with Application("app", "secret", endpoint=running.url, clock=clock) as app:
             seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
             await sync_orders([seller], sqlite_url, sources=["ids", "orders_v0"], since=since, clock=clock)
         assert stored_orders(sqlite_url) == emulated_orders(running)
-        assert requests(running, SEARCH) <= 8
-        assert requests(running, LIST) <= 8
+        assert requests_of(running, SEARCH) <= 8
+        assert requests_of(running, LIST) <= 8
 
 
 @in_virtual_hours
 async def test_todays_orders_come_first(sqlite_url: str) -> None:
-    """The first page that is stored holds the newest, and the searches go on from there to the past."""
+    """The first page that is stored has the newest orders, and searches continue into the past."""
     async with emulator(anchor=EPOCH - 200) as running:
         events: list[SyncEvent] = []
         await backfill(running, sqlite_url, ["ids"], events=events)
@@ -135,8 +130,8 @@ async def test_todays_orders_come_first(sqlite_url: str) -> None:
 
 @pytest.mark.parametrize("status", [403, 404, 410])
 @in_virtual_hours
-async def test_sources_that_amazon_refuses_are_done_without(sqlite_url: str, status: int) -> None:
-    """Each is said once; searches bring everything."""
+async def test_sources_that_amazon_refuses_are_dropped(sqlite_url: str, status: int) -> None:
+    """Each is reported once; searches fetch everything."""
     async with emulator(orders=240) as running:
         running.faults(
             *({"operation": name, "status": status, "times": None} for name in (REPORTS, LIST, ITEMS, BY_ID))
@@ -152,7 +147,7 @@ async def test_sources_that_amazon_refuses_are_done_without(sqlite_url: str, sta
 
 @in_virtual_hours
 async def test_an_order_that_cannot_be_fetched_is_left_to_the_searches(sqlite_url: str) -> None:
-    """Neither a 500 nor a 404 for one order holds the history up."""
+    """Neither a 500 nor a 404 for one order delays the history."""
     async with emulator(orders=120) as running:
         running.faults({"operation": BY_ID, "status": 404, "times": 7}, {"operation": BY_ID, "status": 500, "times": 9})
         report = await backfill(running, sqlite_url, ["ids", "reports"])
@@ -162,7 +157,7 @@ async def test_an_order_that_cannot_be_fetched_is_left_to_the_searches(sqlite_ur
 
 @in_virtual_hours
 async def test_a_search_that_fails_is_reported_and_the_next_run_goes_on(sqlite_url: str) -> None:
-    """What was committed stays."""
+    """Committed orders stay."""
     async with emulator(orders=240) as running:
         running.faults({"operation": SEARCH, "status": 500, "times": 2})
         report = await backfill(running, sqlite_url, ["search", "ids"])
@@ -172,8 +167,8 @@ async def test_a_search_that_fails_is_reported_and_the_next_run_goes_on(sqlite_u
         assert stored_orders(sqlite_url) == emulated_orders(running)
 
 
-async def test_postgresql_serves_as_well(postgres_url: str) -> None:
-    """The same statements, with jsonb."""
+async def test_a_history_is_read_into_postgresql(postgres_url: str) -> None:
+    """The statements are the same, with jsonb."""
     async with emulator(orders=240) as running:
         report = await backfill(running, postgres_url, ["ids", "orders_v0"])
         assert report.failed == ()
@@ -185,8 +180,8 @@ async def test_postgresql_serves_as_well(postgres_url: str) -> None:
 @pytest.mark.parametrize(
     "options", [{"api": "orders_v0"}, {"window": (SINCE, datetime.now(UTC))}, {"sources": ["mail"]}]
 )
-async def test_what_does_not_go_together_is_refused(sqlite_url: str, options: Any) -> None:
-    """Before anything is asked of Amazon."""
+async def test_incompatible_arguments_of_a_history_are_refused(sqlite_url: str, options: Any) -> None:
+    """Nothing is sent."""
     async with Application("app", "secret", endpoint="http://127.0.0.1:9") as app:
         seller = app.selling_partner("Atzr|one", region="NA")
         with pytest.raises(ConfigurationError):
@@ -208,8 +203,8 @@ LINE = {
 }
 
 
-def test_a_report_is_put_together_by_order() -> None:
-    """One vocabulary, a total that is exact, and no personal data."""
+def test_the_lines_of_a_report_are_joined_by_order() -> None:
+    """They have one vocabulary, an exact total, and no personal data."""
     first, second = order_rows([LINE, {**LINE, "amazon-order-id": "902-2", "currency": ""}, LINE, {"sku": "no order"}])
     assert (first.order_id, first.status, first.channel) == ("902-1", "CANCELLED", "MERCHANT")
     assert (str(first.total_amount), first.total_currency) == ("19.80", "EUR")
@@ -220,20 +215,20 @@ def test_a_report_is_put_together_by_order() -> None:
 
 
 @pytest.mark.parametrize("cell", ["", "n/a", "NaN", "1E+999"])
-def test_an_amount_that_is_none_does_not_spoil_a_report(cell: str) -> None:
-    """Cells of reports hold anything."""
+def test_an_invalid_amount_does_not_spoil_a_report(cell: str) -> None:
+    """Cells of reports may hold anything."""
     (row,) = order_rows([{**LINE, "item-price": cell, "last-updated-date": cell, "order-status": cell}])
     assert str(row.total_amount) == "-0.10"
     assert row.last_updated_at is None
 
 
 class Overtaken(OrderDatabase):
-    """Another process has read the history to its end by the time that its lease is had."""
+    """A database whose history another process has completed by the time that its lease is acquired."""
 
     async def hold(self, seller: str, stream: str, holder: str, *, now: datetime) -> Lease:
-        """First what the other process committed last."""
+        """Commit what the other process did, then acquire the lease."""
         place = await self.checkpoint(seller, stream) if stream.endswith(" history") else None
-        if place is not None:  # None: it is held to begin the history
+        if place is not None:  # None: it is acquired to begin the history
             read = msgspec.structs.replace(place, upper_bound=place.last_updated_after)
             await self.store(OrderPage(seller=seller, rows=(), checkpoint=read, at=now))
         return await super().hold(seller, stream, holder, now=now)
@@ -241,16 +236,16 @@ class Overtaken(OrderDatabase):
 
 @in_virtual_hours
 async def test_what_another_process_read_while_this_one_waited_is_not_read_again(sqlite_url: str) -> None:
-    """Where the history stands is read within its lease."""
+    """The position in the history is read within its lease."""
     async with emulator() as running, Overtaken(sqlite_url) as database:
         report = await backfill(running, database, ["ids"])
         assert report.failed == ()
         assert (await database.counts())[0] < 50
-        assert requests(running, SEARCH) < 20
+        assert requests_of(running, SEARCH) < 20
 
 
 class Ahead(SystemClock):
-    """So many seconds from now."""
+    """A clock that is ahead by so many seconds."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -262,24 +257,24 @@ class Ahead(SystemClock):
 
 
 class Beginning(Job):
-    """Remembers where it was told to start."""
+    """Records where the history was told to end."""
 
     begins: datetime | None = None
 
     def start_from(self, since: datetime) -> None:
-        """Where the history ends."""
+        """Record where the history ends."""
         self.begins = since
 
 
-class Looked(OrderDatabase):
-    """Answers that there is no history yet only when it may go on."""
+class WaitingLook(OrderDatabase):
+    """A database that answers that there is no history only when the test allows it."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.has_looked, self.may_go_on = anyio.Event(), anyio.Event()
 
     async def checkpoint(self, seller: str, stream: str) -> Checkpoint | None:
-        """As it was when it was asked."""
+        """The checkpoint as it was when it was asked for."""
         found = await super().checkpoint(seller, stream)
         if stream.endswith("history"):
             self.has_looked.set()
@@ -288,7 +283,7 @@ class Looked(OrderDatabase):
 
 
 async def test_two_processes_that_start_a_seller_divide_it_once(database_url: str) -> None:
-    """Both read from where one of them ended the history, though the other saw none and has a clock behind."""
+    """Both read from where one of them ended the history, though the other one found none and has a slow clock."""
 
     def begun(database: OrderDatabase, seconds: float) -> tuple[History, Beginning]:
         seller: Any = app.selling_partner("Atzr|one", region="NA", seller_id="one")
@@ -300,7 +295,7 @@ async def test_two_processes_that_start_a_seller_divide_it_once(database_url: st
     async with (
         Application("app", "secret") as app,
         OrderDatabase(database_url) as database,
-        Looked(database_url) as slow,
+        WaitingLook(database_url) as slow,
         anyio.create_task_group() as group,
     ):
         (first, early), (second, late) = begun(database, 0.0), begun(slow, -60.0)

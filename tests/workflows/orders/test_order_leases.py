@@ -1,4 +1,4 @@
-"""One holder at a time: leases, their fencing numbers, and what becomes of a holder that died or slept."""
+"""One holder at a time: leases, their fencing numbers, and holders that died or were suspended."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ NOW = datetime(2026, 2, 1, tzinfo=UTC)
 
 
 class LeapingClock(SystemClock):
-    """Short pauses, as of a sync that waits for a lease, move the clock on at once; renewals stay as far apart as ever.
+    """A clock that moves at once for short pauses, as of a sync that waits for a lease.
 
-    If those leapt as well, the lease could be over before the sync first asks for it.
+    Renewals stay as far apart as usual: if those moved it as well, the lease could end before the sync first asks for
+    it.
     """
 
     __slots__ = ("ahead",)
@@ -54,7 +55,7 @@ LATER = NOW + LEASE + timedelta(seconds=1)
 
 
 async def test_a_stream_has_one_holder(database_url: str) -> None:
-    """Who comes second hears who has it and until when; other streams and sellers are free."""
+    """The second one's error has the holder and the time of its end; other streams and sellers are free."""
     async with OrderDatabase(database_url) as database:
         mine = await database.hold("s", "o", "me", now=NOW)
         with pytest.raises(LeaseHeldError, match="held by me until 2026-02-01 00:01:00") as refusal:
@@ -67,8 +68,8 @@ async def test_a_stream_has_one_holder(database_url: str) -> None:
         assert (await database.hold("s", "o", "you", now=NOW)).fencing == mine.fencing + 1
 
 
-async def test_who_slept_beyond_its_lease_and_was_replaced_cannot_write(database_url: str) -> None:
-    """Its page is refused whole: orders, checkpoint and changes."""
+async def test_a_holder_that_was_replaced_cannot_write(database_url: str) -> None:
+    """Its page is refused completely: orders, checkpoint and changes."""
     place = Checkpoint(seller="s", stream="o", last_updated_after=NOW)
     async with OrderDatabase(database_url) as database:
         sleeper = await database.hold("s", "o", "sleeper", now=NOW)
@@ -80,15 +81,15 @@ async def test_who_slept_beyond_its_lease_and_was_replaced_cannot_write(database
         await database.renew("sleeper", now=LATER)
         with pytest.raises(LeaseHeldError):
             await database.hold("s", "o", "sleeper", now=LATER + timedelta(seconds=1))
-        await database.release(sleeper, now=LATER)  # what is not its own is not given away
+        await database.release(sleeper, now=LATER)  # a lease of another holder is not released
         with pytest.raises(LeaseHeldError):
             await database.hold("s", "o", "third", now=LATER)
         await database.store(OrderPage(seller="s", rows=(), checkpoint=place, at=LATER, lease=other))
         assert await database.checkpoint("s", "o") == place
 
 
-async def test_who_slept_and_was_not_replaced_writes_on(database_url: str) -> None:
-    """Nobody else has touched the stream, and the page renews the lease."""
+async def test_a_holder_whose_lease_ended_without_a_successor_may_write(database_url: str) -> None:
+    """No other process has used the stream, and the page renews the lease."""
     place = Checkpoint(seller="s", stream="o", last_updated_after=NOW)
     async with OrderDatabase(database_url) as database:
         mine = await database.hold("s", "o", "me", now=NOW)
@@ -98,7 +99,7 @@ async def test_who_slept_and_was_not_replaced_writes_on(database_url: str) -> No
 
 
 async def test_renewing_keeps_all_leases_of_a_holder(database_url: str) -> None:
-    """One statement for however many sellers."""
+    """One statement does, for any number of sellers."""
     async with OrderDatabase(database_url) as database:
         for seller in "abc":
             await database.hold(seller, "o", "me", now=NOW)
@@ -113,8 +114,8 @@ def output_of(program: str) -> str:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 
-async def test_what_was_given_back_is_not_renewed(database_url: str) -> None:
-    """A process that works on another stream leaves this one to others, or takes it up again itself."""
+async def test_a_released_lease_is_not_renewed(database_url: str) -> None:
+    """A process that works on another stream leaves this one to others, or acquires it again."""
     async with OrderDatabase(database_url) as database:
         given_back = await database.hold("s", "o", "me", now=NOW)
         await database.hold("s", "p", "me", now=NOW)
@@ -128,13 +129,13 @@ async def test_what_was_given_back_is_not_renewed(database_url: str) -> None:
 
 
 @pytest.mark.parametrize("holder", ["", "me"])
-def test_a_name_that_is_no_process_of_this_machine_is_not_gone(holder: str) -> None:
-    """Only what is known to have ended is replaced before its lease is over."""
+def test_a_holder_of_another_machine_is_not_replaced_early(holder: str) -> None:
+    """Only one that has certainly ended is replaced before its lease is over."""
     assert not is_gone(holder)
 
 
 async def test_a_holder_of_this_machine_that_has_ended_is_replaced_at_once(database_url: str) -> None:
-    """Nobody waits a minute for a process that was killed; a holder elsewhere is waited for."""
+    """A killed process is not waited for; a holder elsewhere is."""
     program = "from spapi_async.workflows.orders._lease import new_holder; print(new_holder())"
     ended = await asyncio.to_thread(output_of, program)
     assert is_gone(ended)
@@ -149,8 +150,8 @@ async def test_a_holder_of_this_machine_that_has_ended_is_replaced_at_once(datab
             await database.hold("t", "o", "me", now=NOW)
 
 
-def test_a_killed_holder_that_nobody_waited_for_has_ended() -> None:
-    """A container's first process reaps nobody, so the id of a killed worker stays taken."""
+def test_a_zombie_process_counts_as_ended() -> None:
+    """A container's first process may never wait for its children, so that a killed worker's id stays taken."""
     program = (
         "import time; from spapi_async.workflows.orders._lease import new_holder; "
         "print(new_holder(), flush=True); time.sleep(60)"
@@ -162,18 +163,18 @@ def test_a_killed_holder_that_nobody_waited_for_has_ended() -> None:
             assert not is_gone(holder)
         finally:
             process.kill()
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is not reaped
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and was not waited for
         assert is_gone(holder)
 
 
 @pytest.mark.parametrize("holder", ["", "no process", "host:notanumber:abc", "host:1"])
-def test_other_names_are_nobody_who_has_ended(holder: str) -> None:
-    """What cannot be judged is waited for."""
+def test_a_holder_with_another_form_of_name_is_waited_for(holder: str) -> None:
+    """Whether it has ended cannot be known."""
     assert not is_gone(holder)
 
 
-async def test_a_second_sync_says_who_works_and_the_third_waits(sqlite_url: str) -> None:
-    """The first one's orders are untouched; with wait=True the sync goes on when the lease is over."""
+async def test_a_second_sync_names_the_holder_and_a_third_waits(sqlite_url: str) -> None:
+    """The holder's orders do not change; with wait=True the sync starts when the lease is over."""
     clock = LeapingClock()
     events: list[SyncEvent] = []
     async with (
@@ -197,8 +198,8 @@ async def test_a_second_sync_says_who_works_and_the_third_waits(sqlite_url: str)
     assert clock.time() > now.timestamp() + LEASE.total_seconds()
 
 
-async def test_a_sync_that_ends_lets_go(sqlite_url: str) -> None:
-    """Whoever comes next need not wait for the lease."""
+async def test_a_sync_releases_its_lease_at_its_end(sqlite_url: str) -> None:
+    """The next one need not wait."""
     async with (
         Emulator(orders=5, rate_scale=1e6) as emulator,
         Application("app", "secret", endpoint=emulator.url) as app,

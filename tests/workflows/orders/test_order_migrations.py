@@ -1,4 +1,4 @@
-"""Databases of earlier programs are taken over, those of later ones refused."""
+"""Databases of earlier versions are migrated, those of later versions refused."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ VALUES ('s', 'd', 'o', 'why', 'r', 7, '2026-01-05 00:00:00.000000{zone}')
 
 
 async def execute(url: str, *statements: str) -> list[Any]:
-    """Run statements without the code under test; the rows of the last."""
+    """Run statements without the code under test, and return the rows of the last."""
     engine = create_async_engine(async_url(url))
     try:
         async with engine.begin() as connection:
@@ -117,7 +117,7 @@ async def execute(url: str, *statements: str) -> list[Any]:
         await engine.dispose()
 
 
-async def made_by_an_earlier_program(url: str) -> None:
+async def made_by_an_earlier_version(url: str) -> None:
     """A database without a version, with an order of either API in it."""
     sqlite = url.startswith("sqlite")
     texts = {
@@ -132,11 +132,11 @@ async def made_by_an_earlier_program(url: str) -> None:
     await execute(url, *(statement.format(**texts) for statement in TABLES.split(";\n")))
 
 
-async def test_a_database_of_an_earlier_program_is_taken_over(
+async def test_a_database_of_an_earlier_version_is_migrated(
     new_database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Rows, items, checkpoints and all; new columns are filled from the payloads; it is said, and happens once."""
-    await made_by_an_earlier_program(new_database_url)
+    """Rows, items and checkpoints stay, new columns are filled from the payloads, and one message is logged, once."""
+    await made_by_an_earlier_version(new_database_url)
     keys = PersonalKeys([PersonalKeys.new()])
     with caplog.at_level(logging.WARNING):
         async with OrderDatabase(new_database_url, personal=keys) as database:
@@ -165,7 +165,7 @@ async def test_a_database_of_an_earlier_program_is_taken_over(
 
 
 def reflected(connection: Connection) -> dict[str, Any]:
-    """Every table as the database itself describes it: columns in order, keys by name, indexes."""
+    """Every table as the database describes it: columns in order, keys by name, indexes."""
     found = inspect(connection)
     return {
         table: {
@@ -179,7 +179,7 @@ def reflected(connection: Connection) -> dict[str, Any]:
 
 
 def _texts(index: ReflectedIndex) -> dict[str, str]:
-    """The condition of an index, which is an object that equals no other."""
+    """The condition of an index as text, since its object equals no other."""
     return {name: str(value) for name, value in index.get("dialect_options", {}).items()}
 
 
@@ -195,12 +195,12 @@ async def schema_of(url: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("missing", [(), ("unreadable",), ("unreadable", "quota_states", "checkpoints")])
 async def test_a_migrated_database_has_the_tables_of_a_new_one(new_database_url: str, missing: tuple[str, ...]) -> None:
-    """Column by column, keys and indexes by name; the very first programs had fewer tables."""
+    """Columns are equal, and keys and indexes by name; the first versions had fewer tables."""
     async with OrderDatabase(new_database_url):
         pass
     new = await schema_of(new_database_url)
     await execute(new_database_url, *(f"DROP TABLE {table}" for table in new))
-    await made_by_an_earlier_program(new_database_url)
+    await made_by_an_earlier_version(new_database_url)
     if missing:
         await execute(new_database_url, *(f"DROP TABLE {table}" for table in missing))
     async with OrderDatabase(new_database_url) as database:
@@ -208,9 +208,9 @@ async def test_a_migrated_database_has_the_tables_of_a_new_one(new_database_url:
     assert await schema_of(new_database_url) == new
 
 
-async def test_a_migration_makes_what_it_made_when_it_was_written(new_database_url: str) -> None:
-    """A table that the program has gained since is for a migration of its own."""
-    await made_by_an_earlier_program(new_database_url)
+async def test_a_migration_creates_no_later_tables(new_database_url: str) -> None:
+    """A table that was added since belongs to a migration of its own."""
+    await made_by_an_earlier_version(new_database_url)
     later = Table("later", metadata, Column("x", Integer, primary_key=True))
     try:
         async with OrderDatabase(new_database_url):
@@ -223,8 +223,8 @@ async def test_a_migration_makes_what_it_made_when_it_was_written(new_database_u
 async def test_a_migration_that_fails_leaves_the_old_database(
     new_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whole, to its last step; the next attempt begins anew."""
-    await made_by_an_earlier_program(new_database_url)
+    """It is unchanged even after the last step, and the next attempt begins anew."""
+    await made_by_an_earlier_version(new_database_url)
     old = await schema_of(new_database_url)
 
     async def fail(*_: Any) -> int:
@@ -239,8 +239,8 @@ async def test_a_migration_that_fails_leaves_the_old_database(
         assert await database.counts() == (2, 2)
 
 
-async def test_a_database_of_a_later_program_is_refused(new_database_url: str) -> None:
-    """With both versions; nothing is changed."""
+async def test_a_database_of_a_later_version_is_refused(new_database_url: str) -> None:
+    """The error has both versions, and nothing is changed."""
     async with OrderDatabase(new_database_url):
         pass
     await execute(new_database_url, "UPDATE spapi_orders_version SET version_num = '9999'")
@@ -249,8 +249,8 @@ async def test_a_database_of_a_later_program_is_refused(new_database_url: str) -
     assert await execute(new_database_url, "SELECT version_num FROM spapi_orders_version") == [("9999",)]
 
 
-async def test_a_database_of_a_later_program_is_refused_while_that_program_works(new_database_url: str) -> None:
-    """Within its open transaction, too: the refusal waits for the commit, and takes nothing away."""
+async def test_a_database_of_a_later_version_is_refused_during_its_transaction(new_database_url: str) -> None:
+    """The refusal waits for the commit, and removes nothing."""
     place = Checkpoint(seller="s", stream="o", last_updated_after=NOW)
     async with OrderDatabase(new_database_url) as later:
         await execute(new_database_url, "UPDATE spapi_orders_version SET version_num = '9999'")
@@ -282,7 +282,7 @@ asyncio.run(main())
 
 
 def test_processes_that_open_a_new_database_at_once_make_it_once(new_database_url: str) -> None:
-    """None fails, and cursors carry one name."""
+    """None fails, and their cursors have the same database name."""
     processes = [
         warm_python.start(["-c", OPENING, new_database_url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(6)
@@ -294,7 +294,7 @@ def test_processes_that_open_a_new_database_at_once_make_it_once(new_database_ur
 
 
 async def test_other_tables_of_the_database_are_left_alone(new_database_url: str) -> None:
-    """An application's own alembic, too."""
+    """An application's own alembic table is one of them."""
     await execute(
         new_database_url,
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)",

@@ -1,4 +1,4 @@
-"""Personal data: cut out of what is kept, encrypted, and gone when its time is over."""
+"""Personal data: cut out of what is stored, encrypted, and deleted after its retention."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ ORDER = {
 
 
 def row(**fields: Any) -> OrderRow:
-    """The order, with other members."""
+    """The order, with some members changed."""
     return V2026.row(msgspec.json.encode({**ORDER, **fields}))
 
 
 def page(*rows: OrderRow, at: datetime = NOW) -> OrderPage:
-    """A page without a place."""
+    """A page without a checkpoint."""
     return OrderPage(seller="s", rows=rows, checkpoint=None, at=at)
 
 
 def test_every_personal_place_is_cut_out() -> None:
-    """What the data sets bring, and what customers wrote; the rest stays, to the last digit."""
+    """They are in the data sets and in texts of customers; everything else stays, to the last digit."""
     order = row(number=1.10, big=12345678901234567890)
     assert MARK not in order.payload
     assert not any(MARK in item.payload for item in order.items)
@@ -82,8 +82,8 @@ def test_every_personal_place_is_cut_out() -> None:
     assert MARK not in repr(order)
 
 
-def test_of_v0_what_stands_in_orders_and_items() -> None:
-    """Items come apart from the order, and bring buyers of their own."""
+def test_personal_data_of_v0_is_cut_out_of_orders_and_items() -> None:
+    """Items come separately from the order, and have buyers too."""
     order = V0.row(
         msgspec.json.encode(
             {"AmazonOrderId": "1", "BuyerInfo": {"BuyerEmail": MARK}, "ShippingAddress": {"Name": MARK}}
@@ -99,18 +99,18 @@ def test_of_v0_what_stands_in_orders_and_items() -> None:
     [{"orderItems": {"orderItemId": "x", "product": {"customization": MARK}}}, {"buyer": MARK}, {"buyer": [MARK]}],
 )
 def test_odd_shapes_hide_nothing(odd: dict[str, Any]) -> None:
-    """An item without its list, text where an object should be."""
+    """An item may be outside of its list, or text be in the place of an object."""
     assert MARK not in V2026.row(msgspec.json.encode({"orderId": "1", **odd})).payload
 
 
 def test_an_order_without_personal_data_keeps_its_bytes() -> None:
-    """It is not written anew."""
+    """It is not encoded anew."""
     payload = b'{ "orderId": "1",  "x": 1.50 }'
     assert V2026.row(payload).payload == payload.decode()
 
 
-async def test_it_is_stored_only_encrypted_and_read_with_the_key(database_url: str) -> None:
-    """Without the key nobody can read it, and without personal= it is not kept."""
+async def test_personal_data_is_stored_encrypted(database_url: str) -> None:
+    """It can be read only with the key, and without personal= it is not stored."""
     keys = PersonalKeys([PersonalKeys.new()])
     async with OrderDatabase(database_url) as database:
         await database.store(page(row(orderId="before")))
@@ -126,8 +126,8 @@ async def test_it_is_stored_only_encrypted_and_read_with_the_key(database_url: s
             await database.personal_data("s", "1")
 
 
-async def test_a_new_key_still_reads_what_the_old_one_wrote(sqlite_url: str) -> None:
-    """Keys are changed by putting the new one first."""
+async def test_personal_data_of_an_old_key_stays_readable(sqlite_url: str) -> None:
+    """Keys are rotated by putting the new one first."""
     old, new = PersonalKeys.new(), PersonalKeys.new()
     async with OrderDatabase(sqlite_url, personal=PersonalKeys([old])) as database:
         await database.store(page(row()))
@@ -135,8 +135,8 @@ async def test_a_new_key_still_reads_what_the_old_one_wrote(sqlite_url: str) -> 
         assert await database.personal_data("s", "1") is not None
 
 
-async def test_it_goes_thirty_days_after_shipment_and_makes_no_change(sqlite_url: str) -> None:
-    """Not a day earlier; its bytes are gone from the file; the change feed says nothing."""
+async def test_personal_data_is_deleted_thirty_days_after_shipment(sqlite_url: str) -> None:
+    """It is not deleted a day earlier; its bytes are gone from the file, and the change feed has no entry."""
     path = sqlite_url.removeprefix("sqlite:///")
     async with OrderDatabase(sqlite_url, personal="plain") as database:
         await database.store(page(row()))
@@ -154,20 +154,20 @@ UNSHIPPED = {"fulfillment": {"fulfillmentStatus": "UNSHIPPED"}, "packages": []}
 BARE: dict[str, Any] = {"buyer": None, "recipient": None, "payment": None, "tax": None, "orderItems": []}
 
 
-async def test_an_order_that_is_shipped_later_is_swept_later(database_url: str) -> None:
-    """The retention counts from shipment; from the last update where no package says more."""
+async def test_a_later_shipment_delays_the_deletion(database_url: str) -> None:
+    """The retention counts from shipment, or from the last update if no package has a date."""
     async with OrderDatabase(database_url, personal="plain") as database:
         await database.store(page(row(**UNSHIPPED)))
         assert await database.sweep(now=NOW + timedelta(days=60)) == 0
-    async with OrderDatabase(database_url) as database:  # which keeps none itself
+    async with OrderDatabase(database_url) as database:  # which stores none itself
         shipped = row(packages=[], lastUpdatedTime="2026-03-01T00:00:00Z")
         await database.store(page(shipped, at=NOW + timedelta(days=40)))
         assert await database.sweep(now=datetime(2026, 3, 30, tzinfo=UTC)) == 0
         assert await database.sweep(now=datetime(2026, 4, 1, tzinfo=UTC)) == 1
 
 
-async def test_an_order_that_is_never_over_is_swept_too(database_url: str) -> None:
-    """Ninety days without news count as its end, and news begin them anew."""
+async def test_personal_data_of_orders_that_never_end_is_deleted(database_url: str) -> None:
+    """Ninety days without an update count as the end, and an update restarts them."""
     async with OrderDatabase(database_url, personal="plain") as database:
         await database.store(page(row(orderId="silent", **UNSHIPPED), row(orderId="other", **UNSHIPPED)))
         later = row(orderId="other", lastUpdatedTime="2026-05-01T00:00:00Z", **UNSHIPPED)
@@ -177,8 +177,8 @@ async def test_an_order_that_is_never_over_is_swept_too(database_url: str) -> No
         assert await database.sweep(now=datetime(2026, 8, 30, tzinfo=UTC)) == 1
 
 
-async def test_what_earlier_programs_gave_no_end_is_swept_too(database_url: str) -> None:
-    """It counts from when it was stored."""
+async def test_personal_data_of_earlier_versions_is_deleted(database_url: str) -> None:
+    """It has no end; the retention counts from when it was stored."""
     async with OrderDatabase(database_url, personal="plain") as database:
         await database.store(page(row(**UNSHIPPED)))
         async with database_engine(database).begin() as connection:
@@ -187,8 +187,8 @@ async def test_what_earlier_programs_gave_no_end_is_swept_too(database_url: str)
         assert await database.sweep(now=NOW + timedelta(days=121)) == 1
 
 
-async def test_an_order_that_turns_out_to_be_over_brings_its_end_nearer(database_url: str) -> None:
-    """Also where nothing personal came with the news."""
+async def test_an_order_that_has_ended_brings_its_deletion_forward(database_url: str) -> None:
+    """The update need not contain personal data."""
     async with OrderDatabase(database_url, personal="plain") as database:
         await database.store(page(row(**UNSHIPPED), row(orderId="2", **UNSHIPPED)))
         gone = {"packages": [{"packageReferenceId": "p", "shipTime": SHIPPED}], **BARE}
@@ -202,8 +202,8 @@ async def test_an_order_that_turns_out_to_be_over_brings_its_end_nearer(database
 @pytest.mark.parametrize(
     "date", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00", "2030-01-01T00:00:00Z", "0001-01-01T00:00:00Z"]
 )
-async def test_a_date_that_cannot_be_keeps_nothing_for_ever(sqlite_url: str, date: str) -> None:
-    """And costs no page."""
+async def test_an_impossible_date_does_not_prevent_the_deletion(sqlite_url: str, date: str) -> None:
+    """It costs no page, either."""
     async with OrderDatabase(sqlite_url, personal="plain") as database:
         odd = row(lastUpdatedTime=date, packages=[{"shipTime": date}])
         await database.store(page(odd, row(orderId="2", lastUpdatedTime=date, **UNSHIPPED)))
@@ -211,8 +211,8 @@ async def test_a_date_that_cannot_be_keeps_nothing_for_ever(sqlite_url: str, dat
         assert [await database.personal_data("s", order_id) for order_id in ("1", "2")] == [None, None]
 
 
-async def test_entries_that_cannot_be_read_are_emptied_in_time(sqlite_url: str) -> None:
-    """Counted from the first time, however often Amazon sends them; the rest of what is known of them stays."""
+async def test_unreadable_entries_are_emptied_after_the_retention(sqlite_url: str) -> None:
+    """It counts from the first time that Amazon sent them; the other facts about them stay."""
     entry = Unreadable(reason="no JSON object", request_id="r", raw=MARK.encode())
     async with OrderDatabase(sqlite_url, personal=PersonalKeys([PersonalKeys.new()])) as database:
         for day in range(40):
@@ -225,8 +225,8 @@ async def test_entries_that_cannot_be_read_are_emptied_in_time(sqlite_url: str) 
                 assert (found.raw is None, found.size) == (day == 31, len(MARK))
 
 
-async def test_rebuilding_moves_what_earlier_programs_left_in_payloads(database_url: str) -> None:
-    """Of whole orders, of what a list of v0 brought, and of lines of reports, whose items stay as they are."""
+async def test_rebuilding_moves_personal_data_out_of_payloads(database_url: str) -> None:
+    """They are of whole orders, of lists of v0, and of lines of reports, whose items do not change."""
     async with OrderDatabase(database_url) as database:
         coarse = msgspec.structs.replace(V0.row(b'{"AmazonOrderId":"2"}', items=()), detail=Detail.REPORT)
         (line,) = order_rows([{"amazon-order-id": "3", "sku": "S"}])
@@ -250,23 +250,23 @@ async def test_rebuilding_moves_what_earlier_programs_left_in_payloads(database_
     assert "sku" in repr(found["3"].payload)
 
 
-async def test_what_would_be_deleted_at_once_is_not_written(sqlite_url: str) -> None:
-    """A backfill brings orders of two years."""
+async def test_personal_data_past_its_retention_is_not_written(sqlite_url: str) -> None:
+    """A history has orders of two years."""
     async with OrderDatabase(sqlite_url, personal="plain") as database:
         await database.store(page(row(), at=datetime(2027, 1, 1, tzinfo=UTC)))
         assert await database.personal_data("s", "1") is None
 
 
 @pytest.mark.parametrize("keys", [[], ["short"], "one text"])
-def test_keys_that_are_none_are_refused_with_the_command_that_makes_one(keys: Any) -> None:
-    """And none of them is shown."""
+def test_invalid_keys_are_refused_with_the_command_that_makes_one(keys: Any) -> None:
+    """The error shows none of them."""
     with pytest.raises(ConfigurationError, match="spapi-async keys new") as refusal:
         PersonalKeys(keys)
     assert "short" not in str(refusal.value)
 
 
 def test_keys_come_from_the_environment() -> None:
-    """Separated by commas or spaces; no variable, no keys."""
+    """They are separated by commas or spaces; without the variable there are none."""
     one, two = PersonalKeys.new().reveal(), PersonalKeys.new().reveal()
     assert PersonalKeys.from_env({}) is None
     keys = PersonalKeys.from_env({"SP_API_PERSONAL_KEYS": f"{one}, {two}"})
@@ -275,14 +275,14 @@ def test_keys_come_from_the_environment() -> None:
     assert one not in repr(keys)
 
 
-def test_a_retention_of_nothing_is_refused() -> None:
-    """It would delete what it has just written."""
+def test_a_retention_of_zero_is_refused() -> None:
+    """It would delete data as soon as it is written."""
     with pytest.raises(ConfigurationError, match="retention"):
         PersonalData.wanted("plain", timedelta(0))
 
 
-async def test_the_change_feed_and_the_file_hold_none(sqlite_url: str) -> None:
-    """Whatever happens to an order that had some."""
+async def test_the_change_feed_and_the_file_hold_no_personal_data(sqlite_url: str) -> None:
+    """The order had some, and was changed in every way."""
     path = sqlite_url.removeprefix("sqlite:///")
     async with OrderDatabase(sqlite_url) as database:
         await database.store(page(row()))

@@ -1,4 +1,4 @@
-"""What a sync will bring, from which sources and how long it takes, said before it starts."""
+"""The plan of a sync: how many orders it will fetch, from which sources, and how long it takes."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from spapi_async.workflows.orders._plan import planned, shares_of
 pytest_plugins = ("sync_fixtures",)
 
 
-class Asked:
-    """A seller whose quota is what Amazon publishes, full."""
+class PublishedQuota:
+    """A seller with Amazon's published plans and full buckets."""
 
     name = "one@na"
 
     def forecast(
         self, operation: Operation[Any], arguments: Mapping[str, Any] | None = None, *, count: int = 1
     ) -> float:
-        """As the limiter of a process that has called nothing yet."""
+        """The forecast of a limiter whose process has made no call yet."""
         assert arguments is None
         plan = operation.usage_plan
         return max(0.0, (count - plan.burst) / plan.rate)
@@ -49,8 +49,8 @@ class Asked:
     [((), 3.97), (("ids", "orders_v0"), 1.42), (("ids", "reports"), 2.1), (("ids",), 3.97), (("orders_v0",), 2.1)],
 )
 def test_ten_thousand_orders_take_as_long_as_their_quotas_allow(others: tuple[Source, ...], hours: float) -> None:
-    """3 h 58 min by searches alone, 1 h 25 min with all three, 2 h 5 min without Orders v0."""
-    seller: Any = Asked()
+    """They take 3 h 58 min by searches alone, 1 h 25 min with all three sources, 2 h 5 min without Orders v0."""
+    seller: Any = PublishedQuota()
     plan = planned(seller, datetime.now(UTC), 10_000, others)
     assert plan.seconds / 3600 == pytest.approx(hours, rel=0.01)
     assert plan.limited_by == "orders_2026_01_01.search_orders"
@@ -58,21 +58,21 @@ def test_ten_thousand_orders_take_as_long_as_their_quotas_allow(others: tuple[So
 
 
 def test_shares_add_up_to_the_orders_there_are() -> None:
-    """However they are rounded."""
+    """Rounding loses none."""
     brought: Any = {"search": 7, "ids": 7, "items": 7}
     assert sum(shares_of(brought, 10).values()) == 10
     assert shares_of(brought, 30) == brought
 
 
-def test_what_quota_is_at_hand_for_takes_no_time() -> None:
-    """And nothing limits it."""
-    seller: Any = Asked()
+def test_orders_within_the_available_quota_take_no_time() -> None:
+    """Nothing limits the sync then."""
+    seller: Any = PublishedQuota()
     plan = planned(seller, datetime.now(UTC), 2000, ())
     assert (plan.seconds, plan.limited_by, plan.sources[0].requests) == (0.0, None, 20)
 
 
 async def test_a_plan_counts_what_a_sync_then_reads(sqlite_url: str) -> None:
-    """By purchase, which for a whole history is the same; afterwards next to nothing is left."""
+    """It counts by purchase, which makes no difference for a whole history; afterwards next to nothing is left."""
     since = datetime.now(UTC) - timedelta(days=100)
     async with (
         Emulator(orders=150, rate_scale=1000) as emulator,
@@ -91,7 +91,7 @@ async def test_a_plan_counts_what_a_sync_then_reads(sqlite_url: str) -> None:
 
 
 async def test_a_plan_leaves_out_what_is_stored(sqlite_url: str) -> None:
-    """A run that was stopped half-way has so much less to do; orders that are only listed count as not read."""
+    """A run that was stopped half-way has less to do; orders that were only listed count as not read."""
     since = datetime.now(UTC) - timedelta(days=100)
     stored, scope = 0, anyio.CancelScope()
 
@@ -117,7 +117,7 @@ async def test_a_plan_leaves_out_what_is_stored(sqlite_url: str) -> None:
 
 
 async def test_a_plan_of_one_marketplace_leaves_out_its_orders_alone(sqlite_url: str) -> None:
-    """What is stored of another one is no reason to expect fewer."""
+    """Stored orders of another marketplace do not count."""
     since = datetime.now(UTC) - timedelta(days=100)
     async with (
         Emulator(orders=60, rate_scale=1000) as emulator,
@@ -130,7 +130,7 @@ async def test_a_plan_of_one_marketplace_leaves_out_its_orders_alone(sqlite_url:
 
 
 async def test_a_window_that_is_read_again_has_no_forecast(sqlite_url: str) -> None:
-    """Nobody knows how many orders were updated in it."""
+    """The number of orders that were updated in it is unknown."""
     end = datetime.now(UTC) - timedelta(hours=1)
     heard: list[SyncEvent] = []
     async with (
@@ -146,7 +146,7 @@ async def test_a_window_that_is_read_again_has_no_forecast(sqlite_url: str) -> N
         assert any(isinstance(event, OrdersForecast) for event in heard)
 
 
-def test_an_outlook_is_arithmetic() -> None:
+def test_what_if_computes_the_use_of_quotas() -> None:
     """200 sellers with 250 orders a day each use a two-hundredth of what searches allow."""
     outlook = what_if(sellers=200, orders_per_day=50_000)
     assert outlook.orders_a_seller_a_day == 250
@@ -159,13 +159,13 @@ def test_an_outlook_is_arithmetic() -> None:
     assert fast.listed_seconds is None
     assert fast.history_seconds == pytest.approx(outlook.history_seconds * 0.56 / 1.56, rel=0.02)
     listed = what_if(sellers=1, orders_per_day=400, sources=["ids", "reports"])
-    assert listed.listed_seconds == pytest.approx((25 - 15) * 60, rel=0.01)  # a report is of thirty days at most
+    assert listed.listed_seconds == pytest.approx((25 - 15) * 60, rel=0.01)  # a report covers thirty days at most
     with pytest.raises(ConfigurationError):
         what_if(sellers=0, orders_per_day=1)
 
 
-def test_the_command_line_says_the_same(capsys: pytest.CaptureFixture[str], sqlite_url: str) -> None:
-    """As a table, as JSON, and without a call."""
+def test_the_command_line_prints_the_plan(capsys: pytest.CaptureFixture[str], sqlite_url: str) -> None:
+    """It is a table or JSON, also without a call."""
     assert run(["plan", "orders", "--emulator", "--orders", "40", "--database", sqlite_url]) == 0
     assert "40" in capsys.readouterr().out
     assert run(["plan", "orders", "--emulator", "--orders", "40", "--database", sqlite_url, "--json"]) == 0
@@ -180,6 +180,6 @@ def test_the_command_line_says_the_same(capsys: pytest.CaptureFixture[str], sqli
     "words",
     [[], ["--what-if"], ["--what-if", "sellers=x", "orders-per-day=1"], ["--what-if", "sellers=1"], ["sellers=1"]],
 )
-def test_a_plan_of_nothing_is_refused(words: list[str]) -> None:
-    """Usage: 2."""
+def test_a_plan_without_input_is_a_usage_error(words: list[str]) -> None:
+    """The exit code is 2."""
     assert run(["plan", "orders", *words]) == 2

@@ -1,4 +1,4 @@
-"""Orders into objects of one's own, windows that are read again, and the example."""
+"""Orders stored in one's own objects, windows that are read again, and the example."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXAMPLE = Path(__file__).parents[3] / "examples/orders/order_changes.py"
 
 
 class Pages:
-    """Keeps what it gets."""
+    """A sink that keeps its pages."""
 
     def __init__(self) -> None:
         self.pages: list[OrderPage] = []
@@ -31,7 +31,7 @@ class Pages:
 
 
 class RememberingPages(Pages):
-    """And says where to go on."""
+    """A sink that also has checkpoints."""
 
     async def checkpoint(self, seller: str, stream: str) -> Checkpoint | None:
         assert stream == "orders_2026_01_01"
@@ -49,7 +49,7 @@ async def selling(orders: int = 30) -> AsyncIterator[tuple[Emulator, SellingPart
 
 
 async def test_any_object_with_store_gets_the_pages() -> None:
-    """Rows with their items, the checkpoint after them, and nothing to renew."""
+    """It gets rows with their items and the checkpoint after them, and no lease to renew."""
     sink = Pages()
     async with selling() as (_, seller):
         report = await sync_orders([seller], sink, page_size=10)
@@ -64,8 +64,8 @@ async def test_any_object_with_store_gets_the_pages() -> None:
     assert sink.pages[0].rows[0].payload not in repr(sink.pages[0])
 
 
-async def test_a_sink_that_remembers_is_asked_where_to_go_on() -> None:
-    """The second run fetches what changed since; one that does not remember begins at ``since`` again."""
+async def test_a_sink_with_checkpoints_is_asked_for_them() -> None:
+    """The second run fetches what changed since; with another sink it begins at ``since`` again."""
     sink, forgetful = RememberingPages(), Pages()
     async with selling() as (_, seller):
         for store in (sink, forgetful):
@@ -76,7 +76,7 @@ async def test_a_sink_that_remembers_is_asked_where_to_go_on() -> None:
 
 
 async def test_a_window_is_read_again_and_the_checkpoint_stays(sqlite_url: str) -> None:
-    """As often as it is asked for; orders that are there already change nothing."""
+    """It can be read any number of times; stored orders do not change."""
     now = datetime.now(UTC)
     window = (now - timedelta(days=3000), now - timedelta(hours=1))
     async with selling() as (emulator, seller), OrderDatabase(sqlite_url) as database:
@@ -97,23 +97,23 @@ async def test_a_window_is_read_again_and_the_checkpoint_stays(sqlite_url: str) 
         (datetime(2026, 1, 1), datetime(2026, 1, 2, tzinfo=UTC), "time zone"),  # noqa: DTZ001
     ],
 )
-async def test_a_window_that_is_none_is_refused(sqlite_url: str, begin: datetime, end: datetime, words: str) -> None:
-    """Before anything is asked."""
+async def test_an_invalid_window_is_refused(sqlite_url: str, begin: datetime, end: datetime, words: str) -> None:
+    """Nothing is sent."""
     async with selling() as (emulator, seller):
         with pytest.raises(ConfigurationError, match=words):
             await sync_orders([seller], sqlite_url, window=(begin, end))
         assert not emulator.received
 
 
-async def test_an_open_database_must_know_how_it_keeps_personal_data(sqlite_url: str) -> None:
-    """What was not said when it was opened is not known now."""
+async def test_personal_data_must_be_configured_when_a_database_is_opened(sqlite_url: str) -> None:
+    """It cannot be added to a sync into an open database."""
     async with selling() as (_, seller), OrderDatabase(sqlite_url) as database:
         with pytest.raises(ConfigurationError, match=r"BUYER.*OrderDatabase\(url, personal="):
             await sync_orders([seller], database, datasets=["BUYER"])
 
 
 def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every order is in the file and in the feed."""
+    """Every order is in its file and in the change feed."""
     runpy.run_path(str(EXAMPLE), run_name="__main__")
     out = capsys.readouterr().out
     assert out.count("new ") == 20

@@ -1,4 +1,4 @@
-"""What a fetched order is to the one stored, and where two versions differ. Pure."""
+"""How a fetched order compares with the stored one, and where two versions differ."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def row(day: int | None = 2, detail: Detail = Detail.WHOLE) -> OrderRow:
 
 
 def before(updated: datetime | None = DAY, detail: Detail = Detail.WHOLE, digest: bytes = b"old") -> Before:
-    """The same order as it is stored."""
+    """The stored version of the same order."""
     return Before(updated, "UNSHIPPED", "orders_2026_01_01", detail.value, digest)
 
 
@@ -48,30 +48,33 @@ def before(updated: datetime | None = DAY, detail: Detail = Detail.WHOLE, digest
 def test_amazons_date_decides_and_then_the_detail(
     stored: Before | None, fetched: OrderRow, digest: bytes, verdict: Verdict
 ) -> None:
-    """Later wins; of the same date the later read wins unless it knows less; without a date it is taken."""
+    """The later date wins.
+
+    Of equal dates the later read wins unless it has less detail; without a date it is stored.
+    """
     assert judge(stored, fetched, digest) is verdict
     assert verdict.is_stored == (verdict not in (Verdict.SAME, Verdict.STALE))
 
 
 def paths(old: Any, new: Any) -> list[str]:
-    """The places that differ, in any order."""
+    """The paths that differ, in any order."""
     return sorted(differences(old, new).paths)
 
 
 def differences(old: Any, new: Any) -> Differences:
-    """What is compared."""
+    """The paths at which two payloads differ, and the items that changed."""
     return compared(msgspec.json.encode(old).decode(), msgspec.json.encode(new).decode())
 
 
-def test_places_are_named_by_amazons_names() -> None:
-    """Members that changed, came or went, at their depth."""
+def test_paths_have_amazons_names() -> None:
+    """They are of members that changed, came or went, at any depth."""
     old = {"a": 1, "b": {"c": 2, "d": 3}, "gone": 1}
     assert paths(old, {"a": 2, "b": {"c": 2, "d": 4}, "came": 1}) == ["a", "b.d", "came", "gone"]
     assert paths(old, old) == []
 
 
 def test_items_are_named_by_their_ids() -> None:
-    """An item that moved within its list did not change; one that vanished did."""
+    """An item that moved in its list did not change; a missing one did."""
     one, two = {"orderItemId": "1", "quantityOrdered": 1}, {"orderItemId": "2", "quantityOrdered": 5}
     assert paths({"orderItems": [one, two]}, {"orderItems": [two, one]}) == []
     changed = paths({"orderItems": [one, two]}, {"orderItems": [{**one, "quantityOrdered": 2}]})
@@ -82,12 +85,12 @@ def test_items_are_named_by_their_ids() -> None:
     "odd", [[{"orderItemId": "1"}, {"orderItemId": "1"}], [{"orderItemId": 7}], [None], "text", {"orderItemId": "1"}]
 )
 def test_lists_without_ids_differ_as_a_whole(odd: Any) -> None:
-    """Two items with one id, ids that are none, no list at all: the list's place is named."""
+    """With duplicate or invalid ids, or no list, the path of the list is named."""
     assert paths({"orderItems": odd}, {"orderItems": [{"orderItemId": "1", "x": 1}]})[0].startswith("orderItems")
 
 
 @pytest.mark.parametrize("flat", [True, False])
-def test_the_list_of_places_is_bounded(flat: bool) -> None:
+def test_the_number_of_paths_is_bounded(flat: bool) -> None:
     """An order rewritten as a whole does not make a change of a megabyte."""
     places = {str(n): 1 for n in range(500)}
     assert len(paths(places if flat else {"a": places, "b": places}, {} if flat else {"a": {}, "b": {}})) == MOST_PATHS
@@ -112,14 +115,14 @@ def items(**quantities: Any) -> dict[str, Any]:
         ({"orderItems": {}}, {"orderItems": []}, None),
     ],
 )
-def test_items_that_changed_are_named_unless_one_went(old: Any, new: Any, changed: set[str] | None) -> None:
-    """Those have to be written; where an item went or ids are none, all are written anew."""
+def test_changed_items_are_named_unless_one_is_missing(old: Any, new: Any, changed: set[str] | None) -> None:
+    """Only those are written; where an item is missing or has no valid id, all are written."""
     assert differences(old, new).items == changed
 
 
 @pytest.mark.parametrize("text", ['{"a":{"b":tru}}', "[1]", "", '{"x":' + '{"x":' * 3000 + "1" + "}" * 3001])
-def test_what_cannot_be_compared_differs_everywhere(text: str) -> None:
-    """JSON that only the mending reader understands, or that is deeper than any order: never an error."""
+def test_payloads_that_cannot_be_compared_differ_everywhere(text: str) -> None:
+    """JSON that only the tolerant reader accepts, or that is too deep, causes no error."""
     found = compared(text, text.replace("1", "2"))
     assert found.items is None
     assert found.paths in (["*"], [])
@@ -134,15 +137,15 @@ JSON = st.recursive(
 
 
 @given(JSON, JSON)
-def test_places_are_named_exactly_when_something_differs(old: Any, new: Any) -> None:
-    """Whatever stands at a place."""
+def test_paths_are_named_exactly_when_something_differs(old: Any, new: Any) -> None:
+    """Values may be anything."""
     named = paths({"same": [old], "place": old}, {"same": [old], "place": new})
     assert all(name.startswith("place") for name in named)
     assert bool(named) == (msgspec.json.encode(old) != msgspec.json.encode(new))
 
 
-def test_both_versions_speak_one_vocabulary() -> None:
-    """Status and channel in the words of 2026-01-01, and Amazon's own words beside them."""
+def test_both_versions_use_one_vocabulary() -> None:
+    """Status and channel have the words of 2026-01-01, with Amazon's own words beside them."""
     old = V0.row(b'{"AmazonOrderId":"1","OrderStatus":"Canceled","FulfillmentChannel":"AFN"}', items=[])
     new = V2026.row(b'{"orderId":"1","fulfillment":{"fulfillmentStatus":"CANCELLED","fulfilledBy":"AMAZON"}}')
     assert (old.status, old.channel) == (new.status, new.channel) == ("CANCELLED", "AMAZON")

@@ -32,7 +32,7 @@ ALL = ("BUYER", "RECIPIENT", "PROCEEDS", "EXPENSE", "PROMOTION", "CANCELLATION",
 
 
 async def test_both_versions_of_an_order_give_the_same_view() -> None:
-    """Status, channel, times, total and items are in the words of 2026 whichever version was asked."""
+    """Status, channel, times, total and items have the words of 2026 in both."""
     async with (
         Emulator(orders=40, rate_scale=100_000, violations=False) as emulator,
         Application("app", "secret", endpoint=emulator.url) as app,
@@ -44,7 +44,7 @@ async def test_both_versions_of_an_order_give_the_same_view() -> None:
         ):
             new = await seller.orders.get(order.amazon_order_id)
             old = OrderView.from_v0(order, [each async for each in seller.orders_v0.iter_order_items(new.order_id)])
-            known = [name for name in COMMON if getattr(old, name) is not None]  # v0 has no total of what is not paid
+            known = [name for name in COMMON if getattr(old, name) is not None]  # v0 has no total of unpaid orders
             assert [getattr(old, name) for name in known] == [getattr(new, name) for name in known]
             assert [(each.order_item_id, each.asin, each.seller_sku) for each in old.items] == [
                 (each.order_item_id, each.asin, each.seller_sku) for each in new.items
@@ -55,7 +55,7 @@ async def test_both_versions_of_an_order_give_the_same_view() -> None:
 
 
 async def test_an_order_of_2026_reads_as_v0_has_it() -> None:
-    """Every member that the migration guide maps has v0's value; a program written for v0 finds it there."""
+    """Every member in the migration guide has v0's value, so that a program written for v0 finds it."""
     async with (
         Emulator(orders=60, rate_scale=100_000, violations=False) as emulator,
         Application("app", "secret", endpoint=emulator.url) as app,
@@ -183,7 +183,7 @@ ORDER = {
 
 
 def test_every_mapped_member_arrives_in_v0() -> None:
-    """Amazon's migration guide, member by member."""
+    """Members are those of Amazon's migration guide."""
     order, (item,) = OrderView.from_2026(ORDER).to_v0()
     assert order.seller_order_id == "mine-1"
     assert (order.order_type, order.order_status, order.fulfillment_channel) == ("Preorder", "Canceled", "MFN")
@@ -241,8 +241,8 @@ def test_every_mapped_member_arrives_in_v0() -> None:
     assert item.measurement is not None
 
 
-def test_tax_that_is_not_broken_down_is_the_items() -> None:
-    """v0 has no other place for it."""
+def test_tax_without_a_breakdown_is_the_items() -> None:
+    """v0 has no other member for it."""
     tax = {"type": "TAX", "subtotal": {"amount": "3.00", "currencyCode": "USD"}}
     _, (item,) = OrderView.from_2026({"orderId": "1", "orderItems": [{"proceeds": {"breakdowns": [tax]}}]}).to_v0()
     assert item.item_tax is not None
@@ -250,7 +250,7 @@ def test_tax_that_is_not_broken_down_is_the_items() -> None:
 
 
 def test_an_order_of_v0_comes_back_as_it_was() -> None:
-    """Members that the model does not know are in ``order``; numbers stay exact."""
+    """Members that the model lacks are in ``order``; numbers stay exact."""
     order = {"AmazonOrderId": "902-1", "OrderStatus": "Shipped", "Novel": {"a": 1}, "OrderTotal": {"Amount": "1.10"}}
     item = {"OrderItemId": "1", "QuantityOrdered": 4, "ItemPrice": {"Amount": "10.00", "CurrencyCode": "USD"}}
     view = OrderView.from_v0(order, [item])
@@ -263,8 +263,8 @@ def test_an_order_of_v0_comes_back_as_it_was() -> None:
     assert back.items[0].quantity_ordered == 4
 
 
-def test_no_personal_data_shows() -> None:
-    """Neither in the view's repr nor in v0's."""
+def test_no_personal_data_is_shown() -> None:
+    """Neither the view's repr nor v0's has it."""
     view = OrderView.from_2026(ORDER)
     assert "lanted" not in repr(view)
     assert "lanted" not in repr(view.to_v0())
@@ -280,7 +280,7 @@ def test_no_personal_data_shows() -> None:
     )
 )
 def test_an_order_of_any_form_is_a_view_or_a_clear_error(content: Any) -> None:
-    """Every member may be of any type; nothing but DecodeError comes of it."""
+    """Every member may have any type; only DecodeError is raised."""
     try:
         view = OrderView.from_2026(content)
     except DecodeError:
@@ -290,14 +290,14 @@ def test_an_order_of_any_form_is_a_view_or_a_clear_error(content: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [b"[]", b"nonsense", b'"text"'])
-def test_what_is_no_order_is_refused(body: bytes) -> None:
-    """With the library's own error."""
+def test_an_invalid_order_is_refused(body: bytes) -> None:
+    """The error is the library's own."""
     with pytest.raises(DecodeError, match="JSON object"):
         OrderView.from_2026(body)
 
 
 async def test_an_unknown_order_is_not_found() -> None:
-    """As every look-up says it."""
+    """The error is that of every look-up."""
     async with (
         Emulator(orders=1, rate_scale=1000) as emulator,
         Application("app", "secret", endpoint=emulator.url) as app,
@@ -307,7 +307,7 @@ async def test_an_unknown_order_is_not_found() -> None:
 
 
 def test_looking_at_an_order_needs_no_database() -> None:
-    """``seller.orders`` works where the extra ``sync`` is not installed."""
+    """``seller.orders`` works without the extra ``sync``."""
     program = """
 import sys
 sys.modules.update({name: None for name in ("sqlalchemy", "alembic", "aiosqlite")})

@@ -1,4 +1,4 @@
-"""What a page's statements are given, without a database."""
+"""The statements of a page, without a database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spapi_async.workflows.orders._writer import PageWriter
 
 
 class Cursor:
-    """Notes what is executed."""
+    """Records the statements."""
 
     def __init__(self) -> None:
         self.many: list[list[tuple[Any, ...]]] = []
@@ -20,7 +20,7 @@ class Cursor:
 
 
 def test_quota_is_written_in_the_order_of_its_keys() -> None:
-    """Two processes that save the same rows lock them in one order, and never wait for each other."""
+    """Two processes that save the same rows lock them in the same order, and never deadlock."""
     cursor, quota = Cursor(), {("app", "b"): b"2", ("app", "a"): b"1", ("a", "z"): b"0"}
     PageWriter(Statements(sqlite=True)).put_quota(cursor, quota, datetime(2026, 1, 1, tzinfo=UTC))  # type: ignore[arg-type]
     (rows,) = cursor.many

@@ -1,4 +1,4 @@
-"""What searches have missed is found by reports: missing orders and outdated ones, and nothing else is fetched."""
+"""Orders that searches missed are found by reports: missing and outdated ones are fetched, and no others."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SINCE = NOW - timedelta(days=70)
 
 
 class Later(SystemClock):
-    """Some hours from now."""
+    """A clock that is some hours ahead."""
 
     def __init__(self, hours: float) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Later(SystemClock):
 async def synced(
     url: str, hours: float = 0.0, heard: list[SyncEvent] | None = None
 ) -> AsyncIterator[tuple[Emulator, OrderDatabase, Reconciler]]:
-    """A seller whose sixty orders have been read; two are lost then, and one is older than it is."""
+    """A seller whose sixty orders have been read; then two are removed, and one is made older."""
     async with (
         Emulator(orders=60, rate_scale=5000, processing=0.02) as emulator,
         Application(
@@ -79,7 +79,7 @@ async def synced(
 
 
 async def damage(database: OrderDatabase) -> None:
-    """As if a page had slid: two orders were never seen, a third only as it was before."""
+    """Change the database as a shifted page would: two orders are missing, a third is an older version."""
     async with database_engine(database).begin() as connection:
         ids = (await connection.execute(text("SELECT order_id FROM orders ORDER BY order_id LIMIT 3"))).scalars().all()
         await connection.execute(text("DELETE FROM orders WHERE order_id IN (:a, :b)"), {"a": ids[0], "b": ids[1]})
@@ -92,13 +92,13 @@ async def damage(database: OrderDatabase) -> None:
 
 
 def fetched(emulator: Emulator) -> int:
-    """How many orders were asked for by their id."""
+    """How many orders were requested by their id."""
     counts = emulator.stats()["operations"].get(BY_ID)
     return int(counts["requests"]) if counts else 0
 
 
-async def test_a_window_is_held_against_a_report(database_url: str) -> None:
-    """Two missing and one outdated are fetched, and published; the others are not asked for."""
+async def test_a_window_is_compared_with_a_report(database_url: str) -> None:
+    """Two missing orders and an outdated one are fetched and published; the others are not requested."""
     async with synced(database_url) as (emulator, database, reconciler):
         assert await reconciler.window(SINCE, NOW) == 0
         assert fetched(emulator) == 0
@@ -112,12 +112,12 @@ async def test_a_window_is_held_against_a_report(database_url: str) -> None:
 
 
 async def test_each_window_is_reconciled_once_it_is_two_hours_old(sqlite_url: str) -> None:
-    """The first time only says where to begin; then the time in between is read, once."""
+    """The first time only sets the beginning; later, the time in between is read once."""
     heard: list[SyncEvent] = []
     async with synced(sqlite_url, hours=3, heard=heard) as (emulator, database, reconciler):
         assert await reconciler.go_on(None) == 0
-        told = [event for event in heard if isinstance(event, OrdersReconciled)]
-        assert [(event.hours, event.found) for event in told] == [(2, 0), (48, 0), (720, 0)]
+        reconciled = [event for event in heard if isinstance(event, OrdersReconciled)]
+        assert [(event.hours, event.found) for event in reconciled] == [(2, 0), (48, 0), (720, 0)]
         stream = "orders_2026_01_01 reconciled after 2 h"
         place = await database.checkpoint("one@na", stream)
         assert place is not None
@@ -125,7 +125,7 @@ async def test_each_window_is_reconciled_once_it_is_two_hours_old(sqlite_url: st
         await database.store(OrderPage(seller="one@na", rows=(), checkpoint=earlier, at=NOW))
         await damage(database)
         assert await reconciler.go_on(None) == 3
-        event = next(event for event in heard[len(told) :] if isinstance(event, OrdersReconciled))
+        event = next(event for event in heard[len(reconciled) :] if isinstance(event, OrdersReconciled))
         assert (event.seller, event.hours, event.found) == ("one@na", 2, 3)
         done = await database.checkpoint("one@na", stream)
         assert done is not None
@@ -140,7 +140,7 @@ async def test_each_window_is_reconciled_once_it_is_two_hours_old(sqlite_url: st
 
 @pytest.mark.parametrize(("stage", "hours", "requested"), [(1, 1, 1), (2, 23, 0), (2, 25, 1)])
 async def test_older_windows_are_reconciled_again(sqlite_url: str, stage: int, hours: int, requested: int) -> None:
-    """After two days as they come, after thirty a day at a time: one report for what has grown old enough."""
+    """It happens after two days continuously, and after thirty days once a day, with one report each."""
     async with synced(sqlite_url, hours=3) as (emulator, database, reconciler):
         await reconciler.go_on(None)
         stream = STAGES[stage].stream("orders_2026_01_01")
@@ -154,7 +154,7 @@ async def test_older_windows_are_reconciled_again(sqlite_url: str, stage: int, h
         assert (await database.checkpoint("one@na", stream) != earlier) is bool(requested)
 
 
-async def test_a_report_that_is_refused_leaves_the_place(sqlite_url: str) -> None:
+async def test_a_refused_report_does_not_move_the_checkpoint(sqlite_url: str) -> None:
     """The next time begins there again."""
     async with synced(sqlite_url) as (emulator, database, reconciler):
         emulator.faults({"operation": "reports_2021_06_30.create_report", "status": 403, "times": None})
@@ -164,7 +164,7 @@ async def test_a_report_that_is_refused_leaves_the_place(sqlite_url: str) -> Non
 
 
 async def test_a_sync_reconciles_what_is_due(sqlite_url: str) -> None:
-    """With reports among the sources, in each run; what was lost is found by the next one."""
+    """With reports among the sources, each run does, and finds what was lost."""
     async with synced(sqlite_url) as (_, database, reconciler):
         seller = reconciler.seller
         earlier = Checkpoint(seller=seller.name, stream=STAGES[0].stream("orders_2026_01_01"), last_updated_after=SINCE)
@@ -178,13 +178,13 @@ async def test_a_sync_reconciles_what_is_due(sqlite_url: str) -> None:
         assert report.failed == ()
         assert (await database.counts())[0] == 60
         found = [event.found for event in heard if isinstance(event, OrdersReconciled)]
-        assert found[0] >= 2  # the outdated one may stand where searches reach back to
+        assert found[0] >= 2  # the outdated one may be in the time that searches read again
         assert found[1:] == [0, 0]
 
 
 @pytest.mark.parametrize(("status", "said"), [(403, 1), (500, 0)])
-async def test_a_sync_without_reports_is_complete_all_the_same(sqlite_url: str, status: int, said: int) -> None:
-    """One that is refused is said to be; one that fails is asked for again by the next run."""
+async def test_a_sync_whose_reports_fail_is_complete(sqlite_url: str, status: int, said: int) -> None:
+    """A refused report is reported; a failed one is requested again by the next run."""
     async with synced(sqlite_url) as (emulator, database, reconciler):
         seller = reconciler.seller
         earlier = Checkpoint(seller=seller.name, stream=STAGES[0].stream("orders_2026_01_01"), last_updated_after=SINCE)

@@ -1,4 +1,4 @@
-"""A data set that Amazon refuses a seller is left out, written down, and filled when it is no longer refused."""
+"""A data set that Amazon refuses a seller is left out, recorded, and filled when it is no longer refused."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from order_databases import emulated_orders, emulated_versions, query, stored_orders
+from request_counts import requests_of
 from virtual_hours import EPOCH, Hourglass, in_virtual_hours
 
 from spapi_async import Application
@@ -50,7 +51,7 @@ def emulator(*refused: str) -> Emulator:
 async def run(
     running: Emulator, url: str, *, sources: Sequence[Source] = ("search",), **options: Any
 ) -> tuple[SyncReport, list[str]]:
-    """One run of one seller; and which data sets it said are refused."""
+    """Run one sync of one seller, and return the data sets that it reported as refused."""
     events, clock = list[SyncEvent](), Hourglass()
     options |= {"since": SINCE, "progress": events.append, "clock": clock}
     async with Application("app", "secret", endpoint=running.url, clock=clock) as app:
@@ -59,18 +60,13 @@ async def run(
     return report, [event.dataset for event in events if isinstance(event, DatasetRefused)]
 
 
-def requests(running: Emulator, operation: str) -> int:
-    """How many requests of an operation the emulator has seen."""
-    return int(running.stats()["operations"][operation]["requests"])
-
-
 @pytest.mark.parametrize("sources", [("search",), ("search", "ids", "reports")])
 @pytest.mark.parametrize("refused", [("PACKAGES",), ("PROCEEDS", "PACKAGES")])
 @in_virtual_hours
-async def test_a_refused_data_set_is_left_out_and_said_once(
+async def test_a_refused_data_set_is_left_out_and_reported_once(
     sqlite_url: str, refused: tuple[str, ...], sources: Sequence[Source]
 ) -> None:
-    """Every order is stored without it, and the hole is in the database."""
+    """Every order is stored without it, and the database has the hole."""
     async with emulator(*refused) as running:
         report, said = await run(running, sqlite_url, sources=sources, page_size=10)
         assert report.failed == ()
@@ -80,18 +76,18 @@ async def test_a_refused_data_set_is_left_out_and_said_once(
 
 
 @in_virtual_hours
-async def test_a_known_hole_is_not_asked_for_again_on_the_same_day(sqlite_url: str) -> None:
-    """The next run begins without it, says nothing and spends one search."""
+async def test_a_known_hole_is_not_requested_again_on_the_same_day(sqlite_url: str) -> None:
+    """The next run leaves it out, reports nothing and makes one search."""
     async with emulator("PACKAGES") as running:
         await run(running, sqlite_url)
-        before = requests(running, SEARCH)
+        before = requests_of(running, SEARCH)
         assert (await run(running, sqlite_url))[1] == []
-        assert requests(running, SEARCH) == before + 1
+        assert requests_of(running, SEARCH) == before + 1
 
 
 @in_virtual_hours
 async def test_a_hole_is_filled_when_the_data_set_is_no_longer_refused(sqlite_url: str) -> None:
-    """A day later it is asked for again, and what lacks it is read anew."""
+    """A day later it is requested again, and the orders that lack it are read again."""
     async with emulator() as running:
         await run(running, reference := sqlite_url.replace(".db", "-whole.db"))
     async with emulator("PACKAGES") as running:
@@ -107,19 +103,19 @@ async def test_a_hole_is_filled_when_the_data_set_is_no_longer_refused(sqlite_ur
 
 @in_virtual_hours
 async def test_a_data_set_that_is_still_refused_costs_one_search_a_day(sqlite_url: str) -> None:
-    """The hole stays, and the time at which it was asked for moves."""
+    """The hole stays, and the time of the last request moves."""
     async with emulator("PACKAGES") as running:
         await run(running, sqlite_url)
         query(sqlite_url, "UPDATE order_holes SET refused_at = '2026-01-01 00:00:00.000000'")
-        before = requests(running, SEARCH)
+        before = requests_of(running, SEARCH)
         await run(running, sqlite_url)
-        assert requests(running, SEARCH) == before + 2
+        assert requests_of(running, SEARCH) == before + 2
     assert query(sqlite_url, "SELECT count(*) FROM order_holes WHERE refused_at > '2026-01-02'") == [(1,)]
 
 
 @in_virtual_hours
-async def test_a_seller_who_may_not_search_at_all_fails_as_before(sqlite_url: str) -> None:
-    """What is refused without any data set, too, is no data set's fault: nothing is left out."""
+async def test_a_seller_that_may_not_search_at_all_fails(sqlite_url: str) -> None:
+    """A search without data sets is refused too, so none is left out."""
     async with emulator() as running:
         running.faults({"operation": SEARCH, "status": 403, "times": None})
         report, said = await run(running, sqlite_url)
@@ -128,8 +124,8 @@ async def test_a_seller_who_may_not_search_at_all_fails_as_before(sqlite_url: st
 
 
 @in_virtual_hours
-async def test_a_passing_refusal_is_no_data_sets_fault(sqlite_url: str) -> None:
-    """One 403 fails the seller, and leaves nothing out: the next run asks for everything."""
+async def test_a_temporary_refusal_leaves_no_data_set_out(sqlite_url: str) -> None:
+    """One 403 fails the seller, and the next run requests everything."""
     async with emulator() as running:
         running.faults({"operation": SEARCH, "status": 403, "times": 1})
         report, said = await run(running, sqlite_url)
@@ -137,7 +133,7 @@ async def test_a_passing_refusal_is_no_data_sets_fault(sqlite_url: str) -> None:
 
 
 async def test_a_hole_spans_the_orders_that_lack_it_in_either_database(database_url: str) -> None:
-    """It grows with every page, from the first update to the last, and is forgotten only as it was read."""
+    """It grows with every page from the first update to the last, and shrinks only as it is read."""
     async with emulator("PACKAGES") as running:
         await run(running, database_url, page_size=7)
         updates = sorted(emulated_versions(running).values())
@@ -155,7 +151,7 @@ async def test_a_hole_spans_the_orders_that_lack_it_in_either_database(database_
 
 @in_virtual_hours
 async def test_an_order_fetched_by_its_id_says_what_it_lacks() -> None:
-    """A refusal of ``getOrder`` is found as one of ``searchOrders`` is, and the row carries it to the database."""
+    """A refusal of ``getOrder`` is handled like that of ``searchOrders``, and the row records it."""
     said: list[str] = []
     datasets = Datasets(("PROCEEDS", "PACKAGES", "EXPENSE"), tell=lambda name, _: said.append(name))
     async with (
@@ -170,7 +166,7 @@ async def test_an_order_fetched_by_its_id_says_what_it_lacks() -> None:
 
 
 @in_virtual_hours
-async def test_a_follower_leaves_it_out_and_goes_on(sqlite_url: str) -> None:
+async def test_a_follower_leaves_a_refused_data_set_out(sqlite_url: str) -> None:
     """The seller does not fail, and all orders come."""
     events: list[SyncEvent] = []
     async with (
@@ -191,7 +187,7 @@ async def test_a_follower_leaves_it_out_and_goes_on(sqlite_url: str) -> None:
 
 
 def stored(url: str, running: Emulator) -> bool:
-    """Whether every order is there; not while the tables are being made."""
+    """Whether every order is stored; false while the tables are being created."""
     if not Path(url.removeprefix("sqlite:///")).exists() or not query(
         url, "SELECT 1 FROM sqlite_master WHERE name = 'order_holes'"
     ):

@@ -1,4 +1,4 @@
-"""What a caller of ``sync_orders`` may write, and what is refused before anything is sent."""
+"""What arguments ``sync_orders`` accepts, and what it refuses before anything is sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytest_plugins = ("sync_fixtures",)
 
 @pytest.mark.parametrize("places", ["US", ["us"], [Marketplace.US], "ATVPDKIKX0DER"])
 async def test_marketplaces_are_members_ids_or_countries(sqlite_url: str, places: Any) -> None:
-    """One by itself is one, not its letters; all ways of writing it are one stream."""
+    """A single one is a list of one, not of letters; all forms are the same stream."""
     async with Emulator(orders=20) as running, Application("app", "secret", endpoint=running.url) as app:
         report = await sync_orders([app.selling_partner("Atzr|a", region="NA")], sqlite_url, marketplaces=places)
         assert report.failed == ()
@@ -25,8 +25,8 @@ async def test_marketplaces_are_members_ids_or_countries(sqlite_url: str, places
     assert query(sqlite_url, "SELECT stream FROM checkpoints") == [("orders_2026_01_01:ATVPDKIKX0DER",)]
 
 
-async def test_one_data_set_by_itself_is_one(sqlite_url: str) -> None:
-    """Not its letters either."""
+async def test_a_single_data_set_is_a_list_of_one(sqlite_url: str) -> None:
+    """It is not split into letters."""
     async with Emulator(orders=5) as running, Application("app", "secret", endpoint=running.url) as app:
         seller = app.selling_partner("Atzr|a", region="NA")
         assert (await sync_orders([seller], sqlite_url, datasets="PACKAGES")).failed == ()
@@ -45,7 +45,7 @@ async def test_one_data_set_by_itself_is_one(sqlite_url: str) -> None:
     ],
 )
 async def test_arguments_that_cannot_work_are_refused(sqlite_url: str, options: Any, message: str) -> None:
-    """By name, and before the database is made."""
+    """The error names them, and no database is created."""
     async with Application("app", "secret") as app:
         with pytest.raises(ConfigurationError, match=message):
             await sync_orders([app.selling_partner("Atzr|a", region="NA")], sqlite_url, **options)
@@ -63,7 +63,7 @@ async def test_a_start_without_a_zone_or_in_the_future_is_refused(sqlite_url: st
 
 
 async def test_each_seller_is_asked_for_the_marketplaces_of_its_region(sqlite_url: str) -> None:
-    """One list serves sellers of several regions; an id that is not known here is sent to all of them."""
+    """One list serves sellers of several regions; an unknown id is sent for all of them."""
     async with Emulator(orders=5) as running, Application("app", "secret", endpoint=running.url) as app:
         sellers = [app.selling_partner("Atzr|a", region=region, seller_id=region) for region in ("NA", "EU")]
         await sync_orders(sellers, sqlite_url, marketplaces=["US", "A1PA6795UKMFR9", "A-NEWER-ONE"])
@@ -75,7 +75,7 @@ async def test_each_seller_is_asked_for_the_marketplaces_of_its_region(sqlite_ur
 
 
 async def test_a_seller_without_any_of_the_marketplaces_is_refused(sqlite_url: str) -> None:
-    """It would be synced without a filter, or asked for what it cannot have."""
+    """Its sync would have no filter, or marketplaces that it cannot have."""
     async with Application("app", "secret") as app:
         sellers = [app.selling_partner("Atzr|a", region=region, seller_id="A1") for region in ("NA", "EU")]
         with pytest.raises(ConfigurationError, match="none of the marketplaces is in region EU: A1@eu"):

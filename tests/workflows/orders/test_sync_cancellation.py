@@ -1,4 +1,4 @@
-"""asyncio's own cancellation, as of Ctrl-C, at any await of the database's: anyio's shields do not see it."""
+"""asyncio's own cancellation, as by Ctrl-C, at any await of the database, from which anyio's shields do not protect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TURNS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144)
 
 
 async def cancelled_after(turns: int, work: Coroutine[Any, Any, Any]) -> bool:
-    """Cancel a task after so many turns of the loop; whether it heard of it before it ended."""
+    """Cancel a task after so many iterations of the loop; returns whether it was cancelled before it ended."""
     task = asyncio.create_task(work)
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -31,7 +31,7 @@ async def cancelled_after(turns: int, work: Coroutine[Any, Any, Any]) -> bool:
 
 
 async def opened_and_closed(url: str) -> None:
-    """What a run does first and last."""
+    """The first and the last step of a run."""
     async with OrderDatabase(url) as database:
         await database.quota("app")
 
@@ -40,7 +40,7 @@ async def opened_and_closed(url: str) -> None:
 async def test_a_database_that_is_being_opened_can_be_cancelled(
     new_database_url: str, turns: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is closed again, without a complaint of the driver's, and can be opened the next moment."""
+    """It is closed without a warning of the driver, and can be opened again at once."""
     with caplog.at_level("WARNING"):
         await cancelled_after(turns, opened_and_closed(new_database_url))
         await opened_and_closed(new_database_url)
@@ -50,7 +50,7 @@ async def test_a_database_that_is_being_opened_can_be_cancelled(
 
 @pytest.mark.parametrize("turns", TURNS)
 async def test_a_statement_that_has_begun_is_finished(database_url: str, turns: int) -> None:
-    """Then the cancellation is heard; a page is stored or not, and its checkpoint with it."""
+    """The cancellation takes effect afterwards; a page and its checkpoint are stored, or neither is."""
     row = V2026.row(b'{"orderId":"a","orderItems":[{"orderItemId":"1"}]}')
     works: list[Callable[[OrderDatabase], Coroutine[Any, Any, Any]]] = [
         lambda database: database.store(OrderPage(seller="s", rows=[row], checkpoint=CHECKPOINT, at=NOW)),
@@ -66,8 +66,8 @@ async def test_a_statement_that_has_begun_is_finished(database_url: str, turns: 
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_statement_s_own_error_is_its_callers(sqlite_url: str) -> None:
-    """The task of its own in which it runs shows in nothing but a traceback."""
+async def test_an_error_of_a_statement_is_raised_to_its_caller(sqlite_url: str) -> None:
+    """That it runs in a task of its own is visible only in a traceback."""
     database = OrderDatabase(sqlite_url)
     with pytest.raises(Exception, match="the database is not open"):
         await database.counts()

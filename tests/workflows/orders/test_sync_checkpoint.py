@@ -1,4 +1,4 @@
-"""Where a sync goes on from: decisions on values."""
+"""Where a sync continues: decisions on values."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ START = Checkpoint(seller="s", stream="o", last_updated_after=SINCE)
 INSIDE = msgspec.structs.replace(START, upper_bound=BOUND, cursor=PLACE.isoformat(), cursor_at=NOW)
 
 
-def go_on(saved: Checkpoint | None) -> Checkpoint:
+def resume_from(saved: Checkpoint | None) -> Checkpoint:
     """Resume with the usual facts."""
     return resume(saved, seller="s", stream="o", since=SINCE)
 
 
 def test_first_run_starts_at_since() -> None:
     """Without a checkpoint the window starts where the caller says."""
-    assert go_on(None) == START
+    assert resume_from(None) == START
 
 
-def test_resumed_run_goes_on_inside_its_window() -> None:
-    """A time never expires, as Amazon's tokens do."""
-    assert go_on(INSIDE) == INSIDE
+def test_a_resumed_run_continues_inside_its_window() -> None:
+    """A time never expires, unlike Amazon's tokens."""
+    assert resume_from(INSIDE) == INSIDE
     assert INSIDE.inside_window
     assert place_in(INSIDE.cursor) == PLACE
 
 
-def test_a_token_that_an_earlier_version_has_kept_restarts_its_window() -> None:
-    """It says no time: the same window is read again from its start."""
-    assert go_on(msgspec.structs.replace(INSIDE, cursor="page-2")) == START
+def test_a_token_of_an_earlier_version_restarts_its_window() -> None:
+    """It contains no time: the window is read again from its start."""
+    assert resume_from(msgspec.structs.replace(INSIDE, cursor="page-2")) == START
 
 
 def test_a_page_inside_a_window_keeps_its_start_and_says_how_far_it_is() -> None:
-    """And where the window ends, as Amazon has said."""
+    """It also has the end of the window that Amazon stated."""
     inside = advance(START, read_to=PLACE, upper_bound=BOUND, is_complete=False, now=NOW)
     assert inside == INSIDE
 
 
 def test_next_window_starts_where_this_one_was_read_to() -> None:
-    """Windows meet."""
+    """Windows have no gaps."""
     after = advance(INSIDE, read_to=BOUND, upper_bound=BOUND, is_complete=True, now=NOW)
     assert after == msgspec.structs.replace(START, last_updated_after=BOUND)
 
 
 def test_a_window_begins_five_minutes_before_the_end_of_the_last() -> None:
-    """Lists lag behind: what appears late is met again."""
+    """Lists lag behind, so late orders are read again."""
     ended = advance(INSIDE, read_to=BOUND, upper_bound=BOUND, is_complete=True, now=NOW)
-    assert go_on(ended).last_updated_after == ended.last_updated_after - timedelta(minutes=5)
+    assert resume_from(ended).last_updated_after == ended.last_updated_after - timedelta(minutes=5)

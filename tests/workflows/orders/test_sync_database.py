@@ -64,7 +64,7 @@ def page(*found: OrderRow, checkpoint: Checkpoint = CHECKPOINT, **parts: Any) ->
 
 
 async def test_page_and_checkpoint_are_stored_together(database_url: str) -> None:
-    """What was stored is read back exactly: amounts, times, cursor."""
+    """Amounts, times and cursor are read back exactly."""
     async with OrderDatabase(database_url) as database:
         stored = await store(database, order("a", amount="0.1000"), order("b", items=("1", "2")))
         assert stored == Stored(inserted=2, items=3, changed=frozenset("ab"))
@@ -76,7 +76,7 @@ async def test_page_and_checkpoint_are_stored_together(database_url: str) -> Non
 
 
 async def test_later_version_replaces_an_order_and_its_items(database_url: str) -> None:
-    """Items that are gone from the order are gone from the table."""
+    """Items that the order no longer has are deleted."""
     async with OrderDatabase(database_url) as database:
         await store(database, order("a", items=("1", "2")))
         assert await store(database, order("a", day=2, items=("3",))) == Stored(
@@ -86,7 +86,7 @@ async def test_later_version_replaces_an_order_and_its_items(database_url: str) 
 
 
 async def test_values_arrive_as_they_are(database_url: str) -> None:
-    """In a new order and in one that replaces it: any text, digits, fractions of a second, bytes, nothing at all."""
+    """In new and in replaced orders they may be any text, digits, fractions of a second, bytes or null."""
     odd = 'a "b" \\ \\n \\u0041 {1,2} NULL null \t\n é ß 😀 \u2028'
     price = {"unitPrice": {"amount": "-0.00000000010", "currencyCode": odd}}
     product = {"title": odd, "sellerSku": "", "price": price}
@@ -111,12 +111,12 @@ async def test_values_arrive_as_they_are(database_url: str) -> None:
 
 
 def content(payload: Any) -> Any:
-    """Of a payload as either database returns it."""
+    """A payload as decoded from either database."""
     return msgspec.json.decode(payload) if isinstance(payload, str) else payload
 
 
 def by_id(item: ItemRow) -> str:
-    """As a table is read."""
+    """The item's id, by which a table is sorted."""
     return item.order_item_id
 
 
@@ -127,7 +127,7 @@ def with_item(amount: str, *, day: int, **fields: Any) -> OrderRow:
 
 
 async def test_items_that_an_update_leaves_alone_are_not_written(database_url: str) -> None:
-    """They are counted all the same; the same number in other digits is another price to whoever reads the text."""
+    """They are counted; the same number in other digits counts as another price."""
     async with OrderDatabase(database_url) as database:
         await store(database, with_item("1.0", day=1))
         async with database_engine(database).begin() as connection:
@@ -143,7 +143,7 @@ async def test_items_that_an_update_leaves_alone_are_not_written(database_url: s
 
 
 async def test_older_version_never_overwrites_a_newer_one(database_url: str) -> None:
-    """A page that arrives late changes neither the order nor its items, but its checkpoint counts."""
+    """A late page changes neither the order nor its items, but its checkpoint counts."""
     async with OrderDatabase(database_url) as database:
         await store(database, order("a", day=9, items=("new",)))
         done = msgspec.structs.replace(CHECKPOINT, cursor=None, cursor_at=None)
@@ -152,8 +152,8 @@ async def test_older_version_never_overwrites_a_newer_one(database_url: str) -> 
         assert await database.checkpoint("s", "o") == done
 
 
-async def test_meeting_a_page_again_changes_nothing(database_url: str) -> None:
-    """A window that starts again meets rows it has stored."""
+async def test_storing_a_page_again_changes_nothing(database_url: str) -> None:
+    """A window that is read again has rows that are stored already."""
     async with OrderDatabase(database_url) as database:
         found = [order("a"), order("b", items=("1", "2"))]
         await store(database, *found)
@@ -163,7 +163,7 @@ async def test_meeting_a_page_again_changes_nothing(database_url: str) -> None:
 
 
 async def test_an_order_twice_on_a_page_is_one_row(database_url: str) -> None:
-    """The later version of the two, wherever it stands."""
+    """The later version is stored, whatever their order."""
     async with OrderDatabase(database_url) as database:
         assert await store(database, order("a", day=3, items=("3",)), order("a", day=1)) == Stored(
             inserted=1, items=1, changed=frozenset("a")
@@ -171,15 +171,15 @@ async def test_an_order_twice_on_a_page_is_one_row(database_url: str) -> None:
         assert [row.order_item_id for row in await rows(database, order_items)] == ["3"]
 
 
-async def test_an_order_without_a_date_is_taken(database_url: str) -> None:
-    """Nothing says that it is older than what is stored, and nothing may be lost."""
+async def test_an_order_without_a_date_is_stored(database_url: str) -> None:
+    """It may be newer than the stored version."""
     async with OrderDatabase(database_url) as database:
         await store(database, order("a"))
         assert (await store(database, order("a", lastUpdatedTime=None))).updated == 1
 
 
 async def test_failed_page_leaves_the_old_checkpoint(database_url: str) -> None:
-    """Rows and checkpoint are one transaction: a row that the database refuses undoes both."""
+    """Rows and checkpoint are one transaction: a row that the database refuses rolls both back."""
     async with OrderDatabase(database_url) as database:
         await store(database, order("a"))
         broken = msgspec.structs.replace(order("b"), source=None)
@@ -191,7 +191,7 @@ async def test_failed_page_leaves_the_old_checkpoint(database_url: str) -> None:
 
 
 async def test_many_sellers_store_at_once(database_url: str) -> None:
-    """Concurrent pages all arrive, whichever database it is."""
+    """All concurrent pages are stored, in either database."""
     async with OrderDatabase(database_url) as database:
         async with anyio.create_task_group() as group:
             for number in range(20):
@@ -201,8 +201,8 @@ async def test_many_sellers_store_at_once(database_url: str) -> None:
         assert await database.counts() == (200, 200)
 
 
-async def test_many_processes_may_make_the_tables(new_database_url: str) -> None:
-    """They start at once on an empty database; none of them fails."""
+async def test_many_processes_may_create_the_tables_at_once(new_database_url: str) -> None:
+    """They start with an empty database, and none fails."""
     async with anyio.create_task_group() as group:
         for _ in range(5):
             group.start_soon(_open_and_close, new_database_url)
@@ -213,8 +213,8 @@ async def _open_and_close(url: str) -> None:
         assert await database.counts() == (0, 0)
 
 
-async def test_cancelled_statement_leaves_nothing_behind(database_url: str) -> None:
-    """A cancellation waits for the statement, so no task of the driver's stays behind for the loop to wait for."""
+async def test_a_cancellation_waits_for_the_statement(database_url: str) -> None:
+    """No task of the driver is left for the loop to wait for."""
     async with OrderDatabase(database_url) as database:
         for work in (partial(store, database, order("a")), partial(database.checkpoint, "s", "o"), database.counts):
             async with anyio.create_task_group() as group:
@@ -226,7 +226,7 @@ async def test_cancelled_statement_leaves_nothing_behind(database_url: str) -> N
 
 
 async def test_quota_is_saved_with_the_page(database_url: str) -> None:
-    """What the limiter knows is kept by application and account; who writes one of them leaves the others alone."""
+    """The limiter's state is saved by application and account; writing one part does not change the others."""
     async with OrderDatabase(database_url) as database:
         assert await database.quota("app") == {}
         for account, state in (("a", "one"), ("b", "two"), ("a", "three")):
@@ -256,19 +256,19 @@ async def test_text_that_postgresql_cannot_hold_is_kept_in_the_payload(database_
     ],
 )
 def test_urls_get_an_asyncio_driver(url: str, driver: str) -> None:
-    """People write the URLs that they know."""
+    """Users need not name it."""
     assert async_url(url).drivername == driver
 
 
 @pytest.mark.parametrize("url", ["orders.db", "", "mysql://h/d"])
 def test_other_databases_are_refused(url: str) -> None:
-    """With a line that says what is supported."""
+    """The error says which are supported."""
     with pytest.raises(ConfigurationError, match="sqlite:///"):
         async_url(url)
 
 
 async def test_database_that_cannot_be_opened_says_so_without_the_password(tmp_path: Path) -> None:
-    """Neither a missing folder nor a server that is away shows more than it should."""
+    """A folder may be missing, or a server away."""
     for url in (f"sqlite:///{tmp_path}/no/such/folder/x.db", "postgresql://user:hush@127.0.0.1:1/orders"):
         with pytest.raises(ConfigurationError, match="cannot open database") as caught:
             await OrderDatabase(url).open()
@@ -277,19 +277,19 @@ async def test_database_that_cannot_be_opened_says_so_without_the_password(tmp_p
 
 
 async def test_a_database_that_was_not_opened_says_how() -> None:
-    """Using the object without its block is a mistake with a name."""
+    """Using the object outside of its block is an error that says so."""
     with pytest.raises(ConfigurationError, match="async with OrderDatabase"):
         await OrderDatabase("sqlite:///x.db").counts()
 
 
-async def test_what_is_unreadable_is_listed_once_and_withheld(database_url: str) -> None:
-    """Why, in which reply and how large; not the bytes, which may be personal data. A page read twice adds nothing."""
+async def test_unreadable_entries_are_listed_once_without_their_bytes(database_url: str) -> None:
+    """The reason, the reply and the size are stored; a page that is read twice adds nothing."""
     entry = Unreadable(reason="no JSON object", request_id="r-1", raw=b'"Jane Doe, 1 Main Street"')
     async with OrderDatabase(database_url) as database:
         for _ in range(2):
             await database.store(page(order("1"), unreadable=[entry, entry]))
         (row,) = await rows(database, unreadable)
-        # A page that moves no checkpoint is of no stream, and comes to the same entry.
+        # A page that moves no checkpoint belongs to no stream, and finds the same entry.
         await database.store(OrderPage(seller="s", rows=(), checkpoint=None, at=NOW, unreadable=[entry]))
         assert len(await rows(database, unreadable)) == 1
     assert (row.seller, row.stream, row.reason, row.request_id, row.size) == ("s", "o", "no JSON object", "r-1", 25)
@@ -297,7 +297,7 @@ async def test_what_is_unreadable_is_listed_once_and_withheld(database_url: str)
 
 
 async def test_an_error_of_the_database_shows_no_row(sqlite_url: str) -> None:
-    """SQLAlchemy would print the parameters of the statement."""
+    """SQLAlchemy would show the parameters of the statement."""
     async with OrderDatabase(sqlite_url) as database:
         async with database_engine(database).begin() as connection:
             await connection.exec_driver_sql("DROP TABLE order_items")
@@ -308,7 +308,7 @@ async def test_an_error_of_the_database_shows_no_row(sqlite_url: str) -> None:
 
 @pytest.mark.parametrize("number", ["1e999999", "-1e-999999", "1" + "0" * 140_000, "0." + "1" * 20_000])
 async def test_a_number_beyond_any_type_costs_no_page(database_url: str, number: str) -> None:
-    """PostgreSQL's numbers end: what is beyond is kept as text, and the orders beside it as they are."""
+    """A number beyond PostgreSQL's range is stored as text, and the other orders as usual."""
     payload = f'{{"orderId":"odd","x":[{number}],"y":1.50,"orderItems":[{{"orderItemId":"1","x":{number}}}]}}'
     rows = [V2026.row(payload.encode()), V2026.row(b'{"orderId":"plain","x":1.50}')]
     async with OrderDatabase(database_url) as database:

@@ -1,4 +1,4 @@
-"""The order sync against the emulator."""
+"""The order sync with the emulator."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import anyio
 import pytest
 from insides import page_writer
 from order_databases import emulated_orders, query, stored_orders
+from request_counts import requests_of
 
 from spapi_async import Application, ConfigurationError, LWAError, SellingPartner, ServerError, call_options
 from spapi_async._engine.retry import RetryPolicy
@@ -30,7 +31,7 @@ SEARCH = "orders_2026_01_01.search_orders"
 
 @asynccontextmanager
 async def emulator(**options: Any) -> AsyncIterator[Emulator]:
-    """An emulator whose orders all lie well behind its search delay."""
+    """An emulator whose orders are all before its search delay."""
     options = {"orders": 130, "rate_scale": FAST, "anchor": datetime.now(UTC).timestamp() - 3600, **options}
     async with Emulator(**options) as running:
         yield running
@@ -38,14 +39,14 @@ async def emulator(**options: Any) -> AsyncIterator[Emulator]:
 
 @asynccontextmanager
 async def application(running: Emulator) -> AsyncIterator[Application]:
-    """An application that talks to it and does not dwell on failures."""
+    """An application of the emulator that retries without long pauses."""
     retry = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
     async with Application("app", "secret", endpoint=running.url, retry=retry) as app:
         yield app
 
 
 def seller(app: Application, name: str = "one") -> SellingPartner:
-    """A selling partner of the emulator; every name is one."""
+    """A selling partner of the emulator, which accepts any name."""
     return app.selling_partner(f"Atzr|{name}", region="NA", seller_id=name)
 
 
@@ -55,15 +56,9 @@ async def sync(running: Emulator, url: str | OrderDatabase, **options: Any) -> S
         return await sync_orders([seller(app)], url, page_size=20, **options)
 
 
-def requests(running: Emulator, operation: str = SEARCH) -> int:
-    """How many requests of an operation the emulator has seen."""
-    counts = running.stats()["operations"].get(operation)
-    return int(counts["requests"]) if counts else 0
-
-
 @pytest.mark.parametrize("api", ["orders_2026_01_01", "orders_v0"])
 async def test_every_order_arrives_with_its_items(new_sqlite_url: str, api: Any) -> None:
-    """The database ends with exactly the emulator's orders and items, from either version of the API, and no 429."""
+    """The database has exactly the emulator's orders and items, from either version of the API, without a 429."""
     async with emulator() as running:
         report = await sync(running, new_sqlite_url, api=api)
         assert report.failed == ()
@@ -71,8 +66,8 @@ async def test_every_order_arrives_with_its_items(new_sqlite_url: str, api: Any)
         assert all(counts["throttled"] == 0 for counts in running.stats()["operations"].values())
 
 
-async def test_both_databases_take_the_same_job(new_database_url: str) -> None:
-    """PostgreSQL ends with what SQLite ends with."""
+async def test_both_databases_end_with_the_same_rows(new_database_url: str) -> None:
+    """PostgreSQL has what SQLite has."""
     async with emulator() as running, OrderDatabase(new_database_url) as database:
         await sync(running, database)
         expected = emulated_orders(running)
@@ -80,20 +75,20 @@ async def test_both_databases_take_the_same_job(new_database_url: str) -> None:
 
 
 async def test_second_run_fetches_only_what_changed(sqlite_url: str) -> None:
-    """Two changed orders and one new one cost one request, and only they are written."""
+    """Two changed orders and a new one cost one request, and only they are written."""
     async with emulator(search_delay=0.0) as running:
         await sync(running, sqlite_url)
-        before = requests(running)
+        before = requests_of(running, SEARCH)
         running.change_orders(add=1, update=2)
         report = await sync(running, sqlite_url)
-        assert requests(running) - before == 1
+        assert requests_of(running, SEARCH) - before == 1
         (result,) = report.sellers
         assert (result.inserted, result.updated, result.stale) == (1, 2, 0)
         assert stored_orders(sqlite_url) == emulated_orders(running)
 
 
 async def test_empty_window_moves_the_checkpoint(sqlite_url: str) -> None:
-    """The next window starts at the bound that Amazon stated, orders or not."""
+    """The next window starts at the bound that Amazon stated."""
     async with emulator(orders=0) as running:
         before = datetime.now(UTC)
         (result,) = (await sync(running, sqlite_url)).sellers
@@ -103,7 +98,7 @@ async def test_empty_window_moves_the_checkpoint(sqlite_url: str) -> None:
 
 
 async def test_page_that_fails_leaves_a_checkpoint_to_go_on_from(sqlite_url: str) -> None:
-    """What was committed stays; the next run goes on with the page that failed, and asks for no page before it."""
+    """Committed pages stay; the next run continues with the failed page, and requests none before it."""
     async with emulator() as running:
         report = await sync(running, sqlite_url, progress=_after_pages(3, running, {"status": 503, "times": None}))
         (failed,) = report.failed
@@ -111,15 +106,15 @@ async def test_page_that_fails_leaves_a_checkpoint_to_go_on_from(sqlite_url: str
         stored = len(stored_orders(sqlite_url))
         assert 20 < stored <= 40
         running.faults({"clear": True})
-        before = requests(running)
+        before = requests_of(running, SEARCH)
         (result,) = (await sync(running, sqlite_url)).sellers
-        assert requests(running) - before == result.pages
+        assert requests_of(running, SEARCH) - before == result.pages
         assert (result.inserted, result.unchanged <= 1) == (130 - stored, True)
         assert stored_orders(sqlite_url) == emulated_orders(running)
 
 
-async def test_a_token_that_an_earlier_version_has_kept_restarts_its_window(sqlite_url: str) -> None:
-    """It is not sent: the window is read again and nothing is lost or doubled."""
+async def test_a_token_of_an_earlier_version_restarts_its_window(sqlite_url: str) -> None:
+    """It is not sent: the window is read again, and nothing is lost or doubled."""
     async with emulator() as running:
         await sync(running, sqlite_url, progress=_after_pages(3, running, {"status": 503, "times": None}))
         running.faults({"clear": True})
@@ -130,16 +125,16 @@ async def test_a_token_that_an_earlier_version_has_kept_restarts_its_window(sqli
 
 
 async def test_refused_first_page_is_an_error(sqlite_url: str) -> None:
-    """It is asked once more, without data sets, for one of these may be what Amazon refuses."""
+    """It is requested once more without data sets, which Amazon may refuse."""
     async with emulator() as running:
         running.faults({"status": 400, "operation": SEARCH, "times": None})
         (failed,) = (await sync(running, sqlite_url)).failed
         assert failed.error is not None
-        assert requests(running) == 2
+        assert requests_of(running, SEARCH) == 2
 
 
 async def test_one_seller_that_fails_does_not_stop_the_others(sqlite_url: str) -> None:
-    """Its error is in the report, their orders are in the database."""
+    """The report has its error, and the database their orders."""
     async with emulator(orders=45) as running, application(running) as app:
         running.faults({"revoke_refresh_token": "Atzr|revoked"})
         sellers = [seller(app, name) for name in ("one", "revoked", "two")]
@@ -151,7 +146,7 @@ async def test_one_seller_that_fails_does_not_stop_the_others(sqlite_url: str) -
 
 
 async def test_many_sellers_at_once(sqlite_url: str) -> None:
-    """Each at the pace of its own quota, no more at a time than allowed, every order of every one."""
+    """Each uses its own quota, no more run at a time than allowed, and every order is stored."""
     async with emulator(orders=30, latency=0.002) as running, application(running) as app:
         sellers = [seller(app, f"seller-{number}") for number in range(25)]
         under_way: set[str] = set()
@@ -169,14 +164,14 @@ async def test_many_sellers_at_once(sqlite_url: str) -> None:
 
 
 async def test_cancelled_run_keeps_the_page_it_was_committing(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C during a commit: the commit ends first, and the next run asks for the page after it."""
+    """Ctrl-C comes during a commit: the commit ends first, and the next run requests the page after it."""
     async with emulator() as running, application(running) as app, OrderDatabase(sqlite_url) as database:
         with anyio.CancelScope() as scope:
             writer = page_writer(database)
             committing, loop, cancelled = writer.put, asyncio.get_running_loop(), threading.Event()
 
             def cancelled_meanwhile(*words: Any) -> Any:
-                loop.call_soon_threadsafe(scope.cancel)  # this is the database's thread
+                loop.call_soon_threadsafe(scope.cancel)  # runs in the database's thread
                 loop.call_soon_threadsafe(cancelled.set)
                 assert cancelled.wait(30)
                 return committing(*words)
@@ -186,11 +181,11 @@ async def test_cancelled_run_keeps_the_page_it_was_committing(sqlite_url: str, m
         assert scope.cancelled_caught
         assert len(stored_orders(sqlite_url)) == 20
         assert query(sqlite_url, "SELECT count(cursor) FROM checkpoints") == [(1,)]
-        assert requests(running) == 1
+        assert requests_of(running, SEARCH) == 1
 
 
 async def test_progress_that_fails_does_not_stop_the_sync(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged; the orders arrive."""
+    """The error is logged, and the orders are stored."""
 
     def broken(event: SyncEvent) -> None:
         raise RuntimeError("the bar broke")
@@ -202,7 +197,7 @@ async def test_progress_that_fails_does_not_stop_the_sync(sqlite_url: str, caplo
 
 
 async def test_sellers_have_checkpoints_of_their_own(sqlite_url: str) -> None:
-    """Where one stands says nothing about another."""
+    """One seller's checkpoint does not affect another."""
     async with emulator(orders=45) as running, application(running) as app:
         await sync_orders([seller(app, "one")], sqlite_url)
         (result,) = (await sync_orders([seller(app, "two")], sqlite_url)).sellers
@@ -211,7 +206,7 @@ async def test_sellers_have_checkpoints_of_their_own(sqlite_url: str) -> None:
 
 
 async def test_marketplaces_are_a_stream_of_their_own(sqlite_url: str) -> None:
-    """A checkpoint for the US says nothing about Canada."""
+    """A checkpoint for the US does not affect Canada."""
     async with emulator() as running:
         (us,) = (await sync(running, sqlite_url, marketplaces=["ATVPDKIKX0DER"])).sellers
         (all_of_them,) = (await sync(running, sqlite_url)).sellers
@@ -220,7 +215,7 @@ async def test_marketplaces_are_a_stream_of_their_own(sqlite_url: str) -> None:
 
 
 async def test_payloads_are_kept_whole_where_they_break_their_model(sqlite_url: str) -> None:
-    """What the models do not know is in the payload, to the byte, and is counted."""
+    """Unknown members are in the payload, to the byte, and are counted."""
     unknown = b'{"orders":[{"orderId":"x", "future":{"b":1.50,"a":null},"orderItems":[{"orderItemId":7}]}]}'
     async with emulator() as running:
         running.faults({"operation": SEARCH, "status": 200, "body": unknown.decode()})
@@ -232,8 +227,8 @@ async def test_payloads_are_kept_whole_where_they_break_their_model(sqlite_url: 
 
 
 @pytest.mark.parametrize("body", ["{}", '{"orders":null}', '{"orders":[],"pagination":{"nextToken":5}}'])
-async def test_page_that_hides_its_orders_is_not_the_last_page(sqlite_url: str, body: str) -> None:
-    """Without its list, or with a token that is none, a reply must not move the checkpoint past what it hid."""
+async def test_a_page_without_a_list_or_a_valid_token_is_not_the_last(sqlite_url: str, body: str) -> None:
+    """The checkpoint does not move past the orders that it may hide."""
     async with emulator() as running:
         running.faults({"operation": SEARCH, "status": 200, "body": body})
         (failed,) = (await sync(running, sqlite_url)).failed
@@ -242,17 +237,17 @@ async def test_page_that_hides_its_orders_is_not_the_last_page(sqlite_url: str, 
 
 
 async def test_same_token_twice_is_an_error(sqlite_url: str) -> None:
-    """Following it would go on for ever."""
+    """Following it would never end."""
     async with emulator() as running:
         body = '{"orders":[],"pagination":{"nextToken":"again"}}'
         running.faults({"operation": SEARCH, "status": 200, "body": body, "times": None})
         (failed,) = (await sync(running, sqlite_url)).failed
         assert isinstance(failed.error, DecodeError)
-        assert requests(running) == 2
+        assert requests_of(running, SEARCH) == 2
 
 
 async def test_restart_does_not_spend_the_burst_again(sqlite_url: str) -> None:
-    """A run that spent most of the burst leaves that knowledge behind: later ones wait, they are not throttled."""
+    """A run saves how much of the burst it spent: later ones wait, and are not throttled."""
     async with emulator(orders=360, rate_scale=1.0) as running:
         with call_options(max_wait=1.0):
             runs = [await sync(running, sqlite_url) for _ in range(5)]  # 18 pages, then one each
@@ -264,7 +259,7 @@ async def test_restart_does_not_spend_the_burst_again(sqlite_url: str) -> None:
 
 
 async def test_unreadable_quota_is_ignored(sqlite_url: str) -> None:
-    """A state that another version saved is no reason to stop."""
+    """Another version may have saved it."""
     async with emulator(orders=30) as running:
         await sync(running, sqlite_url)
         query(sqlite_url, "UPDATE quota_states SET state = 'from the future'")
@@ -281,7 +276,7 @@ async def test_quota_in_redis_is_not_saved_twice(sqlite_url: str, redis_url: str
 
 
 async def test_two_runs_of_one_seller_at_once_do_no_harm(sqlite_url: str) -> None:
-    """They waste quota, nothing else: every order is there once, and the checkpoint is one that a run reached."""
+    """They only waste quota: every order is there once, and the checkpoint is that of a run."""
     async with emulator() as running:
         async with anyio.create_task_group() as group:
             for _ in range(2):
@@ -292,7 +287,7 @@ async def test_two_runs_of_one_seller_at_once_do_no_harm(sqlite_url: str) -> Non
 
 
 async def test_order_whose_items_fail_ends_the_page(sqlite_url: str) -> None:
-    """Orders v0: an order is not stored without its items, and the report names the error itself."""
+    """An order of v0 is not stored without its items, and the report has the error itself."""
     async with emulator(orders=10) as running:
         running.faults({"operation": "orders_v0.get_order_items", "status": 400})
         (failed,) = (await sync(running, sqlite_url, api="orders_v0")).failed
@@ -303,13 +298,13 @@ async def test_order_whose_items_fail_ends_the_page(sqlite_url: str) -> None:
 
 
 async def test_memory_holds_one_page_of_a_seller(sqlite_url: str) -> None:
-    """A page is committed before the next is asked for."""
+    """A page is committed before the next one is requested."""
     seen: list[tuple[int, int]] = []
     async with emulator() as running:
 
         def look(event: SyncEvent) -> None:
             if hasattr(event, "upper_bound"):
-                seen.append((requests(running), len(stored_orders(sqlite_url))))
+                seen.append((requests_of(running, SEARCH), len(stored_orders(sqlite_url))))
 
         await sync(running, sqlite_url, progress=look)
     stored = [0, *(count for _, count in seen)]
@@ -319,7 +314,7 @@ async def test_memory_holds_one_page_of_a_seller(sqlite_url: str) -> None:
 
 
 async def test_arguments_that_cannot_work_are_refused(sqlite_url: str) -> None:
-    """Before anything is sent."""
+    """Nothing is sent."""
     async with emulator() as running, application(running) as app:
         one = seller(app)
         wrong: list[tuple[Sequence[SellingPartner], dict[str, Any]]] = [
@@ -358,26 +353,26 @@ async def test_a_sync_does_not_begin_in_the_future(sqlite_url: str) -> None:
     async with emulator(orders=1) as running:
         with pytest.raises(ConfigurationError, match="future"):
             await sync(running, sqlite_url, since=datetime.now(UTC) + timedelta(days=1))
-        assert requests(running) == 0
+        assert requests_of(running, SEARCH) == 0
 
 
 @pytest.mark.parametrize(("times", "aside"), [(1, 0), (2, 1)])
-async def test_what_no_row_can_be_made_of_is_asked_for_again_and_then_set_aside(
+async def test_an_unreadable_entry_is_requested_again_and_then_set_aside(
     sqlite_url: str, times: int, aside: int
 ) -> None:
-    """What was garbled on the way is right the next time; what Amazon stores so stops neither page nor seller."""
+    """One that was damaged in transit is right the next time; a permanent one stops neither page nor seller."""
     async with emulator(orders=3) as running:
         body = '{"orders":[{"orderId":"1"},{"orderId":undefined}],"lastUpdatedBefore":"2026-01-01T00:00:00Z"}'
         running.faults({"operation": SEARCH, "status": 200, "body": body, "times": times})
         report = await sync(running, sqlite_url)
         assert (report.failed, report.unreadable) == ((), aside)
-        assert requests(running) == 2
+        assert requests_of(running, SEARCH) == 2
         assert query(sqlite_url, "SELECT count(*) FROM unreadable") == [(aside,)]
         assert query(sqlite_url, "SELECT count(*) FROM orders") == [(1 if aside else 3,)]
 
 
 async def test_a_page_that_comes_back_under_a_new_token_is_an_error(sqlite_url: str) -> None:
-    """The sync does not follow new tokens to the same page for ever; the checkpoint asks for that page again."""
+    """The sync does not follow new tokens to the same page for ever; the next run requests that page again."""
     async with emulator(orders=3) as running:
         for token in ("a", "b", "c"):
             body = f'{{"orders":[{{"orderId":"1"}}],"pagination":{{"nextToken":"{token}"}}}}'

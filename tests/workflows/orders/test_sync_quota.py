@@ -1,4 +1,4 @@
-"""What is remembered of quota between runs, and by whom it is written."""
+"""What is saved of quota between runs, and which process writes it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def bucket(operation: str, *owner: str, tokens: float = 1.0) -> BucketState:
     return BucketState(key=(operation, *owner), tokens=tokens, announced=0.5, rate=0.5, burst=30.0)
 
 
-def test_a_state_is_cut_up_by_account() -> None:
-    """Two sellers' buckets go apart, the application's into a place of their own; nothing is lost or changed."""
+def test_a_state_is_split_by_account() -> None:
+    """Each seller's buckets are one part and the application's another; nothing is lost or changed."""
     buckets = [bucket("x", "a"), bucket("y", "a"), bucket("x", "b"), bucket("x", "app", "na")]
     parts = split_state(pack(buckets, 100.0))
     assert set(parts) == {"a", "b", ""}
@@ -39,7 +39,7 @@ def test_a_state_is_cut_up_by_account() -> None:
 
 
 def test_states_of_different_times_are_joined_at_the_latest() -> None:
-    """What was saved earlier has been refilled since."""
+    """Earlier ones have refilled since."""
     parts = {"a": pack([bucket("x", "a", tokens=1.0)], 100.0), "b": pack([bucket("x", "b", tokens=2.0)], 106.0)}
     joined = join_states({account: state.decode() for account, state in parts.items()})
     assert joined is not None
@@ -47,7 +47,7 @@ def test_states_of_different_times_are_joined_at_the_latest() -> None:
 
 
 def test_a_part_that_cannot_be_read_costs_the_others_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """Another version saved it; the warning says whose it is."""
+    """Another version saved it; the warning names its seller."""
     with caplog.at_level(logging.WARNING, "spapi_async.workflows.orders"):
         joined = join_states({"a": "from the future", "b": pack([bucket("x", "b")], 1.0).decode()})
     assert joined is not None
@@ -57,7 +57,7 @@ def test_a_part_that_cannot_be_read_costs_the_others_nothing(caplog: pytest.LogC
 
 
 async def test_processes_with_different_sellers_leave_each_other_s_quota_alone(database_url: str) -> None:
-    """Both have read the database before either wrote; afterwards each seller's own spending is there."""
+    """Both read the database before either wrote; afterwards each seller's own spending is stored."""
     spent = {}
     async with Emulator(orders=5) as running, OrderDatabase(database_url) as database:
         for name, calls in (("one", 3), ("two", 5)):
@@ -76,7 +76,7 @@ async def test_processes_with_different_sellers_leave_each_other_s_quota_alone(d
 
 
 async def test_a_run_that_stores_no_page_saves_what_it_spent(sqlite_url: str) -> None:
-    """Its requests failed, and they cost quota all the same."""
+    """Its requests failed, but cost quota."""
     async with Emulator(orders=5) as running:
         running.faults({"operation": SEARCH, "status": 400, "times": None})
         async with Application("app", "secret", endpoint=running.url) as app:

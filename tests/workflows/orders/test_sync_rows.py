@@ -1,4 +1,4 @@
-"""Rows from Amazon's JSON, whatever it holds."""
+"""Rows made from Amazon's JSON, whatever it contains."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def row(**changes: Any) -> OrderRow:
     return V2026.row(msgspec.json.encode({**ORDER, **changes}))
 
 
-def test_columns_come_from_their_places() -> None:
-    """Each column is read from the field that holds it, times in UTC and amounts exact."""
+def test_columns_are_filled_from_their_fields() -> None:
+    """Times are in UTC and amounts exact."""
     order = row()
     assert (order.order_id, order.marketplace_id, order.status) == (ORDER["orderId"], "ATVPDKIKX0DER", "SHIPPED")
     assert order.last_updated_at == datetime(2026, 1, 2, 9, 0, 0, 500000, tzinfo=UTC)
@@ -60,7 +60,7 @@ def test_payload_is_what_amazon_sent_to_the_byte() -> None:
 
 
 def test_v0_takes_its_items_from_beside_the_order() -> None:
-    """Orders v0 sends items apart and names everything otherwise."""
+    """Orders v0 sends items separately and has other names."""
     order = V0.row(
         b'{"AmazonOrderId":"1","OrderStatus":"Shipped","OrderTotal":{"Amount":"5.00","CurrencyCode":"EUR"}}',
         items=[b'{"OrderItemId":"9","ASIN":"B02","QuantityOrdered":"3","ItemPrice":{"Amount":5.10}}'],
@@ -72,7 +72,7 @@ def test_v0_takes_its_items_from_beside_the_order() -> None:
 
 @pytest.mark.parametrize("broken", [None, "", 5, [], "soon", {"a": 1}])
 def test_broken_fields_are_null_and_the_order_stays(broken: object) -> None:
-    """A field that breaks its model costs its own column, nothing else."""
+    """A field that breaks its model affects only its own column."""
     order = row(lastUpdatedTime=broken, fulfillment=broken, proceeds=broken, orderItems=broken)
     assert order.order_id == ORDER["orderId"]
     assert (order.last_updated_at, order.status, order.total_amount, order.items) == (None, None, None, ())
@@ -84,7 +84,7 @@ def test_unknown_status_is_stored_as_it_is() -> None:
 
 
 def test_order_without_an_id_is_still_a_row() -> None:
-    """Its key is made from its content, so meeting it again does not double it."""
+    """Its key is made from its content, so that it is not doubled when it comes again."""
     first, second = row(orderId=None), row(orderId=None)
     assert not first.identified
     assert first.order_id == second.order_id
@@ -92,31 +92,31 @@ def test_order_without_an_id_is_still_a_row() -> None:
 
 
 def test_items_without_an_id_are_told_apart() -> None:
-    """Amazon has sent items without an id; each keeps a row of its own."""
+    """Amazon has sent items without an id; each has a row of its own."""
     order = row(orderItems=[{"quantityOrdered": 1}, {"quantityOrdered": 2}])
     assert [item.quantity_ordered for item in order.items] == [1, 2]
 
 
 def test_money_as_a_json_number_is_exact() -> None:
-    """No amount passes through a binary float."""
+    """No amount is converted to a binary float."""
     order = V2026.row(b'{"orderId":"1","proceeds":{"grandTotal":{"amount":0.1234567890123456789}}}')
     assert order.total_amount == Decimal("0.1234567890123456789")
 
 
 def test_newest_version_of_an_order_wins_within_a_page() -> None:
-    """Whatever order a page lists them in."""
+    """The order of the page does not matter."""
     old, new = row(lastUpdatedTime="2026-01-01T00:00:00Z"), row(lastUpdatedTime="2026-01-03T00:00:00Z")
     assert newest([new, old]) == newest([old, new]) == [new]
 
 
 def test_an_undated_version_counts_as_the_newest() -> None:
-    """Nothing says that it is older, and what is stored of a newer date would hide it for ever."""
+    """It may be newer, and a stored version with a later date would hide it for ever."""
     dated, undated = row(lastUpdatedTime="2026-01-03T00:00:00Z"), row(lastUpdatedTime="soon")
     assert newest([dated, undated]) == newest([undated, dated]) == [undated]
 
 
 def test_rows_are_in_the_order_of_their_ids() -> None:
-    """Two processes that write the same orders lock them in one order, and never wait for each other."""
+    """Two processes that write the same orders lock them in the same order, and never deadlock."""
     rows = [row(orderId=name) for name in ("3", "1", "2")]
     assert [each.order_id for each in newest(rows)] == ["1", "2", "3"]
 
@@ -140,7 +140,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_json_makes_a_row(value: Any) -> None:
-    """No JSON value makes the extraction fail, and its text is kept whole where nothing in it may be personal."""
+    """No JSON value makes the extraction fail; its text is kept whole unless something in it may be personal."""
     payload = msgspec.json.encode(value)
     order, of_v0 = V2026.row(payload), V0.row(payload, items=[payload])
     assert order.personal or order.payload == payload.decode()
@@ -148,7 +148,7 @@ def test_any_json_makes_a_row(value: Any) -> None:
 
 
 def test_of_two_versions_of_one_date_the_later_listed_is_kept() -> None:
-    """Amazon's list is in the order in which orders changed."""
+    """Amazon's list is sorted by the time of changes."""
     first, second = row(fulfillment={"fulfillmentStatus": "A"}), row(fulfillment={"fulfillmentStatus": "B"})
     assert [each.status for each in newest([first, second])] == ["B"]
 
@@ -157,14 +157,14 @@ def test_of_two_versions_of_one_date_the_later_listed_is_kept() -> None:
     ("value", "kept"), [(2**31 - 1, 2**31 - 1), (2**31, None), (1.5, None), ("7", 7), (True, None)]
 )
 def test_a_quantity_fits_its_column(value: object, kept: int | None) -> None:
-    """What no column takes stays in the payload, and costs the order nothing else."""
+    """A larger one is only in the payload, and affects no other column."""
     (item,) = row(orderItems=[{"orderItemId": "1", "quantityOrdered": value}]).items
     assert item.quantity_ordered == kept
 
 
 @pytest.mark.parametrize(("amount", "kept"), [("1e29", True), ("1e30", False), ("1e-30", False), ("NaN", False)])
 def test_an_amount_fits_its_column(amount: str, kept: bool) -> None:
-    """Nobody's order costs a one with thirty zeros."""
+    """No order costs a one with thirty zeros."""
     found = row(proceeds={"grandTotal": {"amount": amount, "currencyCode": "EUR"}})
     assert (found.total_amount is not None) is kept
     assert found.total_currency == "EUR"

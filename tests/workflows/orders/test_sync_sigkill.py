@@ -1,4 +1,4 @@
-"""Killed at any point and started again: every order exactly once."""
+"""A sync that is killed at any point and started again stores every order exactly once."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 import warm_python
 from order_databases import CREDENTIALS, emulated_orders, query, stored_orders
+from request_counts import requests_of
 
 from spapi_async.emulator.server import Emulator
 from spapi_async.workflows.orders import OrderDatabase
@@ -24,29 +25,23 @@ WELL_BEHIND = time.time() - 3600  # the emulator's searches lag two minutes behi
 
 
 def start(words: Sequence[str], environ: Mapping[str, str] | None = None) -> warm_python.Process:
-    """A command line of its own, as a user starts it."""
+    """The command line in a process of its own, as a user starts it."""
     environment = {**os.environ, **CREDENTIALS, **(environ or {})}
     return warm_python.start(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def sync_words(emulator: Emulator, url: str) -> list[str]:
-    """The job: a page for each fifteen orders."""
+    """The arguments: a page for each fifteen orders."""
     return ["-m", "spapi_async", "sync", "orders", "--endpoint", emulator.url, "--database", url, "--page-size", "15"]
 
 
-def requests(emulator: Emulator) -> int:
-    """How many pages the emulator has been asked for."""
-    counts = emulator.stats()["operations"].get(SEARCH)
-    return int(counts["requests"]) if counts else 0
-
-
 def kill_after(process: warm_python.Process, emulator: Emulator, pages: int, seconds: float) -> bool:
-    """SIGKILL once that many more pages were asked for, and a moment later; False when it had ended before."""
-    target = requests(emulator) + pages
-    # However late this process wakes up, the other one gets two pages further at most: then Amazon falls silent.
+    """SIGKILL once that many more pages were requested, and a moment later; False when it had ended before."""
+    target = requests_of(emulator, SEARCH) + pages
+    # However late this process wakes up, the other one gets two pages at most: then Amazon stops answering.
     silence = {"operation": SEARCH, "delay": 3600, "times": None}
     emulator.faults({"clear": True}, {"operation": SEARCH, "times": pages + 1}, silence)
-    while requests(emulator) < target and process.poll() is None:
+    while requests_of(emulator, SEARCH) < target and process.poll() is None:
         time.sleep(0.0005)
     time.sleep(seconds)
     process.kill()
@@ -57,7 +52,7 @@ def kill_after(process: warm_python.Process, emulator: Emulator, pages: int, sec
 
 @pytest.mark.spapi_emulator(orders=330, rate_scale=1e6, latency=0.004, anchor=WELL_BEHIND)
 def test_killed_at_random_points_it_ends_with_every_order_once(spapi_emulator: Emulator, new_sqlite_url: str) -> None:
-    """Each run gets a few pages further, the last completes; nothing is lost or doubled, little is fetched twice."""
+    """Each run gets a few pages further; nothing is lost or doubled, and little is fetched twice."""
     chance, kills, words = random.Random(7), 0, sync_words(spapi_emulator, new_sqlite_url)
     for _ in range(5):
         kills += kill_after(start(words), spapi_emulator, chance.randrange(1, 4), chance.random() * 0.02)
@@ -67,8 +62,8 @@ def test_killed_at_random_points_it_ends_with_every_order_once(spapi_emulator: E
     assert (last.returncode, complaint) == (0, b"")
     assert stored_orders(new_sqlite_url) == emulated_orders(spapi_emulator)
     # 24 pages hold them all, of which each begins with the last order of the one before it. A kill costs the page that
-    # was under way; each run sees for itself whether pages come by update; and the last window may have begun anew.
-    assert requests(spapi_emulator) <= 24 + kills + (kills + 1) + 2
+    # was under way, each run verifies that pages are sorted, and the last window may have begun again.
+    assert requests_of(spapi_emulator, SEARCH) <= 24 + kills + (kills + 1) + 2
 
 
 POINTS = {
@@ -76,7 +71,7 @@ POINTS = {
     "inside the transaction": "writer.PageWriter.put = killed_after(writer.PageWriter.put)",
     "after the commit": "database.OrderDatabase.store = at(database.OrderDatabase.store, 'after')",
 }
-KILLER = """
+SYNC_THAT_DIES = """
 import os, signal, sys
 from spapi_async.cli import main
 from spapi_async.workflows.orders import _database as database, _writer as writer
@@ -117,10 +112,10 @@ def test_page_and_checkpoint_survive_a_kill_together(
 ) -> None:
     """Killed in the middle of the fourth page: both are there or neither is, and the next run completes.
 
-    The second page only shows that pages come by update, and each after it begins with the last order before it.
+    The second page only verifies that pages are sorted, and each later one begins with the last order before it.
     """
     words = sync_words(spapi_emulator, new_sqlite_url)
-    killed = start(["-c", KILLER.replace("{point}", point), *words[2:]])
+    killed = start(["-c", SYNC_THAT_DIES.replace("{point}", point), *words[2:]])
     killed.communicate(timeout=300)
     assert killed.returncode == -signal.SIGKILL
     assert len(stored_orders(new_sqlite_url)) == orders
@@ -129,14 +124,14 @@ def test_page_and_checkpoint_survive_a_kill_together(
     again.communicate(timeout=300)
     assert again.returncode == 0
     assert stored_orders(new_sqlite_url) == emulated_orders(spapi_emulator)
-    assert requests(spapi_emulator) == 10 + (orders == 29)
+    assert requests_of(spapi_emulator, SEARCH) == 10 + (orders == 29)
 
 
 @pytest.mark.spapi_emulator(orders=60, rate_scale=1e6, anchor=WELL_BEHIND)
 def test_postgresql_survives_a_kill_inside_its_transaction(spapi_emulator: Emulator, new_postgres_url: str) -> None:
     """The half-done page is rolled back with its checkpoint, and the next run completes."""
     words = sync_words(spapi_emulator, new_postgres_url)
-    killed = start(["-c", KILLER.replace("{point}", POINTS["inside the transaction"]), *words[2:]])
+    killed = start(["-c", SYNC_THAT_DIES.replace("{point}", POINTS["inside the transaction"]), *words[2:]])
     killed.communicate(timeout=300)
     assert killed.returncode == -signal.SIGKILL
     assert asyncio.run(counts(new_postgres_url))[0] == 29

@@ -1,4 +1,4 @@
-"""The ids that Orders v0 names: which window is asked for, and how far its pages are followed."""
+"""The list of Orders v0: which window is requested, and how far its pages are followed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spapi_async.workflows.orders._v0_lister import OrdersV0Lister
 
 
 class Noon(SystemClock):
-    """It is always noon."""
+    """A clock on which it is always noon."""
 
     def time(self) -> float:
         return NOON.timestamp()
@@ -28,7 +28,7 @@ def page(*ids: Any, token: str | None = None, bound: datetime | None = NOON) -> 
 
 
 class Amazon:
-    """Answers with these pages, one after the other, and keeps what was asked."""
+    """Answers with these pages in turn, and records the requests."""
 
     def __init__(self, *pages: Any) -> None:
         self.pages = list(pages)
@@ -41,23 +41,23 @@ class Amazon:
 
 
 def lister(*pages: Any) -> tuple[OrdersV0Lister, Amazon]:
-    """One that begins at noon."""
+    """A lister that begins at noon."""
     amazon: Any = Amazon(*pages)
     return OrdersV0Lister(amazon, marketplaces=["A"], clock=Noon()), amazon
 
 
 async def test_a_window_begins_five_minutes_before_the_end_of_the_one_before_it() -> None:
-    """By Amazon's own bound; the first one a quarter of an hour ago."""
+    """The end is Amazon's own bound; the first window begins a quarter of an hour ago."""
     listing, amazon = lister(page("1", bound=NOON + timedelta(minutes=10)), page(bound=None), page())
     for _ in range(3):
         await listing.hints()
     moments = [each["last_updated_after"] for each in amazon.asked]
     after = NOON + timedelta(minutes=5)
-    assert moments == [NOON - timedelta(minutes=15), after, after]  # a reply without a bound moves nothing
+    assert moments == [NOON - timedelta(minutes=15), after, after]  # a reply without a bound does not move the window
 
 
 async def test_a_window_never_moves_back() -> None:
-    """Whatever Amazon states."""
+    """Amazon may state any bound."""
     listing, amazon = lister(page(bound=NOON - timedelta(days=1)), page())
     await listing.hints()
     await listing.hints()
@@ -65,7 +65,7 @@ async def test_a_window_never_moves_back() -> None:
 
 
 async def test_pages_are_followed_and_ids_are_text() -> None:
-    """The earliest page's bound counts, for what changed between two pages is on neither."""
+    """The earliest page's bound counts, since orders that changed between two pages are on neither."""
     later = NOON + timedelta(minutes=30)
     listing, amazon = lister(page("1", None, token="t"), page("2", 3, bound=later), page())
     hints = await listing.hints()
@@ -76,8 +76,8 @@ async def test_pages_are_followed_and_ids_are_text() -> None:
     assert amazon.asked[2]["last_updated_after"] == NOON - timedelta(minutes=5)
 
 
-async def test_a_token_that_comes_again_and_a_list_without_end_are_left() -> None:
-    """What is left out is found by searches."""
+async def test_a_repeated_token_or_an_endless_list_ends_the_walk() -> None:
+    """Searches find the orders that are left out."""
     listing, amazon = lister(page("1", token="t"), page("2", token="t"))
     assert len(await listing.hints()) == 2
     listing, amazon = lister(*(page(str(n), token=f"t{n}") for n in range(9)))

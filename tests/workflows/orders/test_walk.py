@@ -1,4 +1,4 @@
-"""Windows of more than one page, read from a list whose tokens are numbers of orders to skip."""
+"""Windows of several pages, read from a list whose tokens are numbers of orders to skip."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NEWEST_FIRST: Key = lambda order: -order[1].timestamp()  # noqa: E731
 
 
 class Amazon:
-    """A list of orders that are updated while it is read, whose pages come in some order."""
+    """A list of orders that are updated while it is read, whose pages have some order."""
 
     def __init__(self, count: int, key: Key, *, seed: int = 1, crowd: int = 0) -> None:
         self.rng = random.Random(seed)
@@ -37,13 +37,13 @@ class Amazon:
         self.requests = 0
 
     def update(self, count: int) -> None:
-        """Some orders leave wherever they are."""
+        """Move some orders to the end."""
         self.now += timedelta(seconds=1)
         for order_id in self.rng.sample(sorted(self.orders), count):
             self.orders[order_id] = self.now
 
     def answer(self, ask: Ask, before: datetime | None) -> Answer:
-        """A page; half of it in no order."""
+        """A page; half of it unsorted."""
         self.requests += 1
         end = ask.before or before or self.now
         found = sorted(((name, date) for name, date in self.orders.items() if ask.after <= date <= end), key=self.key)
@@ -54,7 +54,7 @@ class Amazon:
         return Answer(page, token, end, settled=self.now - timedelta(minutes=10))
 
     def read(self, walk: Walk, before: datetime | None, *, updates: int = 0) -> dict[str, datetime]:
-        """Read a window to its end; what was found."""
+        """Read a window to its end, and return the ids that were found."""
         found: dict[str, datetime] = {}
         for _ in range(5000):
             answer = self.answer(walk.ask, before)
@@ -75,7 +75,7 @@ def stayed(amazon: Amazon) -> dict[str, datetime]:
 @pytest.mark.parametrize("before", [END, None], ids=["closed", "open"])
 @pytest.mark.parametrize("crowd", [0, 60])
 def test_no_order_is_lost_that_stays(key: Key, before: datetime | None, crowd: int) -> None:
-    """Whatever order pages come in, and though two orders leave between any two requests."""
+    """Pages may have any order, and two orders leave between any two requests."""
     for seed in range(20):
         amazon = Amazon(300, key, seed=seed, crowd=crowd)
         found = amazon.read(Walk(BEGIN, before, Sorting()), before, updates=2 if before else 0)
@@ -83,7 +83,7 @@ def test_no_order_is_lost_that_stays(key: Key, before: datetime | None, crowd: i
 
 
 def test_a_crowded_second_is_read_until_nothing_leaves_it() -> None:
-    """The same order slides onto a page that was read twice, and the second round brings nothing new."""
+    """The same order moves onto a page that was read twice, and the second round finds nothing new."""
     amazon = Amazon(0, BY_UPDATE, crowd=25)
     walk = Walk(BEGIN, END, Sorting())
     leaving = {6: ["c0000"], 8: [f"c{n:04d}" for n in range(1, 11)]}  # in two rounds
@@ -100,7 +100,7 @@ def test_a_crowded_second_is_read_until_nothing_leaves_it() -> None:
 
 
 def test_a_second_that_is_not_over_is_read_by_its_tokens() -> None:
-    """Amazon has looked up to the second that the window begins with, and it holds more than a page."""
+    """Amazon has looked up to the second with which the window begins, and it has more than a page."""
     amazon = Amazon(0, BY_UPDATE, crowd=35)
     now = next(iter(amazon.orders.values()))
     amazon.now = now
@@ -116,7 +116,7 @@ def test_a_second_that_is_not_over_is_read_by_its_tokens() -> None:
 
 
 def test_an_open_window_ends_with_every_order() -> None:
-    """Those that left while it was read stand at its end."""
+    """Orders that left while it was read are at its end."""
     for seed in range(20):
         amazon = Amazon(200, BY_UPDATE, seed=seed)
         walk = Walk(BEGIN, None, Sorting())
@@ -124,8 +124,8 @@ def test_an_open_window_ends_with_every_order() -> None:
         assert walk.read_to == amazon.now
 
 
-def test_pages_that_come_by_update_cost_a_request_each_and_one_to_see_that_they_do() -> None:
-    """Beside the one order of each that is met again: the next window begins with it."""
+def test_sorted_pages_cost_one_request_each_and_one_to_verify_it() -> None:
+    """Each page also has one order of the page before, where the next window begins."""
     sorting = Sorting()
     amazon = Amazon(300, BY_UPDATE)
     amazon.read(Walk(BEGIN, END, sorting), END)
@@ -137,8 +137,8 @@ def test_pages_that_come_by_update_cost_a_request_each_and_one_to_see_that_they_
 
 
 @pytest.mark.parametrize("key", [BY_ID, NEWEST_FIRST], ids=["by id", "newest first"])
-def test_pages_in_another_order_are_found_out_by_the_second_request(key: Key) -> None:
-    """Windows are halved then, which costs some times as many requests, but not more."""
+def test_unsorted_pages_are_recognised_by_the_second_request(key: Key) -> None:
+    """Windows are then halved, which costs a bounded multiple of the requests."""
     sorting = Sorting()
     amazon = Amazon(300, key)
     walk = Walk(BEGIN, END, sorting)
@@ -149,8 +149,8 @@ def test_pages_in_another_order_are_found_out_by_the_second_request(key: Key) ->
     assert amazon.requests < 4 * 300 // PAGE
 
 
-def test_an_order_that_a_trusted_page_should_have_held_is_read_and_so_is_all_before_it() -> None:
-    """What was taken on trust is read again from where the walk began."""
+def test_an_order_missing_from_a_trusted_page_restarts_the_walk() -> None:
+    """Everything that was assumed to be sorted is read again."""
     sorting = Sorting()
     amazon = Amazon(300, BY_UPDATE)
     walk = Walk(BEGIN, END, sorting)
@@ -166,8 +166,8 @@ def test_an_order_that_a_trusted_page_should_have_held_is_read_and_so_is_all_bef
     assert stayed(amazon).items() <= found.items()
 
 
-def test_what_lists_may_show_late_proves_nothing() -> None:
-    """In the last minutes an order may be missing from a page that comes by update: trust waits for settled times."""
+def test_recent_orders_do_not_show_whether_pages_are_sorted() -> None:
+    """In the last minutes an order may be missing from a sorted page."""
     sorting = Sorting()
     amazon = Amazon(40, BY_UPDATE)
     walk = Walk(BEGIN, END, sorting)
@@ -188,7 +188,7 @@ def test_a_date_outside_the_window_is_no_place_to_go_on_from(date: datetime) -> 
 
 
 def test_pages_without_dates_are_followed_by_their_tokens() -> None:
-    """An empty page does not say where the others are."""
+    """An empty page does not show where the others are."""
     walk = Walk(BEGIN, END, Sorting())
     walk.take(Answer([], "t", END, NOW))
     assert walk.ask == Ask(BEGIN, None, "t")
@@ -198,7 +198,7 @@ def test_pages_without_dates_are_followed_by_their_tokens() -> None:
     assert (walk.is_complete, walk.read_to) == (True, END)
 
 
-def test_a_walk_goes_on_where_an_earlier_run_came_to() -> None:
+def test_a_walk_continues_where_an_earlier_run_ended() -> None:
     """Its first request begins there."""
     amazon = Amazon(200, BY_UPDATE)
     walk = Walk(BEGIN, END, Sorting())
@@ -213,7 +213,7 @@ def test_a_walk_goes_on_where_an_earlier_run_came_to() -> None:
 
 @pytest.mark.parametrize(("bound", "read_to"), [(None, BEGIN), (BEGIN - timedelta(days=9), BEGIN), (END, END)])
 def test_an_open_window_ends_where_amazon_says(bound: datetime | None, read_to: datetime) -> None:
-    """Where it leaves its bound out nothing is skipped, and where its clock jumps nothing is read again."""
+    """Without a bound nothing is skipped, and if Amazon's clock jumps nothing is read again."""
     walk = Walk(BEGIN, None, Sorting())
     walk.take(Answer([("a", None)], None, bound, NOW))
     assert (walk.is_complete, walk.read_to) == (True, read_to)

@@ -1,4 +1,4 @@
-"""The pages of a window, by a server that does not keep to its times."""
+"""The pages of a window from a server that ignores the requested times."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ BEGIN, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
 SIZE = 10
 
 
-class Deaf:
-    """Lists the same forty orders whatever times are asked for, a page and a token after the other."""
+class IgnoresTimes:
+    """Lists the same forty orders for any window, page by page."""
 
     stream = operation = "orders"
 
@@ -32,7 +32,7 @@ class Deaf:
         ]
 
     async def page(self, checkpoint: Checkpoint) -> Page:
-        """The first one, or where the token leads."""
+        """The first page, or the one of the token."""
         self.requests += 1
         start = int(checkpoint.cursor or 0)
         following = str(start + SIZE) if start + SIZE < len(self._rows) else None
@@ -45,11 +45,11 @@ class Deaf:
     [(BEGIN + timedelta(days=1), timedelta(days=1)), (END + timedelta(days=1), timedelta(0)), (BEGIN, timedelta(0))],
     ids=["inside", "later", "in its first second"],
 )
-async def test_times_that_nobody_keeps_to_are_an_error(
+async def test_a_server_that_ignores_times_is_an_error(
     before: datetime | None, first: datetime, apart: timedelta
 ) -> None:
-    """After some halvings, and not after every second of two years."""
-    source, walk = Deaf(first, apart), Walk(BEGIN, before, Sorting())
+    """The error comes after some halvings, not after every second of two years."""
+    source, walk = IgnoresTimes(first, apart), Walk(BEGIN, before, Sorting())
     pages = Pages(source, walk, seller="s", before=before, clock=SystemClock())
 
     async def read() -> None:

@@ -1,4 +1,4 @@
-"""The XML of several reports under one root."""
+"""The XML of several reports, joined under one root."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PART = """<?xml version="1.0" encoding="ISO-8859-1"?>
 
 
 def joined(parts: Sequence[str], step: int) -> str:
-    """The document that the parts make, fed in steps of so many characters."""
+    """The document made of the parts, fed in steps of so many characters."""
     xml, out = JoinedXml(), []
     for part in parts:
         out += [xml.feed(part[at : at + step]) for at in range(0, len(part), step)]
@@ -28,8 +28,8 @@ def joined(parts: Sequence[str], step: int) -> str:
 
 
 @given(st.integers(0, 4), st.integers(1, 200), st.integers(0, 9000))
-def test_elements_of_all_parts_stand_under_one_root(count: int, step: int, size: int) -> None:
-    """However the text is cut, and whatever stands before and behind the roots; an empty part adds nothing."""
+def test_elements_of_all_parts_are_under_one_root(count: int, step: int, size: int) -> None:
+    """Pieces, and text before and after the roots, make no difference; an empty part adds nothing."""
     parts = [PART.format(number, "x" * size) for number in range(count)]
     root = ET.fromstring(joined([*parts[:1], "", *parts[1:]], step).encode())
     assert [order.get("n") for order in root.iter("Order")] == [str(number) for number in range(count)]
@@ -37,8 +37,8 @@ def test_elements_of_all_parts_stand_under_one_root(count: int, step: int, size:
     assert root.tag == ("Envelope" if count else "Report")
 
 
-def test_a_root_without_anything_in_it_adds_nothing() -> None:
-    """Written in short, too."""
+def test_an_empty_root_adds_nothing() -> None:
+    """Its short form adds nothing, either."""
     root = ET.fromstring(joined(["<a></a>", "<a/>", "<a><b/></a>", "<a />", "<a/><!-- \n --><!---->"], 3).encode())
     assert (root.tag, len(root)) == ("a", 1)
 
@@ -56,7 +56,7 @@ def test_a_root_without_anything_in_it_adds_nothing() -> None:
         (["<!--" + "x" * 70_000], "not to be found"),
     ],
 )
-def test_what_is_no_such_xml_is_refused(parts: list[str], says: str) -> None:
-    """A document that is cut off must not look whole."""
+def test_incomplete_or_invalid_xml_is_refused(parts: list[str], says: str) -> None:
+    """A truncated document must not look complete."""
     with pytest.raises(DocumentError, match=says):
         joined(parts, 1000)

@@ -1,4 +1,4 @@
-"""The example does what it says."""
+"""The example of reports runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "reports" / "reports.py"
 
 
 def test_the_example_runs() -> None:
-    """As its docstring says, in a process of its own."""
+    """It is run as its docstring says, in a process of its own."""
     process = warm_python.start([str(EXAMPLE)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, complaint = process.communicate(120)
     assert (process.returncode, complaint) == (0, b"")

@@ -1,4 +1,4 @@
-"""What a report that has ended is, from its status and its caller's wish."""
+"""The outcome of a finished report, from its status and the caller's choice."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ def job(status: str, *, begun: bool = True) -> Job:
     ],
 )
 def test_the_outcome_of_a_report(report_type: str, ended: Job, no_data: NoData, outcome: Outcome) -> None:
-    """Nobody reads an inventory as empty, nor a report that somebody may have cancelled."""
+    """No inventory is read as empty, nor a report that a caller may have cancelled."""
     assert outcome_of(report_type_of(report_type), ended, no_data, by_us=False) is outcome
 
 
-def test_what_was_cancelled_here_is_an_error_whatever_the_wish() -> None:
-    """It says nothing about data."""
+def test_a_report_cancelled_by_this_program_is_always_an_error() -> None:
+    """It does not show whether there is data."""
     for no_data in ("empty", "latest"):
         assert outcome_of(report_type_of(ALL_ORDERS), job("CANCELLED"), no_data, by_us=True) is Outcome.CANCELLED
 
 
-def test_whether_somebody_asked_for_the_cancellation() -> None:
-    """Amazon cancels what it has begun; others can cancel only what is in the queue."""
+def test_amazons_cancellation_differs_from_a_callers() -> None:
+    """Amazon cancels reports that it has begun; a caller can cancel only queued ones."""
     assert asked_for(job("CANCELLED"), by_us=True) is True
     assert asked_for(job("CANCELLED"), by_us=False) is False
     assert asked_for(job("CANCELLED", begun=False), by_us=False) is None
 
 
 def test_the_errors_say_which_report_and_why() -> None:
-    """And pickle with what they know."""
+    """They pickle with their facts."""
     kind = report_type_of(INVENTORY)
     error = pickle.loads(pickle.dumps(cancelled(kind, job("CANCELLED"), by_us=False, sooner=job("DONE"))))
     assert (error.report_id, error.asked_for) == ("7", False)
@@ -80,5 +80,5 @@ def test_the_errors_say_which_report_and_why() -> None:
     ],
 )
 def test_the_explanation_of_a_fatal_report(text: str, explanation: str) -> None:
-    """Amazon's errorDetails where the document is JSON, else its beginning."""
+    """It is Amazon's errorDetails if the document is JSON, otherwise the document's beginning."""
     assert explanation_of(text.encode()) == explanation

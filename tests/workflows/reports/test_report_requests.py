@@ -1,4 +1,4 @@
-"""What is asked of createReport, and what is refused before it is sent."""
+"""The requests of createReport, and what is refused before it is sent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ask(report_type: str, start: Any = None, end: Any = None, **more: Any) -> li
 
 
 def test_a_request_is_amazons_body() -> None:
-    """Wire names, times in UTC to the second."""
+    """It has wire names, and times in UTC to the second."""
     east = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC).astimezone()
     assert ask(ALL_ORDERS, START, east, options={"a": "b"}) == [
         {
@@ -50,20 +50,20 @@ def test_a_request_is_amazons_body() -> None:
         ("", None, None, "empty"),
     ],
 )
-def test_a_request_that_cannot_work_is_refused(report_type: str, start: Any, end: Any, why: str) -> None:
-    """Nothing is sent, no token is spent, and the error says what to do."""
+def test_an_invalid_request_is_refused(report_type: str, start: Any, end: Any, why: str) -> None:
+    """Nothing is sent, no quota is spent, and the error says what to do."""
     with pytest.raises(ConfigurationError, match=why):
         ask(report_type, start, end)
 
 
 def test_options_are_text() -> None:
-    """Amazon takes a map of strings; a number would be refused there."""
+    """Amazon takes a map of strings and would refuse a number."""
     with pytest.raises(ConfigurationError, match="'asin' is 5"):
         ask("GET_X", options={"asin": 5})
 
 
 def test_snapshots_and_unknown_types_need_no_dates() -> None:
-    """And get them when they are given."""
+    """Dates that are given are sent."""
     assert "dataStartTime" not in ask(INVENTORY)[0]
     assert ask("GET_SOMETHING_NEW", START)[0]["dataStartTime"] == "2026-01-01T00:00:00Z"
 
@@ -76,7 +76,7 @@ def test_a_window_longer_than_the_type_allows_is_split() -> None:
 
 
 def test_an_open_window_ends_now() -> None:
-    """The cuts before the last stay where they are, so that a later run finds those reports."""
+    """The boundaries before the last stay the same, so that a later run finds those reports."""
     early = ask(ALL_ORDERS, START)
     late = requests_for(report_type_of(ALL_ORDERS), ["A1"], START, None, None, now=NOW + timedelta(days=1))
     assert early[:-1] == late[:-1]
@@ -84,12 +84,12 @@ def test_an_open_window_ends_now() -> None:
 
 
 def test_json_reports_are_not_split() -> None:
-    """Two JSON values do not join into one."""
+    """Two JSON values cannot be joined."""
     assert len(ask("GET_SALES_AND_TRAFFIC_REPORT", START, START + timedelta(days=700))) == 1
 
 
-def test_what_cannot_be_read_as_one_is_not_split() -> None:
-    """A type that is known to be too short for the window, in a format that does not join, is refused by name."""
+def test_a_window_that_cannot_be_joined_is_refused() -> None:
+    """Its type allows only shorter windows, in a format that cannot be joined."""
     kind = ReportType("GET_MINE", ReportFormat.JSON, longest=timedelta(days=7))
     with pytest.raises(ConfigurationError, match="covers 7 days at most, and several files of JSON cannot be read"):
         requests_for(kind, ["A1"], START, START + timedelta(days=8), None, now=NOW)
@@ -98,7 +98,7 @@ def test_what_cannot_be_read_as_one_is_not_split() -> None:
 
 @given(st.timedeltas(timedelta(seconds=1), timedelta(days=900)), st.timedeltas(timedelta(hours=1), timedelta(days=40)))
 def test_the_parts_of_a_window_cover_it(length: timedelta, longest: timedelta) -> None:
-    """Without a gap, in order, none too long."""
+    """They are in order, without a gap, and none is too long."""
     windows = split_window(START, START + length, longest)
     assert windows[0][0] == START
     assert windows[-1][1] == START + length
@@ -107,14 +107,14 @@ def test_the_parts_of_a_window_cover_it(length: timedelta, longest: timedelta) -
 
 
 def test_marketplaces_are_members_ids_or_countries_of_the_region() -> None:
-    """Each once, in the order they were given."""
+    """Each is sent once, in the given order."""
     assert marketplace_ids(["US", Marketplace.CA, "ATVPDKIKX0DER"], Region.NA) == ["ATVPDKIKX0DER", "A2EUQ1WTGCTBG2"]
     assert marketplace_ids("US", Region.NA) == ["ATVPDKIKX0DER"]
 
 
 @pytest.mark.parametrize(("places", "why"), [(["DE"], "EU"), ([], "not 0"), (["XX"], "unknown"), (["US"] * 26, "26")])
-def test_marketplaces_that_cannot_be_asked_for(places: list[str], why: str) -> None:
-    """Another region's, none, unknown, or more than Amazon takes."""
+def test_invalid_marketplaces_are_refused(places: list[str], why: str) -> None:
+    """They are of another region, none, unknown, or too many."""
     with pytest.raises(ConfigurationError, match=why):
         marketplace_ids(places, Region.NA)
 
@@ -129,7 +129,7 @@ def test_marketplaces_that_cannot_be_asked_for(places: list[str], why: str) -> N
         (ALL_ORDERS, "nothing", True, 1),
     ],
 )
-def test_wishes_without_an_honest_answer(report_type: str, no_data: str, windowed: bool, parts: int) -> None:
-    """An inventory is never empty because a report was cancelled; emptiness needs a window."""
+def test_invalid_choices_of_no_data_are_refused(report_type: str, no_data: str, windowed: bool, parts: int) -> None:
+    """An inventory is never empty because a report was cancelled; being empty requires a window."""
     with pytest.raises(ConfigurationError):
         check_no_data(report_type_of(report_type), no_data, windowed=windowed, parts=parts)

@@ -20,13 +20,13 @@ pytestmark = pytest.mark.usefixtures("quick_polls")
 
 @asynccontextmanager
 async def process(emulator: Emulator, url: str) -> AsyncIterator[SellingPartner]:
-    """What a process has: an application of its own on the shared journal."""
+    """An application of its own on the shared journal, as in a separate process."""
     async with seller_on(emulator.url, Journal(url)) as seller:
         yield seller
 
 
-async def test_a_report_that_was_asked_for_is_picked_up(database_url: str) -> None:
-    """By the same request; when it has been read, the same request asks anew."""
+async def test_a_requested_report_is_adopted(database_url: str) -> None:
+    """The same request finds it; once it has been read, the same request makes a new one."""
     async with reports_emulated() as (emulator, _):
         async with process(emulator, database_url) as seller:
             first = await seller.reports.request(LISTINGS, marketplaces=["US"])
@@ -41,7 +41,7 @@ async def test_a_report_that_was_asked_for_is_picked_up(database_url: str) -> No
 
 
 async def test_another_request_is_another_report(database_url: str) -> None:
-    """Other marketplaces, other options, another seller."""
+    """It has other marketplaces, other options or another seller."""
     async with reports_emulated() as (emulator, _), process(emulator, database_url) as seller:
         other = seller.application.selling_partner("Atzr|other", region="NA")
         ids = [
@@ -54,7 +54,7 @@ async def test_another_request_is_another_report(database_url: str) -> None:
 
 
 async def test_a_reader_that_fails_keeps_its_report(database_url: str) -> None:
-    """What broke was not the report: it is read again, not asked for again."""
+    """The report did not fail: it is read again, not requested again."""
     async with reports_emulated() as (emulator, _), process(emulator, database_url) as seller:
         with pytest.raises(ZeroDivisionError):
             async with seller.reports.download(LISTINGS, marketplaces=["US"]):
@@ -65,7 +65,7 @@ async def test_a_reader_that_fails_keeps_its_report(database_url: str) -> None:
 
 
 async def test_a_failed_report_is_over(database_url: str) -> None:
-    """Its error has been told; the next request is a new try."""
+    """Its error has been raised, and the next request is a new attempt."""
     async with reports_emulated() as (emulator, _), process(emulator, database_url) as seller:
         emulator.faults({"operation": "reports_2021_06_30.create_report", "outcome": "FATAL"})
         with pytest.raises(ReportFatalError):
@@ -76,7 +76,7 @@ async def test_a_failed_report_is_over(database_url: str) -> None:
 
 
 async def test_processes_that_share_a_journal_share_a_report(database_url: str) -> None:
-    """Four at the same moment: one request, four readers."""
+    """Four start at the same moment: there is one request and four readers."""
 
     async def read(emulator: Emulator) -> int:
         async with (
@@ -91,7 +91,7 @@ async def test_processes_that_share_a_journal_share_a_report(database_url: str) 
 
 
 async def test_a_run_that_another_process_has_read_is_followed_to_its_end(database_url: str) -> None:
-    """Closed in between, it is still the run that this process waits for."""
+    """It is closed meanwhile, but still the run for which this process waits."""
     async with reports_emulated() as (emulator, _), process(emulator, database_url) as seller:
         slow = await seller.reports.request(LISTINGS, marketplaces=["US"])
         async with (
@@ -105,7 +105,7 @@ async def test_a_run_that_another_process_has_read_is_followed_to_its_end(databa
 
 
 async def test_the_quota_of_other_calls_does_not_break_a_run(database_url: str) -> None:
-    """With fifteen reports asked for, the sixteenth waits for its token with the journal told."""
+    """With fifteen reports requested, the sixteenth waits for its token with an entry in the journal."""
     async with (
         reports_emulated(throttle=True, rate_scale=100) as (emulator, _),
         process(emulator, database_url) as seller,

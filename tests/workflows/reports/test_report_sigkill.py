@@ -1,4 +1,4 @@
-"""Killed at any point of the way and started again: one report at Amazon, and the file complete."""
+"""A command that is killed at any point and started again makes one report, and the complete file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spapi_async.emulator.server import Emulator
 
 
 class Job(KilledCommand):
-    """``spapi-async report`` on an emulator, again and again with one journal."""
+    """``spapi-async report`` on an emulator, started again and again with one journal."""
 
     def __init__(self, emulator: Emulator, folder: Path, report_type: str = LISTINGS, *more: str) -> None:
         self.out = folder / "report.tsv"
@@ -32,7 +32,7 @@ class Job(KilledCommand):
         super().__init__(emulator, [*words, "--journal", f"sqlite:///{folder / 'runs.db'}", *more])
 
     def finish(self) -> None:
-        """Go on to the end: one report at the emulator, the file complete and nothing beside it."""
+        """Continue to the end: there is one report in the emulator, and the file is complete with nothing beside it."""
         process = self.start()
         _, complaint = process.communicate(timeout=120)
         assert (process.returncode, complaint) == (0, b"")
@@ -46,8 +46,8 @@ class Job(KilledCommand):
 
 @pytest.mark.parametrize("point", HELD)
 @pytest.mark.spapi_emulator(throttle=False)
-def test_killed_while_the_request_is(spapi_emulator: Emulator, tmp_path: Path, point: str) -> None:
-    """The next process looks for the report, and sends the request again only when it was never made."""
+def test_killed_during_the_request(spapi_emulator: Emulator, tmp_path: Path, point: str) -> None:
+    """The next process looks for the report, and sends the request again only if it was never made."""
     rule, held = HELD[point]
     job = Job(spapi_emulator, tmp_path)
     spapi_emulator.faults({"operation": CREATE, **rule})
@@ -58,8 +58,8 @@ def test_killed_while_the_request_is(spapi_emulator: Emulator, tmp_path: Path, p
 
 @pytest.mark.parametrize("kill_at", ["waiting before", "finished before"])
 @pytest.mark.spapi_emulator(throttle=False)
-def test_killed_at_the_journal(spapi_emulator: Emulator, tmp_path: Path, kill_at: str) -> None:
-    """Before or after it learns of a stage: between a reply and its commit above all."""
+def test_killed_at_a_change_of_the_journal(spapi_emulator: Emulator, tmp_path: Path, kill_at: str) -> None:
+    """It is before or after a stage is recorded; the time between a reply and its commit matters most."""
     job = Job(spapi_emulator, tmp_path)
     process = job.start(kill_at)
     process.communicate(timeout=60)
@@ -70,7 +70,7 @@ def test_killed_at_the_journal(spapi_emulator: Emulator, tmp_path: Path, kill_at
 
 @pytest.mark.spapi_emulator(throttle=False)
 def test_killed_with_a_journal_in_postgresql(spapi_emulator: Emulator, tmp_path: Path, postgres_url: str) -> None:
-    """Between a reply and its commit, as with SQLite."""
+    """It is between a reply and its commit, as with SQLite."""
     job = Job(spapi_emulator, tmp_path, LISTINGS, "--journal", postgres_url)
     process = job.start("waiting before")
     process.communicate(timeout=60)
@@ -81,7 +81,7 @@ def test_killed_with_a_journal_in_postgresql(spapi_emulator: Emulator, tmp_path:
 
 @pytest.mark.spapi_emulator(throttle=False)
 def test_killed_while_it_reads(spapi_emulator: Emulator, tmp_path: Path) -> None:
-    """The document is read again; the report is not asked for again."""
+    """The document is read again; the report is not requested again."""
     job = Job(spapi_emulator, tmp_path)
     spapi_emulator.faults({"operation": "document", "delay": 2.0})
     job.kill_when(lambda: faults(spapi_emulator) == 1)
@@ -91,7 +91,7 @@ def test_killed_while_it_reads(spapi_emulator: Emulator, tmp_path: Path) -> None
 
 @pytest.mark.spapi_emulator(throttle=False)
 def test_killed_between_the_parts_of_a_window(spapi_emulator: Emulator, tmp_path: Path) -> None:
-    """The parts that were asked for are found, the rest is asked for: three reports in all."""
+    """Requested parts are found and the others requested: there are three reports in all."""
     job = Job(
         spapi_emulator, tmp_path, ALL_ORDERS, "--start", "2026-01-01", "--end", "2026-03-15", "--no-data", "empty"
     )
@@ -105,7 +105,7 @@ def test_killed_between_the_parts_of_a_window(spapi_emulator: Emulator, tmp_path
 
 @pytest.mark.spapi_emulator(throttle=False, processing=1.0)
 def test_two_processes_with_one_journal_share_a_report(spapi_emulator: Emulator, tmp_path: Path) -> None:
-    """Started at the same moment with the same request, each ends with the file and one has asked."""
+    """Started at the same moment with the same request, each gets the file, and one makes the request."""
     job = Job(spapi_emulator, tmp_path)
     running = [job.start() for _ in range(2)]
     for process in running:

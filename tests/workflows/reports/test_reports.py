@@ -1,4 +1,4 @@
-"""Reports from request to rows, at an emulator."""
+"""Reports from request to rows, with an emulator."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ US = ["US"]
 
 
 async def test_a_report_in_one_step() -> None:
-    """Asked for, waited for, read."""
+    """It is requested, waited for and read."""
     async with reports_emulated() as (emulator, seller):
         async with seller.reports.download(LISTINGS, marketplaces=US) as document:
             rows = [row async for row in document.iter_rows()]
@@ -42,7 +42,7 @@ async def test_a_report_in_one_step() -> None:
 
 
 async def test_a_report_in_three_steps() -> None:
-    """The run shows where it is."""
+    """The run shows its state."""
     async with reports_emulated(processing=1.0) as (_, seller):
         run = await seller.reports.request(LISTINGS, marketplaces=US)
         assert run.report_id
@@ -57,8 +57,8 @@ async def test_a_report_in_three_steps() -> None:
             assert (await document.text()).startswith("seller-sku\t")
 
 
-async def test_a_wait_that_is_given_up_loses_nothing() -> None:
-    """The run waits again, and asks for nothing twice."""
+async def test_a_cancelled_wait_can_be_repeated() -> None:
+    """The run waits again, and sends no second request."""
     async with reports_emulated(processing=1.0) as (emulator, seller):
         run = await seller.reports.request(LISTINGS, marketplaces=US)
         with pytest.raises(TimeoutError):
@@ -70,7 +70,7 @@ async def test_a_wait_that_is_given_up_loses_nothing() -> None:
 
 
 async def test_options_and_charset_reach_the_document() -> None:
-    """A Japanese file that announces nothing is read as told."""
+    """A Japanese file without a charset is read with the given one."""
     async with reports_emulated(marketplaces=["US"]) as (_, seller):
         options = {"emulatorCharset": "windows-31j", "emulatorLabel": "none"}
         async with seller.reports.download(LISTINGS, marketplaces=US, options=options, charset="cp932") as document:
@@ -79,7 +79,7 @@ async def test_options_and_charset_reach_the_document() -> None:
 
 
 async def test_a_restricted_report_gets_its_token() -> None:
-    """The type needs a restricted data token for its document, and nobody has to ask for it."""
+    """The type requires a restricted data token for its document, which is fetched automatically."""
     async with reports_emulated() as (emulator, seller):
         kind = "GET_FLAT_FILE_ORDER_REPORT_DATA_SHIPPING"
         async with seller.reports.download(kind, marketplaces=US, **window()) as document:
@@ -87,8 +87,8 @@ async def test_a_restricted_report_gets_its_token() -> None:
         assert emulator.stats()["tokens"]["rdt"] == 1
 
 
-async def test_a_cancelled_report_is_an_error_that_says_who_did_it() -> None:
-    """Here it was Amazon: the window holds no order."""
+async def test_the_error_of_a_cancelled_report_says_who_cancelled_it() -> None:
+    """Amazon did, since the window has no order."""
     async with reports_emulated() as (_, seller):
         run = await seller.reports.request(ALL_ORDERS, marketplaces=US, **window(ago=400))
         with pytest.raises(ReportCancelledError, match="no data to return") as raised:
@@ -97,8 +97,8 @@ async def test_a_cancelled_report_is_an_error_that_says_who_did_it() -> None:
         assert raised.value.report_id == run.report_id
 
 
-async def test_a_report_that_was_cancelled_here_says_so() -> None:
-    """It is not taken for one without data."""
+async def test_the_error_of_a_report_cancelled_by_this_program_says_so() -> None:
+    """It does not count as one without data."""
     async with reports_emulated(processing=60.0) as (_, seller):
         run = await seller.reports.request(ALL_ORDERS, marketplaces=US, no_data="empty", **window())
         await run.cancel()
@@ -108,7 +108,7 @@ async def test_a_report_that_was_cancelled_here_says_so() -> None:
 
 
 async def test_a_window_without_events_can_be_read_as_empty() -> None:
-    """Where the caller opts in: no rows, no text, an empty file."""
+    """With ``no_data="empty"`` there are no rows, no text and an empty file."""
     async with reports_emulated() as (_, seller):
         async with seller.reports.download(ALL_ORDERS, marketplaces=US, no_data="empty", **window(ago=400)) as document:
             assert [row async for row in document.iter_rows()] == []
@@ -117,7 +117,7 @@ async def test_a_window_without_events_can_be_read_as_empty() -> None:
 
 
 async def test_a_report_within_its_cool_down_is_not_read_as_empty() -> None:
-    """Amazon cancels it although there is data: another of its type was made shortly before."""
+    """Amazon cancels it although there is data, because another of its type was made shortly before."""
     async with reports_emulated(report_cooldown=1800.0) as (_, seller):
         kind = "GET_AMAZON_FULFILLED_SHIPMENTS_DATA_GENERAL"
         async with seller.reports.download(kind, marketplaces=US, **window()) as document:
@@ -127,8 +127,8 @@ async def test_a_report_within_its_cool_down_is_not_read_as_empty() -> None:
                 await document.read()
 
 
-async def test_only_an_earlier_report_with_data_casts_doubt_on_an_empty_one() -> None:
-    """Not one that was cancelled itself, and not one that was asked for afterwards."""
+async def test_only_an_earlier_report_with_data_prevents_reading_as_empty() -> None:
+    """A cancelled or a later one does not."""
     async with reports_emulated() as (emulator, seller):
         kind = "GET_AMAZON_FULFILLED_SHIPMENTS_DATA_GENERAL"
         await seller.reports_2021_06_30.get_reports(report_types=[kind])
@@ -140,8 +140,8 @@ async def test_only_an_earlier_report_with_data_casts_doubt_on_an_empty_one() ->
             assert await document.read() == b""
 
 
-async def test_an_inventory_within_its_cool_down_can_be_the_newest_there_is() -> None:
-    """Where the caller opts in; by default it is an error."""
+async def test_an_inventory_within_its_cool_down_can_be_the_latest_one() -> None:
+    """The caller chooses so; by default it is an error."""
     async with reports_emulated(report_cooldown=1800.0) as (_, seller):
         async with seller.reports.download(INVENTORY, marketplaces=US) as document:
             first = await document.read()
@@ -156,7 +156,7 @@ async def test_an_inventory_within_its_cool_down_can_be_the_newest_there_is() ->
 
 @pytest.mark.parametrize(("outcome", "explanation"), [("FATAL", "asked to fail it"), ("FATAL_UNEXPLAINED", "")])
 async def test_a_failed_report_carries_amazons_explanation(outcome: str, explanation: str) -> None:
-    """Where its document says one."""
+    """It comes from the report's document, if there is one."""
     async with reports_emulated() as (_, seller):
         with pytest.raises(ReportFatalError) as raised:
             async with seller.reports.download(LISTINGS, marketplaces=US, options={"emulatorOutcome": outcome}):
@@ -166,7 +166,7 @@ async def test_a_failed_report_carries_amazons_explanation(outcome: str, explana
 
 
 async def test_a_long_window_is_read_as_one_stream() -> None:
-    """Three reports, one header, every row once and in the order of the windows."""
+    """Three reports give one header and every row once, in the order of the windows."""
     async with reports_emulated() as (emulator, seller):
         async with seller.reports.download(ALL_ORDERS, marketplaces=US, **window(75)) as document:
             split = [row["amazon-order-id"] async for row in document.iter_rows()]
@@ -181,7 +181,7 @@ async def test_a_long_window_is_read_as_one_stream() -> None:
 
 
 async def test_a_long_window_can_have_parts_without_data() -> None:
-    """A month without orders contributes nothing where that was opted into, and is an error else."""
+    """A month without orders adds nothing if the caller chooses so, and is an error otherwise."""
     async with reports_emulated() as (_, seller):
         wanted: dict[str, Any] = {"marketplaces": US, **window(120)}
         async with seller.reports.download(ALL_ORDERS, no_data="empty", **wanted) as document:
@@ -193,7 +193,7 @@ async def test_a_long_window_can_have_parts_without_data() -> None:
 
 @pytest.mark.parametrize(("days", "no_data"), [(75, "error"), (120, "empty")])
 async def test_a_long_window_of_xml_is_one_document(days: int, no_data: Any) -> None:
-    """What is within the roots, under one root; a part without data adds nothing."""
+    """The elements of all parts are under one root; a part without data adds nothing."""
     async with reports_emulated() as (emulator, seller):
         wanted: dict[str, Any] = {"marketplaces": US, "no_data": no_data, **window(days)}
         async with seller.reports.download(XML_ORDERS, **wanted) as document:
@@ -205,7 +205,7 @@ async def test_a_long_window_of_xml_is_one_document(days: int, no_data: Any) -> 
 
 
 async def test_xml_without_data_has_no_elements() -> None:
-    """As a file of rows has no rows."""
+    """A file of rows likewise has no rows."""
     async with reports_emulated() as (_, seller):
         wanted: dict[str, Any] = {"marketplaces": US, "no_data": "empty", **window(10, ago=300)}
         for days in (10, 50):
@@ -224,10 +224,10 @@ async def test_parts_with_different_columns_do_not_join() -> None:
                 await document.read()
 
 
-async def test_a_recent_report_of_anybody_is_reused() -> None:
-    """Same type, marketplaces and window, no options; an older one or another's window is not."""
+async def test_a_recent_report_of_any_application_is_reused() -> None:
+    """It has the same type, marketplaces and window, and no options; an older one or another window's is not."""
     async with reports_emulated() as (emulator, seller):
-        await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])  # the emulator meets the seller
+        await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])  # the emulator creates the seller
         (report_id,) = emulator.add_report(LISTINGS, age=600)
         run = await seller.reports.request(LISTINGS, marketplaces=US, reuse=timedelta(hours=1))
         assert run.report_id == report_id
@@ -256,7 +256,7 @@ async def test_a_report_that_ends_earlier_is_not_reused_for_one_that_ends_now() 
 
 
 async def test_a_report_that_is_done_is_reused_before_one_that_is_not() -> None:
-    """However new that one is; of those that are done the newest."""
+    """The newest finished one is preferred to any newer unfinished one."""
     async with reports_emulated() as (emulator, seller):
         await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])
         emulator.add_report(LISTINGS, age=1800)
@@ -267,7 +267,7 @@ async def test_a_report_that_is_done_is_reused_before_one_that_is_not() -> None:
 
 
 async def test_the_parts_of_a_window_are_reused_one_by_one() -> None:
-    """One list finds them all; what is missing is asked for."""
+    """One list finds them all, and missing ones are requested."""
     async with reports_emulated() as (emulator, seller):
         wanted: dict[str, Any] = {"marketplaces": US, **window(75)}
         first = await seller.reports.request(ALL_ORDERS, **wanted)
@@ -281,7 +281,7 @@ async def test_the_parts_of_a_window_are_reused_one_by_one() -> None:
 
 
 async def test_a_report_with_options_is_reused_only_where_the_journal_knows_it() -> None:
-    """Amazon does not tell a report's options, so another's may have had others."""
+    """Amazon does not return a report's options, so another one may have had others."""
     async with reports_emulated() as (emulator, seller):
         await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])
         options = {"custom": "true"}
@@ -293,7 +293,7 @@ async def test_a_report_with_options_is_reused_only_where_the_journal_knows_it()
 
 
 async def test_a_failed_report_is_not_reused() -> None:
-    """Nor one that was cancelled: another try may do."""
+    """Neither is a cancelled one, since another attempt may succeed."""
     async with reports_emulated() as (emulator, seller):
         await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])
         emulator.add_report(LISTINGS, age=60, outcome="FATAL")
@@ -303,8 +303,8 @@ async def test_a_failed_report_is_not_reused() -> None:
         assert calls(emulator) == 1
 
 
-async def test_a_report_that_was_cancelled_here_is_not_reused() -> None:
-    """Nobody has asked Amazon about it since: the journal knows its id and not its end."""
+async def test_a_report_cancelled_by_this_program_is_not_reused() -> None:
+    """Its end has not been polled since: the journal knows its id, but not its status."""
     async with reports_emulated(processing=60.0) as (emulator, seller):
         first = await seller.reports.request(LISTINGS, marketplaces=US)
         await first.cancel()
@@ -317,7 +317,7 @@ async def test_a_report_that_was_cancelled_here_is_not_reused() -> None:
 
 
 async def test_a_request_whose_reply_is_lost_is_found() -> None:
-    """Amazon acted: there is one report, and this is its run."""
+    """Amazon acted: there is one report, which is this run's."""
     async with reports_emulated() as (emulator, seller):
         emulator.faults({"operation": CREATE, "disconnect": "after"})
         run = await seller.reports.request(LISTINGS, marketplaces=US)
@@ -338,7 +338,7 @@ async def test_the_latest_report_of_all_marketplaces_of_europe_is_found() -> Non
 
 
 async def test_the_latest_report_is_found() -> None:
-    """The newest that is done; another's marketplaces only where none are named."""
+    """It is the newest finished one; that of other marketplaces counts only where none are named."""
     async with reports_emulated() as (emulator, seller):
         with pytest.raises(NotFoundError, match=SETTLEMENT):
             await seller.reports.latest(SETTLEMENT)
@@ -353,8 +353,8 @@ async def test_the_latest_report_is_found() -> None:
         assert 990 < (datetime.now(UTC) - created_at).total_seconds() < 1100
 
 
-async def test_what_amazon_made_is_listed_and_read() -> None:
-    """Settlements of three dozen periods, page after page."""
+async def test_reports_that_amazon_made_are_listed_and_read() -> None:
+    """They are settlements of three dozen periods, page after page."""
     async with reports_emulated() as (emulator, seller):
         await seller.reports_2021_06_30.get_reports(report_types=[SETTLEMENT])
         for day in range(36):
@@ -370,7 +370,7 @@ async def test_what_amazon_made_is_listed_and_read() -> None:
 
 
 async def test_a_report_is_found_by_its_id() -> None:
-    """Whoever asked for it, and waited for if it is not done."""
+    """Any application may have requested it; it is waited for if it is not done."""
     async with reports_emulated(processing=0.6) as (emulator, seller):
         await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])
         (report_id,) = emulator.add_report(LISTINGS)
@@ -383,7 +383,7 @@ async def test_a_report_is_found_by_its_id() -> None:
 
 
 async def test_a_schedule_is_made_once() -> None:
-    """Asking again changes nothing; another period replaces it; a lost reply makes no second."""
+    """The same request changes nothing, another period replaces it, and a lost reply makes no second one."""
     create = "reports_2021_06_30.create_report_schedule"
     async with reports_emulated() as (emulator, seller):
         first = await seller.reports.schedule(PENDING, every="P1D", marketplaces=US)
@@ -401,7 +401,7 @@ async def test_a_schedule_is_made_once() -> None:
 
 @pytest.mark.parametrize("listed", [["x"], [3], [None], [{}], "x", None])
 async def test_a_list_of_schedules_may_hold_anything(listed: Any) -> None:
-    """What is no schedule is not the one that is looked for."""
+    """Invalid entries are skipped."""
     async with reports_emulated() as (emulator, seller):
         body = json.dumps({"reportSchedules": listed})
         emulator.faults({"operation": "reports_2021_06_30.get_report_schedules", "body": body})
@@ -421,8 +421,8 @@ async def test_a_list_of_reports_may_hold_anything(listed: Any) -> None:
 
 
 @pytest.mark.parametrize("made", [{}, {"reportScheduleId": None}, {"reportScheduleId": ""}])
-async def test_a_schedule_without_an_id_was_made_or_not(made: Any) -> None:
-    """Amazon took it and does not say as what: it is looked for, then asked for once more."""
+async def test_a_schedule_whose_reply_has_no_id_is_looked_for(made: Any) -> None:
+    """Amazon accepted it without saying its id: it is looked for, then requested once more."""
     async with reports_emulated() as (emulator, seller):
         create = {"operation": "reports_2021_06_30.create_report_schedule", "status": 202, "body": json.dumps(made)}
         emulator.faults(create)
@@ -432,8 +432,8 @@ async def test_a_schedule_without_an_id_was_made_or_not(made: Any) -> None:
             await seller.reports.schedule(PENDING, every="P7D", marketplaces=US)
 
 
-async def test_what_cannot_be_scheduled_is_refused() -> None:
-    """Before anything is sent."""
+async def test_types_that_cannot_be_scheduled_are_refused() -> None:
+    """Nothing is sent."""
     async with reports_emulated() as (_, seller):
         with pytest.raises(ConfigurationError, match="cannot be scheduled"):
             await seller.reports.schedule(INVENTORY, every="P1D", marketplaces=US)
@@ -443,7 +443,7 @@ async def test_what_cannot_be_scheduled_is_refused() -> None:
 
 
 async def test_a_source_of_notifications_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """And polled without."""
+    """Polling continues without it."""
 
     async def source() -> Any:
         yield {}
@@ -458,7 +458,7 @@ async def test_a_source_of_notifications_that_fails_is_logged(caplog: pytest.Log
 
 
 async def test_a_reply_without_an_id_is_looked_up() -> None:
-    """A 202 that names no report may have made one."""
+    """A 202 without a report id may have made one."""
     async with reports_emulated() as (emulator, seller):
         emulator.faults({"operation": CREATE, "body": {}})
         run = await seller.reports.request(LISTINGS, marketplaces=US)

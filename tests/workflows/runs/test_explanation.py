@@ -1,4 +1,4 @@
-"""Why a job failed, from the beginning of what stands in its result's place."""
+"""Why a job failed, from the beginning of its result's document."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Endless:
 
 @asynccontextmanager
 async def opened(document: Any) -> AsyncIterator[Any]:
-    """As documents are."""
+    """Open the document like a real one."""
     if isinstance(document, Exception):
         raise document
     yield document
 
 
 async def test_no_more_is_read_than_explains() -> None:
-    """16 KB of a document of any size."""
+    """16 KB of any document are read."""
     endless = Endless()
     said = await explanation_in(opened(endless))
     assert said.startswith("word word")
@@ -42,11 +42,11 @@ async def test_no_more_is_read_than_explains() -> None:
 
 
 async def test_a_document_that_cannot_be_read_explains_nothing() -> None:
-    """The error that it would explain is not hidden by another."""
+    """The error that it would explain is not replaced by another."""
     assert await explanation_in(opened(DocumentError("gone"))) == ""
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "cp1252", "no such charset"])
 def test_words_are_read_in_the_charset_that_was_announced(charset: str) -> None:
-    """In UTF-8 where it is none."""
+    """Without a valid one they are UTF-8."""
     assert explanation_of("Größe".encode("cp1252" if charset == "cp1252" else "utf-8"), charset) == "Größe"

@@ -1,4 +1,4 @@
-"""The journal keeps what a store promises, on either database, shared by any number of processes."""
+"""The journal keeps the guarantees of a store, on either database, for any number of processes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def entry(name: str = "1", **facts: object) -> Entry:
 
 
 async def test_an_entry_comes_back_as_it_was(journal: Journal) -> None:
-    """Every field, through every stage."""
+    """Every field is equal, at every stage."""
     planned = await journal.add(entry())
     waiting = known(claimed(planned, NOW + 0.25), "77", made=True)
     assert await journal.swap(planned, waiting)
@@ -49,7 +49,7 @@ async def test_an_entry_comes_back_as_it_was(journal: Journal) -> None:
 
 
 async def test_one_run_of_a_request_is_open(journal: Journal) -> None:
-    """The second to add it gets the first one's entry; when that is closed, its own."""
+    """The second to add it gets the first one's entry; once that is closed, its own."""
     first = await journal.add(entry("1"))
     assert await journal.add(entry("2")) == first
     assert await journal.add(entry("3", seller="B2@eu")) != first
@@ -58,7 +58,7 @@ async def test_one_run_of_a_request_is_open(journal: Journal) -> None:
 
 
 async def test_of_two_changes_to_one_version_the_first_counts(journal: Journal) -> None:
-    """The second learns that it was too late."""
+    """The second one is told that it was too late."""
     planned = await journal.add(entry())
     assert await journal.swap(planned, claimed(planned, 1.0))
     assert not await journal.swap(planned, closed(planned))
@@ -67,8 +67,8 @@ async def test_of_two_changes_to_one_version_the_first_counts(journal: Journal) 
     assert kept.stage is Stage.SENDING
 
 
-async def test_a_job_is_made_for_one_entry(journal: Journal) -> None:
-    """Two that look for a lost request at one moment cannot both take its job; sharing it is another matter."""
+async def test_a_job_belongs_to_one_entry(journal: Journal) -> None:
+    """Two that look for a lost request at once cannot both adopt its job, but can share it on purpose."""
     one, other = await journal.add(entry("1")), await journal.add(entry("2", fingerprint="g"))
     assert await journal.swap(one, known(one, "77", made=True))
     assert not await journal.swap(other, known(other, "77", made=True))
@@ -78,7 +78,7 @@ async def test_a_job_is_made_for_one_entry(journal: Journal) -> None:
 
 
 async def test_the_recent_runs_of_a_request_are_found(journal: Journal) -> None:
-    """Closed ones too, newest first, and none from before."""
+    """Closed ones are included, newest first, and older ones are not."""
     for at in (1, 2, 3):
         old = await journal.add(entry(str(at), planned_at=NOW + at))
         await journal.swap(old, closed(old))
@@ -87,7 +87,7 @@ async def test_the_recent_runs_of_a_request_are_found(journal: Journal) -> None:
 
 
 async def test_the_open_runs_are_listed(journal: Journal) -> None:
-    """Of all sellers, or of one; oldest first."""
+    """They are of all sellers or of one, oldest first."""
     done = await journal.add(entry("1"))
     await journal.swap(done, closed(done))
     await journal.add(entry("2", planned_at=NOW + 5))
@@ -97,8 +97,8 @@ async def test_the_open_runs_are_listed(journal: Journal) -> None:
     assert await journal.unfinished(kind="feed") == []
 
 
-async def test_old_entries_are_swept(database_url: str) -> None:
-    """At the first entry that is added, and each hour after."""
+async def test_old_entries_are_deleted(database_url: str) -> None:
+    """It happens when the first entry is added, and each hour after."""
     async with Journal(database_url) as journal:
         await journal.add(entry("old", planned_at=NOW - 31 * 86400))
     async with Journal(database_url, keep=timedelta(days=30)) as journal:
@@ -107,22 +107,22 @@ async def test_old_entries_are_swept(database_url: str) -> None:
 
 
 async def test_a_run_can_be_forgotten(journal: Journal) -> None:
-    """The same request is a new one then."""
+    """The same request is then a new one."""
     await journal.add(entry("1"))
     assert await journal.forget("1")
     assert not await journal.forget("1")
     assert (await journal.add(entry("2"))).id == "2"
 
 
-async def test_the_database_of_an_order_sync_serves(database_url: str) -> None:
-    """The journal keeps to its own table."""
+async def test_a_journal_may_share_the_database_of_an_order_sync(database_url: str) -> None:
+    """It uses only its own table."""
     async with OrderDatabase(database_url) as database, Journal(database_url) as journal:
         await journal.add(entry())
         assert await database.counts() == (0, 0)
 
 
 async def test_many_processes_plan_one_run(database_url: str) -> None:
-    """Twenty journals on one database, all at once: one entry, one request."""
+    """Twenty journals on one database at once give one entry and one request."""
     amazon = FakeAmazon(takes=0.0)
     amazon.clock = _RealClock()  # type: ignore[assignment]
     journals = [Journal(database_url) for _ in range(20)]
@@ -138,7 +138,7 @@ async def test_many_processes_plan_one_run(database_url: str) -> None:
 
 
 def test_one_journal_serves_one_loop_after_another(tmp_path: Path) -> None:
-    """A task queue that runs a loop for each task need not make it anew."""
+    """A task queue that runs a loop for each task can keep it."""
     journal = Journal(f"sqlite:///{tmp_path / 'runs.db'}")
 
     async def once(name: str) -> None:
@@ -150,14 +150,14 @@ def test_one_journal_serves_one_loop_after_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["mysql://host/name", "runs.db", "sqlite:////no/such/folder/runs.db"])
-async def test_a_journal_that_cannot_work_says_so(url: str) -> None:
-    """Before anything is asked of Amazon."""
+async def test_an_invalid_journal_url_is_refused(url: str) -> None:
+    """Nothing is sent."""
     with pytest.raises(ConfigurationError):
         await Journal(url).open()
 
 
 def test_a_password_is_not_shown() -> None:
-    """Neither in the repr nor where it may stand in the query."""
+    """It is neither in the repr nor, if it is in the query of the URL, in errors."""
     assert "hunter2" not in repr(Journal("postgresql://me:hunter2@host/name"))
     assert "hunter2" not in repr(Journal("postgresql://me@host/name?password=hunter2"))
 
@@ -169,7 +169,7 @@ def test_a_url_is_not_a_journal() -> None:
 
 
 async def test_an_application_closes_its_journal(tmp_path: Path) -> None:
-    """Like its limiter and its token store."""
+    """It also closes its limiter and its token store."""
     journal = Journal(f"sqlite:///{tmp_path / 'runs.db'}")
     async with Application("app", "secret", journal=journal):
         await journal.open()

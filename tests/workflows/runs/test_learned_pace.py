@@ -1,4 +1,4 @@
-"""Runs are asked about at the rate that the limiter has learned, not at the documented one."""
+"""Runs are polled at the rate that the limiter has learned, not at the documented one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 async def test_a_reply_that_names_another_rate_changes_the_pace(kind: Any) -> None:
-    """That of the list for lists, and it leaves the other as it was."""
+    """The rate of lists applies to lists, and does not change the other one."""
     api, listing, arguments = KINDS[kind]
     async with Emulator(rate_scale=50) as emulator, Application("app", "secret", endpoint=emulator.url) as app:
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")

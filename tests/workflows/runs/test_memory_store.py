@@ -1,4 +1,4 @@
-"""What an application without a journal remembers."""
+"""What an application without a journal keeps in memory."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def entry(number: int) -> Entry:
 
 
 @virtual_time
-async def test_a_process_that_never_reads_does_not_grow_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest open entries go, and closed ones sooner."""
+async def test_the_number_of_entries_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest open ones are dropped, and closed ones sooner."""
     monkeypatch.setattr(_memory, "_MOST_OPEN", 20)
     monkeypatch.setattr(_memory, "_MOST_CLOSED", 5)
     store = MemoryStore(VirtualClock())
@@ -28,8 +28,8 @@ async def test_a_process_that_never_reads_does_not_grow_without_bound(monkeypatc
 
 
 @virtual_time
-async def test_what_was_closed_is_remembered_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its job belongs to it until then."""
+async def test_closed_entries_are_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until then their jobs belong to them."""
     monkeypatch.setattr(_memory, "_MOST_CLOSED", 5)
     store = MemoryStore(VirtualClock())
     for number in range(7):

@@ -1,4 +1,4 @@
-"""Reports, feeds and queries at a server whose replies are no reports, feeds and queries."""
+"""Reports, feeds and queries with a server whose replies are invalid."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ NOTHING: list[Any] = [None, [], {}, {"message": "Internal failure"}]
 
 
 def operation(kind: str, verb: str) -> str:
-    """Such as ``feeds_2021_06_30.create_feed``."""
+    """An operation of this kind, such as ``feeds_2021_06_30.create_feed``."""
     module, plural, _ = KINDS[kind]
     return f"{module}.{verb}_{plural if verb == 'get_all' else kind}".replace("get_all", "get")
 
 
-def told(kind: str, **changes: Any) -> dict[str, Any]:
+def reply_of(kind: str, **changes: Any) -> dict[str, Any]:
     """What the server says of a job that is done."""
     return {f"{kind}Id": "1", "processingStatus": "DONE", "createdTime": "2026-01-01T00:00:00Z", **changes}
 
 
 async def done(seller: SellingPartner, kind: str) -> bool:
-    """Ask for one, wait for it, read it."""
+    """Request a job, wait for it and read it."""
     if kind == "report":
         async with seller.reports.download("GET_MERCHANT_LISTINGS_ALL_DATA", marketplaces=["US"]) as document:
             return len([row async for row in document.iter_rows()]) > 0
@@ -65,12 +65,10 @@ def made(emulator: Emulator, kind: str) -> int:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_reply_that_says_nothing_is_asked_for_again(
-    emulator: Emulator, seller: SellingPartner, kind: str
-) -> None:
-    """No object, no status, another job's: none of it ends a wait, nor is it the end of the job."""
+async def test_an_invalid_reply_is_requested_again(emulator: Emulator, seller: SellingPartner, kind: str) -> None:
+    """One without an object, a status or this job's id ends no wait, and is not the end of the job."""
     document = KINDS[kind][2]
-    odd = [told(kind, processingStatus=None), told(kind), told(kind, **{f"{kind}Id": None, document: [1]})]
+    odd = [reply_of(kind, processingStatus=None), reply_of(kind), reply_of(kind, **{f"{kind}Id": None, document: [1]})]
     for body in (*NOTHING, *odd):
         emulator.faults({"operation": operation(kind, "get"), "body": json.dumps(body)})
         assert await done(seller, kind), body
@@ -79,11 +77,11 @@ async def test_a_reply_that_says_nothing_is_asked_for_again(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("body", [None, [], {}, "another's"])
-async def test_a_server_that_goes_on_so_is_an_error(
+async def test_three_invalid_replies_are_an_error(
     emulator: Emulator, seller: SellingPartner, kind: str, body: Any
 ) -> None:
-    """After the third reply, not after a quarter of an hour, and never without end."""
-    body = told(kind) if body == "another's" else body
+    """The wait does not take a quarter of an hour, or never end."""
+    body = reply_of(kind) if body == "another's" else body
     emulator.faults({"operation": operation(kind, "get"), "body": json.dumps(body), "times": None})
     with pytest.raises(DecodeError):
         await done(seller, kind)
@@ -95,7 +93,7 @@ async def test_a_server_that_goes_on_so_is_an_error(
 async def test_a_request_whose_reply_names_no_job_is_looked_up(
     emulator: Emulator, seller: SellingPartner, kind: str, body: Any
 ) -> None:
-    """It was made; it is not made twice."""
+    """It was made, and is not made twice."""
     body = {f"{kind}Id": ""} if body == "id" else body
     emulator.faults({"operation": operation(kind, "create"), "body": json.dumps(body)})
     assert await done(seller, kind)
@@ -108,12 +106,12 @@ ODD_ITEMS: list[Any] = [None, "x", {}, {**TYPED, "marketplaceIds": 5}, {**TYPED,
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("item", [*ODD_ITEMS, "null", "[]", '"x"', "{}", "no list"])
-async def test_a_list_that_cannot_be_read_is_asked_for_again(
+async def test_an_invalid_list_is_requested_again(
     emulator: Emulator, seller: SellingPartner, kind: str, item: Any
 ) -> None:
-    """A lost request may be in it; what is odd in it is no foreign error."""
+    """A lost request may be in it; invalid entries raise no foreign error."""
     plural = KINDS[kind][1]
-    item = told(kind, **item) if isinstance(item, dict) and item else item
+    item = reply_of(kind, **item) if isinstance(item, dict) and item else item
     body = json.dumps({plural: None} if item == "no list" else {plural: [item]})
     emulator.faults({"operation": operation(kind, "create"), "disconnect": "after"})
     emulator.faults({"operation": operation(kind, "get_all"), "body": item if item in ("null", "[]") else body})
@@ -122,10 +120,10 @@ async def test_a_list_that_cannot_be_read_is_asked_for_again(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_list_that_stays_unreadable_sends_nothing_twice(
+async def test_a_list_that_stays_invalid_sends_nothing_twice(
     emulator: Emulator, seller: SellingPartner, kind: str
 ) -> None:
-    """Whether the request was made cannot be told."""
+    """Whether the request was made is unknown."""
     emulator.faults({"operation": operation(kind, "create"), "disconnect": "after"})
     emulator.faults({"operation": operation(kind, "get_all"), "body": "null", "times": None})
     with pytest.raises(OutcomeUnknownError, match="cannot be looked up"):
@@ -134,7 +132,7 @@ async def test_a_list_that_stays_unreadable_sends_nothing_twice(
 
 
 def test_a_job_is_read_as_far_as_it_can_be() -> None:
-    """Numbers are ids, dates that are none are left out; a list of marketplaces may hold anything."""
+    """Numbers are accepted as ids, invalid dates left out; a list of marketplaces may hold anything."""
     odd: dict[str, Any] = {"feed_id": 7, "created_time": "", "result_feed_document_id": 8}
     feed = Feed(feed_type="F", processing_status=FeedProcessingStatus("DONE"), **odd)
     job = job_from(feed, "feed", operation="o", document="result_feed_document_id", asked="7")

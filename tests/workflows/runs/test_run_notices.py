@@ -1,4 +1,4 @@
-"""Which jobs a notification speaks of, however it was packed on its way, and whom it wakes."""
+"""Which job a notification is about, in any wrapping, and which waits it wakes."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Parsed:
         Parsed(),
     ],
 )
-def test_the_job_is_found(message: Any) -> None:
-    """In SQS and SNS envelopes, in either casing, parsed or not."""
+def test_the_job_of_a_notification_is_found(message: Any) -> None:
+    """It may be in SQS and SNS envelopes, in either casing, parsed or not."""
     assert job_ids(message) == [("report", "54517018502")]
 
 
@@ -57,13 +57,13 @@ def test_the_job_is_found(message: Any) -> None:
         "[" * 9999,
     ],
 )
-def test_other_messages_speak_of_none(message: Any) -> None:
-    """They wake nobody and break nothing."""
+def test_other_messages_name_no_job(message: Any) -> None:
+    """They wake no wait and raise no error."""
     assert job_ids(message) == []
 
 
 def test_a_hostile_message_takes_no_time() -> None:
-    """Backslashes and quotes without end are passed over once."""
+    """Any number of backslashes and quotes is read once."""
     started = time.process_time()
     job_ids('\\"reportId\\":' * 200_000)
     job_ids("\\" * 3_000_000)
@@ -79,13 +79,13 @@ def test_a_hostile_message_takes_no_time() -> None:
     ],
 )
 def test_feeds_and_queries_are_found_too(payload: Any, job: tuple[str, str]) -> None:
-    """Each by its own kind, so that a feed's number wakes no report of the same number."""
+    """A feed's id wakes no report with the same id."""
     assert job_ids({"payload": payload}) == [job]
     assert job_ids({"Body": json.dumps({"Message": json.dumps({"payload": payload})})}) == [job]
 
 
 def test_of_what_is_announced_the_newest_thousand_is_remembered() -> None:
-    """A queue that is read for weeks fills no memory."""
+    """A queue that is read for weeks takes bounded memory."""
     notices = Notices()
     for number in (*range(5000), 4001):
         notices.hear({"feedId": f"{number}"})
@@ -100,7 +100,7 @@ async def ended(what: Any) -> float:
 
 
 async def test_one_reader_wakes_reports_feeds_and_queries_of_all_sellers() -> None:
-    """A queue hands each message to one reader, whoever it is about: nothing is lost because another one read it."""
+    """A queue gives each message to one reader, so that one must pass it on to the others."""
     async with (
         Emulator(processing=1.0, orders=20, throttle=False) as emulator,
         Application("app", "secret", endpoint=emulator.url) as app,
@@ -130,13 +130,13 @@ async def test_one_reader_wakes_reports_feeds_and_queries_of_all_sellers() -> No
             query = await one.data_kiosk.request(QUERY)
             theirs = await other.data_kiosk.request(QUERY)
             waits = [ended(run.wait()) for run in (report, feed, query, theirs)]
-            # Polled for, a run with a source of notifications would be asked about after 30 seconds.
+            # By polling alone, a run with a source of notifications would be polled after 30 seconds.
             assert max(await asyncio.gather(*waits)) < 15
             stopped.set()
 
 
-async def test_a_cancellation_that_comes_while_a_source_is_closed_is_heard() -> None:
-    """The block has ended, its source takes a while to let go: whoever stops the task meanwhile has it stopped."""
+async def test_a_cancellation_while_a_source_is_being_closed_takes_effect() -> None:
+    """The block has ended, and its source takes a while to close."""
     closing, closed = asyncio.Event(), asyncio.Event()
 
     async def source() -> Any:
@@ -164,13 +164,13 @@ async def test_a_cancellation_that_comes_while_a_source_is_closed_is_heard() -> 
 
 
 async def never() -> Any:
-    """A source that brings nothing."""
+    """A source without messages."""
     await asyncio.Event().wait()
     yield
 
 
 async def test_a_notification_ends_a_wait() -> None:
-    """Polling alone would come round only after half a minute."""
+    """Polling alone would take half a minute."""
     async with reports_emulated(processing=1.0) as (_, seller):
         messages: asyncio.Queue[Any] = asyncio.Queue()
 

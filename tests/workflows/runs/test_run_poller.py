@@ -1,4 +1,4 @@
-"""All who wait for jobs of one seller share one poller."""
+"""All waits for jobs of one seller share one poller."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def poller_of(amazon: FakeAmazon) -> Poller:
 
 
 async def watch(poller: Poller, job_id: str, age: float = 0.0) -> float:
-    """Wait for a job; the time at which its end is known."""
+    """Wait for a job, and return the time at which its end is known."""
     await poller.final(job_id, REQUEST, age=age)
     return asyncio.get_running_loop().time()
 
 
 @virtual_time
 async def test_the_end_is_known_at_most_a_quarter_late() -> None:
-    """And an hour costs some dozens of questions, not hundreds."""
+    """An hour costs dozens of requests, not hundreds."""
     amazon = FakeAmazon(takes=3600.0)
     known_at = await watch(poller_of(amazon), amazon.make())
     assert 3600 <= known_at <= 3660
@@ -36,8 +36,8 @@ async def test_the_end_is_known_at_most_a_quarter_late() -> None:
 
 
 @virtual_time
-async def test_two_who_wait_for_one_job_ask_once() -> None:
-    """Both hear of it."""
+async def test_two_waits_for_one_job_poll_once() -> None:
+    """Both get the result."""
     amazon = FakeAmazon(takes=10.0)
     poller, job_id = poller_of(amazon), amazon.make()
     await asyncio.gather(watch(poller, job_id), watch(poller, job_id))
@@ -47,7 +47,7 @@ async def test_two_who_wait_for_one_job_ask_once() -> None:
 
 @virtual_time
 async def test_sixty_runs_together_keep_to_the_plan() -> None:
-    """GetReport is asked no more than twice a second beyond its burst."""
+    """GetReport is called no more than twice a second beyond its burst."""
     amazon = FakeAmazon(takes=600.0)
     poller = poller_of(amazon)
     await asyncio.gather(*[watch(poller, amazon.make()) for _ in range(60)])
@@ -56,8 +56,8 @@ async def test_sixty_runs_together_keep_to_the_plan() -> None:
 
 
 @virtual_time
-async def test_a_hundred_and_fifty_runs_are_asked_about_in_one_list() -> None:
-    """Each round is one call, and nobody is forgotten."""
+async def test_a_hundred_and_fifty_runs_are_polled_by_one_list() -> None:
+    """Each round is one call, and no run is forgotten."""
     amazon = FakeAmazon(takes=600.0)
     poller = poller_of(amazon)
     known_at = await asyncio.gather(*[watch(poller, amazon.make()) for _ in range(150)])
@@ -67,8 +67,8 @@ async def test_a_hundred_and_fifty_runs_are_asked_about_in_one_list() -> None:
 
 
 @virtual_time
-async def test_a_notification_wakes_the_run_it_speaks_of() -> None:
-    """Amazon is asked at once, and about that run alone."""
+async def test_a_notification_wakes_its_run() -> None:
+    """Amazon is polled at once, and only about that run."""
     amazon = FakeAmazon(takes=100.0)
     poller, one, other = poller_of(amazon), amazon.make(), amazon.make()
     with poller.notified():
@@ -83,8 +83,8 @@ async def test_a_notification_wakes_the_run_it_speaks_of() -> None:
 
 
 @virtual_time
-async def test_without_notifications_the_pace_is_the_usual_one_at_once() -> None:
-    """The source ended in the middle of a long pause, which was chosen because it would tell."""
+async def test_when_notifications_end_the_pace_is_the_usual_one_at_once() -> None:
+    """The source ended in the middle of a long pause that relied on it."""
     amazon = FakeAmazon(takes=390.0)
     poller = poller_of(amazon)
     with poller.notified():
@@ -95,17 +95,17 @@ async def test_without_notifications_the_pace_is_the_usual_one_at_once() -> None
 
 
 @virtual_time
-async def test_a_job_that_was_announced_before_anybody_waits_is_asked_about_at_once() -> None:
+async def test_a_job_announced_before_the_wait_is_polled_at_once() -> None:
     """A notification may be quicker than the reply to the request."""
     amazon = FakeAmazon(takes=0.0)
     with (poller := Poller(amazon, amazon.clock, {("report", "1"): None})).notified():
         assert await watch(poller, amazon.make()) < 0.1
-        assert await watch(poller, amazon.make()) >= 0.5  # nobody has said anything of this one
+        assert await watch(poller, amazon.make()) >= 0.5  # this one was not announced
 
 
 @virtual_time
-async def test_a_network_that_is_gone_for_minutes_ends_no_wait() -> None:
-    """Ten failures later the report is there."""
+async def test_an_outage_of_minutes_ends_no_wait() -> None:
+    """After ten failures the report is there."""
     amazon = FakeAmazon(takes=60.0)
     amazon.trouble = [ServerError("503", status=503)] * 10
     assert await watch(poller_of(amazon), amazon.make()) < 120
@@ -125,7 +125,7 @@ async def test_failures_count_from_the_first_in_a_row() -> None:
 
 @virtual_time
 async def test_failed_lists_count_from_the_first_in_a_row() -> None:
-    """As single questions do."""
+    """Single requests do the same."""
     amazon = FakeAmazon(takes=3000.0)
     poller = poller_of(amazon)
     waiting = [asyncio.create_task(watch(poller, amazon.make())) for _ in range(120)]
@@ -136,8 +136,8 @@ async def test_failed_lists_count_from_the_first_in_a_row() -> None:
 
 
 @virtual_time
-async def test_a_network_that_stays_away_ends_the_wait() -> None:
-    """After a quarter of an hour whoever waits hears why."""
+async def test_an_outage_of_a_quarter_of_an_hour_ends_the_wait() -> None:
+    """The wait raises its error."""
     amazon = FakeAmazon(takes=60.0)
     amazon.trouble = [ServerError("503", status=503)] * 10_000
     with pytest.raises(ServerError):
@@ -147,7 +147,7 @@ async def test_a_network_that_stays_away_ends_the_wait() -> None:
 
 @virtual_time
 async def test_a_refusal_ends_the_wait_at_once() -> None:
-    """Asking again would not help."""
+    """Polling again would not help."""
     amazon = FakeAmazon()
     amazon.trouble = [ForbiddenError("no", status=403)]
     with pytest.raises(ForbiddenError):
@@ -155,8 +155,8 @@ async def test_a_refusal_ends_the_wait_at_once() -> None:
 
 
 @virtual_time
-async def test_a_job_that_amazon_does_not_know_yet_is_asked_about_again() -> None:
-    """Within its first minute; after that a 404 is an answer."""
+async def test_a_404_of_a_young_job_is_polled_again() -> None:
+    """After the job's first minute a 404 is an answer."""
     amazon = FakeAmazon(takes=5.0)
     poller = poller_of(amazon)
     amazon.trouble = [NotFoundError("not yet", status=404)]
@@ -167,8 +167,8 @@ async def test_a_job_that_amazon_does_not_know_yet_is_asked_about_again() -> Non
 
 
 @virtual_time
-async def test_nobody_waits_and_nobody_is_asked() -> None:
-    """A wait that is given up ends the questions, and takes no other wait with it."""
+async def test_a_cancelled_wait_ends_the_polling() -> None:
+    """It does not affect other waits."""
     amazon = FakeAmazon(takes=100.0)
     poller = poller_of(amazon)
     stays = asyncio.create_task(watch(poller, amazon.make()))
@@ -185,16 +185,16 @@ async def test_nobody_waits_and_nobody_is_asked() -> None:
 
 
 @virtual_time
-async def test_what_was_asked_for_long_ago_is_asked_about_at_once() -> None:
-    """A process that was killed picks its report up without waiting a quarter of its age."""
+async def test_an_old_job_is_polled_at_once() -> None:
+    """A restarted process does not wait a quarter of the job's age."""
     amazon = FakeAmazon(takes=60.0)
     job_id = amazon.make(age=3000.0)
     assert await watch(poller_of(amazon), job_id, age=3000.0) == pytest.approx(0.0, abs=0.1)
 
 
 @virtual_time
-async def test_the_first_to_wait_does_not_lend_its_options_to_the_rest() -> None:
-    """Its deadline of seconds must not end the questions that others rely on."""
+async def test_the_call_options_of_the_first_wait_do_not_apply_to_others() -> None:
+    """A short deadline must not end the polling on which other waits rely."""
     amazon = FakeAmazon(takes=60.0)
     seen = []
     asking = amazon.get
@@ -210,7 +210,7 @@ async def test_the_first_to_wait_does_not_lend_its_options_to_the_rest() -> None
 
 
 def test_a_poller_serves_the_next_loop_too() -> None:
-    """The task of a loop that has ended is not waited for."""
+    """It does not wait for the task of a loop that has ended."""
     amazon = FakeAmazon(takes=0.0)
     poller = poller_of(amazon)
 
@@ -228,7 +228,7 @@ def test_a_poller_serves_the_next_loop_too() -> None:
 
     loop = VirtualTimeLoop()
     left = loop.run_until_complete(abandoned())
-    loop.close()  # without a word to whoever waits
+    loop.close()  # without ending the waits
     once()
     for task in left:
         assert not task.done()
@@ -236,8 +236,8 @@ def test_a_poller_serves_the_next_loop_too() -> None:
 
 
 @virtual_time
-async def test_a_failure_inside_the_poller_leaves_nobody_waiting() -> None:
-    """Whoever waits gets it as an error."""
+async def test_a_failure_inside_the_poller_is_raised_to_every_wait() -> None:
+    """None waits for ever."""
     amazon = FakeAmazon()
 
     def broken(requests: object) -> int:
@@ -249,8 +249,8 @@ async def test_a_failure_inside_the_poller_leaves_nobody_waiting() -> None:
 
 
 @virtual_time
-async def test_one_who_gives_up_leaves_the_job_to_the_others() -> None:
-    """It goes on being asked about at the same pace, and once nobody waits it is not."""
+async def test_a_cancelled_wait_does_not_end_the_others() -> None:
+    """The job is polled at the same pace, until no wait is left."""
     amazon = FakeAmazon(takes=100.0)
     poller, job_id = poller_of(amazon), amazon.make()
     patient, gone = [asyncio.create_task(watch(poller, job_id)) for _ in range(2)]
@@ -263,7 +263,7 @@ async def test_one_who_gives_up_leaves_the_job_to_the_others() -> None:
 
 
 class SlowAmazon(FakeAmazon):
-    """Whose answers come when the test lets them."""
+    """A simulated Amazon whose answers come when the test allows it."""
 
     def __init__(self) -> None:
         super().__init__(takes=0.0)
@@ -276,8 +276,8 @@ class SlowAmazon(FakeAmazon):
 
 
 @virtual_time
-async def test_who_waits_again_while_an_answer_is_on_its_way_hears_of_the_end() -> None:
-    """The answer was to a question for somebody who has gone; it dismisses nobody else."""
+async def test_a_wait_that_begins_during_a_poll_gets_the_result() -> None:
+    """The poll belonged to a wait that was cancelled, and its answer does not end others."""
     amazon = SlowAmazon()
     poller, job_id = poller_of(amazon), amazon.make()
     with pytest.raises(TimeoutError):

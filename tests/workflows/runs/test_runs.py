@@ -1,4 +1,4 @@
-"""A run is sent once, whatever is lost, refused, cancelled or killed on the way."""
+"""A run is requested once, although replies are lost, refused or cancelled and processes killed."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ async def test_a_run_is_planned_sent_waited_for_and_closed() -> None:
 
 @virtual_time
 async def test_an_unanswered_request_is_found_and_not_repeated() -> None:
-    """Amazon acted; the reply was lost."""
+    """Amazon acted, and the reply was lost."""
     amazon = FakeAmazon()
     amazon.fates = ["unanswered"]
     run = await runs_at(amazon).plan(REQUEST)
     assert await run.requested() == "1"
     assert (len(amazon.sent_at), len(amazon.listed)) == (1, 1)
-    assert asyncio.get_running_loop().time() < 1  # whose call it was knows that it is over
+    assert asyncio.get_running_loop().time() < 1  # the process that made the call knows that it is over
 
 
 @virtual_time
@@ -60,7 +60,7 @@ async def test_an_unanswered_request_that_shows_late_is_waited_for() -> None:
 
 @virtual_time
 async def test_a_lost_request_is_repeated_once_it_is_settled() -> None:
-    """It was looked for until no gateway can still be at it."""
+    """It was looked for until no gateway can still work on it."""
     amazon = FakeAmazon()
     amazon.fates = ["lost"]
     run = await runs_at(amazon).plan(REQUEST)
@@ -71,7 +71,7 @@ async def test_a_lost_request_is_repeated_once_it_is_settled() -> None:
 
 @virtual_time
 async def test_requests_that_are_lost_again_and_again_are_an_error() -> None:
-    """After three of them whoever asked decides."""
+    """After three of them the caller decides."""
     amazon = FakeAmazon()
     amazon.fates = ["lost"] * 9
     run = await runs_at(amazon).plan(REQUEST)
@@ -82,7 +82,7 @@ async def test_requests_that_are_lost_again_and_again_are_an_error() -> None:
 
 @virtual_time
 async def test_jobs_of_other_entries_and_of_before_are_not_adopted() -> None:
-    """One was made for another run, one long before the attempt."""
+    """One belongs to another run, the other is from long before the attempt."""
     amazon = FakeAmazon()
     amazon.make(age=3600.0)
     runs = runs_at(amazon)
@@ -93,7 +93,7 @@ async def test_jobs_of_other_entries_and_of_before_are_not_adopted() -> None:
 
 @virtual_time
 async def test_two_lost_requests_do_not_adopt_one_job() -> None:
-    """Both look at the same moment; each gets its own."""
+    """Both look at the same moment, and each gets its own."""
     amazon = FakeAmazon()
     amazon.fates = ["unanswered", "unanswered"]
     runs = runs_at(amazon)
@@ -103,8 +103,8 @@ async def test_two_lost_requests_do_not_adopt_one_job() -> None:
 
 
 @virtual_time
-async def test_of_jobs_that_differ_in_what_no_list_tells_none_is_guessed() -> None:
-    """Two candidates with options: the error names them."""
+async def test_of_two_jobs_with_options_none_is_adopted() -> None:
+    """No list has their options; the error names both."""
     amazon = FakeAmazon(optional=True)
     amazon.make()
     amazon.fates = ["unanswered"]
@@ -114,16 +114,16 @@ async def test_of_jobs_that_differ_in_what_no_list_tells_none_is_guessed() -> No
 
 
 @virtual_time
-async def test_the_only_job_there_is_is_the_lost_one() -> None:
-    """Whatever its options: one that appeared after the attempt and belongs to nobody."""
+async def test_a_single_job_after_the_attempt_is_the_lost_one() -> None:
+    """It has no owner; its options do not matter."""
     amazon = FakeAmazon(optional=True)
     amazon.fates = ["unanswered"]
     assert await (await runs_at(amazon).plan(REQUEST)).requested() == "1"
 
 
 @virtual_time
-async def test_a_job_of_before_the_attempt_is_no_lost_one() -> None:
-    """Another application's of twenty seconds before: taken for ours, our feed would never be sent, and seem to be."""
+async def test_a_job_of_before_the_attempt_is_not_adopted() -> None:
+    """Another application made it twenty seconds before: if it were adopted, our feed would never be sent."""
     amazon = FakeAmazon(optional=True)
     amazon.make(age=20.0)
     amazon.fates = ["lost"]
@@ -135,8 +135,8 @@ async def test_a_job_of_before_the_attempt_is_no_lost_one() -> None:
 
 
 @virtual_time
-async def test_a_job_of_before_does_not_stand_in_the_way_of_the_lost_one() -> None:
-    """One of before and one of after: the second is ours."""
+async def test_a_job_of_before_does_not_hide_the_lost_one() -> None:
+    """There is one from before and one from after: the second is ours."""
     amazon = FakeAmazon(optional=True)
     amazon.make(age=20.0)
     amazon.fates = ["unanswered"]
@@ -145,8 +145,8 @@ async def test_a_job_of_before_does_not_stand_in_the_way_of_the_lost_one() -> No
 
 
 @virtual_time
-async def test_a_job_that_may_be_another_runs_is_left_to_it() -> None:
-    """A request with other options has acted and its reply is on its way: the lost one is not it."""
+async def test_a_job_that_may_belong_to_another_run_is_not_adopted() -> None:
+    """A request with other options has acted and its reply is on the way."""
     amazon = FakeAmazon(optional=True)
     amazon.fates = ["lost", "ok"]
     making = amazon.create
@@ -166,8 +166,8 @@ async def test_a_job_that_may_be_another_runs_is_left_to_it() -> None:
 
 
 @virtual_time
-async def test_two_lost_requests_that_no_list_tells_apart_are_not_guessed() -> None:
-    """One job, two runs that may own it: the error says so instead of handing out the wrong one."""
+async def test_two_lost_requests_that_fit_one_job_are_an_error() -> None:
+    """Handing out the wrong one would be worse."""
     amazon = FakeAmazon(optional=True)
     amazon.fates = ["lost", "unanswered"]
     runs = runs_at(amazon, LastingStore(amazon.clock))
@@ -178,8 +178,8 @@ async def test_two_lost_requests_that_no_list_tells_apart_are_not_guessed() -> N
 
 
 @virtual_time
-async def test_of_equal_jobs_any_will_do() -> None:
-    """Without options a report that another application asked for has the same content."""
+async def test_of_equal_jobs_any_is_adopted() -> None:
+    """Without options a report of another application has the same content."""
     amazon = FakeAmazon()
     amazon.make()
     amazon.fates = ["unanswered"]
@@ -188,7 +188,7 @@ async def test_of_equal_jobs_any_will_do() -> None:
 
 @pytest.mark.parametrize("error", [BadRequestError("no", status=400), ConnectionFailedError("no route")])
 def test_a_refused_request_leaves_nothing_to_look_up(error: Exception) -> None:
-    """The error is the caller's; the entry is as before, and the next try sends at once."""
+    """The caller gets the error, the entry is as before, and the next attempt sends at once."""
 
     @virtual_time
     async def refused() -> None:
@@ -206,7 +206,7 @@ def test_a_refused_request_leaves_nothing_to_look_up(error: Exception) -> None:
 
 @virtual_time
 async def test_a_journal_finds_the_same_request_while_it_is_open() -> None:
-    """A restarted process follows the report that is on its way; once it was read, the next is new."""
+    """A restarted process waits for the same report; once it was read, the next one is new."""
     amazon = FakeAmazon()
     store = LastingStore(amazon.clock)
     await (await runs_at(amazon, store).plan(REQUEST)).requested()
@@ -218,7 +218,7 @@ async def test_a_journal_finds_the_same_request_while_it_is_open() -> None:
 
 @virtual_time
 async def test_without_a_journal_two_requests_are_two() -> None:
-    """Who asks twice in one process means it."""
+    """A caller that requests twice in one process means it."""
     amazon = FakeAmazon()
     runs = runs_at(amazon)
     await (await runs.plan(REQUEST)).requested()
@@ -227,7 +227,7 @@ async def test_without_a_journal_two_requests_are_two() -> None:
 
 @virtual_time
 async def test_a_process_killed_before_it_sent_anything_is_followed_by_one_that_sends() -> None:
-    """A planned entry needs no looking up."""
+    """A planned entry is not looked up."""
     amazon = FakeAmazon()
     store = LastingStore(amazon.clock)
     await runs_at(amazon, store).plan(REQUEST)
@@ -237,20 +237,20 @@ async def test_a_process_killed_before_it_sent_anything_is_followed_by_one_that_
 
 @virtual_time
 async def test_a_process_killed_while_it_sent_is_followed_by_one_that_looks() -> None:
-    """Amazon had acted: one job."""
+    """Amazon had acted, so there is one job."""
     amazon = FakeAmazon()
     store = LastingStore(amazon.clock)
     amazon.fates = ["held"]
     first = asyncio.create_task((await runs_at(amazon, store).plan(REQUEST)).requested())
     await asyncio.sleep(1)
-    first.cancel()  # as far as the store can tell, this is a kill
+    first.cancel()  # for the store, this equals a kill
     assert await (await runs_at(amazon, store).plan(REQUEST)).requested() == "1"
     assert len(amazon.sent_at) == 1
 
 
 @virtual_time
-async def test_two_processes_that_ask_for_the_same_send_it_once() -> None:
-    """The second sees the first one's claim and then its report."""
+async def test_two_processes_with_the_same_request_send_it_once() -> None:
+    """The second one sees the first one's claim and then its report."""
     amazon = FakeAmazon()
     store = LastingStore(amazon.clock)
     runs = [await runs_at(amazon, store).plan(REQUEST) for _ in range(3)]
@@ -260,7 +260,7 @@ async def test_two_processes_that_ask_for_the_same_send_it_once() -> None:
 
 @virtual_time
 async def test_a_claim_bounds_how_long_a_request_may_be_under_way() -> None:
-    """With a journal a call has a deadline, so that another process knows when it is over."""
+    """With a journal a call has a deadline, so that other processes know when it is over."""
     amazon = FakeAmazon()
     store = LastingStore(amazon.clock)
     seen = []
@@ -275,7 +275,7 @@ async def test_a_claim_bounds_how_long_a_request_may_be_under_way() -> None:
     amazon.create = create  # type: ignore[method-assign, assignment]
     await (await runs_at(amazon, store).plan(REQUEST)).requested()
     await (await runs_at(amazon).plan(REQUEST)).requested()
-    assert [options.deadline for options in seen] == [_steps.CLAIM_SECONDS, None]  # without one nobody waits for it
+    assert [options.deadline for options in seen] == [_steps.CLAIM_SECONDS, None]  # without one no process waits for it
     assert seen[0].max_wait == _steps.CLAIM_SECONDS / 6
     with call_options(max_wait=1.0, deadline=2.0):
         await (await runs_at(amazon, store).plan({**REQUEST, "reportType": "GET_Y"})).requested()
@@ -284,7 +284,7 @@ async def test_a_claim_bounds_how_long_a_request_may_be_under_way() -> None:
 
 @virtual_time
 async def test_quota_is_waited_for_without_a_claim() -> None:
-    """The entry is planned while its process waits, so a kill there leaves nothing to look up."""
+    """The entry stays planned during the wait, so that a kill then leaves nothing to look up."""
     amazon = FakeAmazon()
     amazon.fates = [RateLimitWaitError("later", retry_after=600.0)]
     store = LastingStore(amazon.clock)
@@ -298,7 +298,7 @@ async def test_quota_is_waited_for_without_a_claim() -> None:
 
 @virtual_time
 async def test_a_wait_for_quota_longer_than_the_caller_allows_is_refused() -> None:
-    """``max_wait`` is heeded, and nothing is left to look up."""
+    """``max_wait`` applies, and nothing is left to look up."""
     amazon = FakeAmazon()
     amazon.fates = [RateLimitWaitError("later", retry_after=600.0)]
     run = await runs_at(amazon, LastingStore(amazon.clock)).plan(REQUEST)
@@ -310,7 +310,7 @@ async def test_a_wait_for_quota_longer_than_the_caller_allows_is_refused() -> No
 @virtual_time
 @pytest.mark.parametrize("bound", [{"max_wait": 5.0}, {"deadline": 5.0}])
 async def test_a_turn_is_waited_for_no_longer_than_the_caller_allows(bound: dict[str, float]) -> None:
-    """Another request of the type waits ten minutes for quota: that is known, and said at once."""
+    """Another request of the type waits ten minutes for quota, so the refusal comes at once."""
     amazon = FakeAmazon()
     amazon.fates = [RateLimitWaitError("later", retry_after=600.0)]
     runs = runs_at(amazon, LastingStore(amazon.clock))
@@ -327,7 +327,7 @@ async def test_a_turn_is_waited_for_no_longer_than_the_caller_allows(bound: dict
 
 @virtual_time
 async def test_a_turn_that_does_not_come_is_given_up() -> None:
-    """Whoever has it is being answered, and nobody knows for how long."""
+    """The request before it is being answered, for an unknown time."""
     amazon = FakeAmazon()
     amazon.fates = ["held"]
     runs = runs_at(amazon, LastingStore(amazon.clock))
@@ -341,8 +341,8 @@ async def test_a_turn_that_does_not_come_is_given_up() -> None:
 
 
 @virtual_time
-async def test_who_was_overtaken_goes_on_with_what_the_other_found() -> None:
-    """A process that slept past its claim finds another's report in the journal and keeps to it."""
+async def test_an_overtaken_process_adopts_the_others_job() -> None:
+    """A process that was suspended past its claim finds another's report in the journal."""
     amazon = FakeAmazon()
     store = LastingStore(amazon.clock)
     run = await runs_at(amazon, store).plan(REQUEST)
@@ -357,8 +357,8 @@ async def test_who_was_overtaken_goes_on_with_what_the_other_found() -> None:
 
 
 @virtual_time
-async def test_a_run_that_was_swept_says_so() -> None:
-    """Its entry is gone: nothing can be promised for it."""
+async def test_a_run_whose_entry_was_deleted_is_an_error() -> None:
+    """Nothing can be guaranteed for it any more."""
     amazon = FakeAmazon()
     store = LastingStore(amazon.clock)
     run = await runs_at(amazon, store).plan(REQUEST)
@@ -368,8 +368,8 @@ async def test_a_run_that_was_swept_says_so() -> None:
 
 
 @virtual_time
-async def test_a_finished_run_is_not_asked_about_again_after_a_restart() -> None:
-    """The journal knows the document of what is done."""
+async def test_a_finished_run_is_not_polled_again_after_a_restart() -> None:
+    """The journal has the document of a finished run."""
     amazon = FakeAmazon()
     store = LastingStore(amazon.clock)
     await (await runs_at(amazon, store).plan(REQUEST)).finished()
@@ -380,7 +380,7 @@ async def test_a_finished_run_is_not_asked_about_again_after_a_restart() -> None
 
 @virtual_time
 async def test_an_expired_claim_can_be_taken_by_one_process_only() -> None:
-    """Two that come late both look; one sends."""
+    """Both late processes look it up, and one sends."""
     amazon = FakeAmazon()
     store = LastingStore(amazon.clock)
     first = await runs_at(amazon, store).plan(REQUEST)
@@ -392,8 +392,8 @@ async def test_an_expired_claim_can_be_taken_by_one_process_only() -> None:
 
 
 @virtual_time
-async def test_a_network_that_loses_the_request_and_then_the_look_up_loses_nothing() -> None:
-    """It is looked for again until it is settled."""
+async def test_a_failed_look_up_is_repeated() -> None:
+    """The request is looked for until it is settled."""
     amazon = FakeAmazon()
     amazon.fates = ["unanswered"]
     amazon.trouble = [ConnectionFailedError("no route"), ServerError("503", status=503)]
@@ -402,8 +402,8 @@ async def test_a_network_that_loses_the_request_and_then_the_look_up_loses_nothi
 
 
 @virtual_time
-async def test_what_cannot_be_looked_up_is_not_sent_again() -> None:
-    """Amazon may have acted: the error says so, and the entry is as it was."""
+async def test_a_request_that_cannot_be_looked_up_is_not_sent_again() -> None:
+    """Amazon may have acted: the error says so, and the entry does not change."""
     amazon = FakeAmazon()
     amazon.fates, amazon.trouble = ["unanswered"], [ConnectionFailedError("no route")] * 99
     run = await runs_at(amazon).plan(REQUEST)
@@ -413,8 +413,8 @@ async def test_what_cannot_be_looked_up_is_not_sent_again() -> None:
 
 
 @virtual_time
-async def test_a_claim_that_runs_out_before_the_request_leaves_is_taken_again() -> None:
-    """A few times; a caller's own deadline is heeded at once."""
+async def test_a_claim_that_expires_before_the_request_is_sent_is_renewed() -> None:
+    """It is renewed a few times; a caller's own deadline applies at once."""
     amazon = FakeAmazon()
     amazon.fates = [RequestTimeoutError("too late")]
     store = LastingStore(amazon.clock)

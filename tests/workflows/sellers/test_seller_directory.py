@@ -1,4 +1,4 @@
-"""A directory of sellers: files, tables and functions; tags, applications, revoked grants; read again."""
+"""A directory of sellers: files, tables and functions; tags, applications, revoked grants; reloading."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def path(tmp_path: Path) -> Path:
 
 
 def application() -> Application:
-    """One that talks to nobody."""
+    """An application that makes no calls."""
     return Application("app", "secret", endpoint="http://127.0.0.1:9")
 
 
 async def test_a_file_lists_handles_tags_and_marketplaces(path: Path) -> None:
-    """Chosen by all of the tags that are asked for; nothing shows a token."""
+    """Sellers are chosen by all of the given tags; no token is shown."""
     directory = SellerDirectory(path, environ=ENVIRON)
     async with application() as app:
         listed = await directory.listed(app)
@@ -61,7 +61,7 @@ async def test_a_file_lists_handles_tags_and_marketplaces(path: Path) -> None:
 
 
 async def test_a_reload_says_what_has_changed(path: Path) -> None:
-    """A file that cannot be read leaves what was known."""
+    """A file that cannot be read changes nothing."""
     directory = SellerDirectory(path, environ=ENVIRON)
     assert (await directory.reload()).added == ("A1", "A2")
     assert not await directory.reload()
@@ -77,7 +77,7 @@ async def test_a_reload_says_what_has_changed(path: Path) -> None:
 
 
 def _rewrite(path: Path, entry: dict[str, str] | None) -> None:
-    """Another seller instead of the second, and the first one changed; None: nothing that can be read."""
+    """Replace the second seller and change the first one; None makes the file unreadable."""
     if entry is None:
         path.write_text("broken")
         return
@@ -87,7 +87,7 @@ def _rewrite(path: Path, entry: dict[str, str] | None) -> None:
 
 
 async def test_a_revoked_grant_is_skipped_with_its_reason_until_it_is_renewed(tmp_path: Path) -> None:
-    """As a sync reports it; a new token is a new beginning, other failures are none of its business."""
+    """A sync reports it; a new token ends it, and other failures do not count."""
     tokens = {"ONE": "Atzr|one", "TWO": "Atzr|revoked"}
 
     async def provider() -> list[SellerEntry]:
@@ -116,7 +116,7 @@ async def test_a_revoked_grant_is_skipped_with_its_reason_until_it_is_renewed(tm
 
 
 async def test_sellers_may_belong_to_several_applications() -> None:
-    """Each by the name that its entry gives."""
+    """Each entry names its application."""
 
     async def provider() -> list[SellerEntry]:
         return [
@@ -133,7 +133,7 @@ async def test_sellers_may_belong_to_several_applications() -> None:
 
 
 async def test_a_table_lists_sellers(tmp_path: Path) -> None:
-    """Columns that it does not know are its owner's."""
+    """Unknown columns are ignored."""
     file = tmp_path / "sellers.db"
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("CREATE TABLE clients (seller_id, region, refresh_token, tags, marketplaces, note)")
@@ -158,7 +158,7 @@ async def test_a_table_lists_sellers(tmp_path: Path) -> None:
     ],
 )
 async def test_an_entry_that_cannot_be_used_is_named(entry: dict[str, str], said: str) -> None:
-    """With the seller, and without its token."""
+    """The error has the seller, but not its token."""
 
     async def provider() -> list[SellerEntry]:
         return [SellerEntry(seller_id="A7", region="NA", **entry)]  # type: ignore[arg-type]
@@ -169,7 +169,7 @@ async def test_an_entry_that_cannot_be_used_is_named(entry: dict[str, str], said
     assert "Atzr" not in str(caught.value)
 
 
-async def test_nobody_is_listed_twice() -> None:
+async def test_a_seller_is_listed_once() -> None:
     """Two entries of one seller would spend one quota."""
 
     async def provider() -> list[SellerEntry]:
@@ -180,7 +180,7 @@ async def test_nobody_is_listed_twice() -> None:
 
 
 def test_the_command_line_chooses_by_tag(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Among the sellers of a file."""
+    """It chooses among the sellers of a file."""
     monkeypatch.setenv("TOKEN_ONE", "Atzr|hush-one")
     database = f"sqlite:///{tmp_path / 'o.db'}"
     words = ["sync", "orders", "--emulator", "--orders", "3", "--database", database]

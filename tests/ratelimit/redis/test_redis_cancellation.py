@@ -1,4 +1,4 @@
-"""A cancellation at any await of what speaks to Redis loses neither the call, nor a token, nor the end of the loop."""
+"""A cancellation at any await of the Redis client loses neither the call nor a token, and the loop can end."""
 
 import asyncio
 
@@ -28,8 +28,8 @@ async def acquire(limiter: RedisRateLimiter, what: object) -> object:
 
 
 @pytest.mark.parametrize("steps", STEPS)
-async def test_a_call_is_served_whatever_happens_to_the_task_behind_it(redis_url: str, steps: int) -> None:
-    """The limiter's own task is cancelled after so many turns of the loop; another goes on with its work."""
+async def test_a_call_is_served_although_the_limiters_task_is_cancelled(redis_url: str, steps: int) -> None:
+    """The task is cancelled after so many iterations of the loop; another one continues its work."""
     limiter, what = RedisRateLimiter(redis_url), some_operation()
     call = asyncio.create_task(acquire(limiter, what))
     for _ in range(steps):
@@ -43,7 +43,7 @@ async def test_a_call_is_served_whatever_happens_to_the_task_behind_it(redis_url
 
 @pytest.mark.parametrize("steps", STEPS)
 async def test_a_call_that_is_cancelled_leaves_its_token_to_the_next(redis_url: str, steps: int) -> None:
-    """There is one token, and an hour to the next: who comes after gets it."""
+    """There is one token, and the next comes in an hour: the next call gets it."""
     limiter, what = RedisRateLimiter(redis_url), some_operation(rate=1 / 3600, burst=2)
     first = await acquire(limiter, what)
     call = asyncio.create_task(acquire(limiter, what))
@@ -59,8 +59,8 @@ async def test_a_call_that_is_cancelled_leaves_its_token_to_the_next(redis_url: 
 
 
 @pytest.mark.parametrize("steps", STEPS)
-def test_a_loop_that_ends_in_the_middle_ends(redis_url: str, steps: int) -> None:
-    """Nobody closes the limiter; the next loop begins afresh and gets its token."""
+def test_a_loop_that_ends_during_an_exchange_ends(redis_url: str, steps: int) -> None:
+    """The limiter is not closed; the next loop begins anew and gets its token."""
     limiter, what = RedisRateLimiter(redis_url), some_operation()
 
     async def leave() -> None:

@@ -1,4 +1,4 @@
-"""The rules for rates exist twice, in Python and inside Redis: the same news must lead both to the same belief."""
+"""The rules for rates exist twice, in Python and inside Redis: both must learn the same from the same replies."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ RATE, FOR_EVER = 10.0, 1e7
 
 @pytest.fixture
 def speaker(redis_url: str) -> Iterator[Speaker]:
-    """Somebody who speaks to the script."""
+    """A client of the script."""
     speaker = Speaker(redis_url)
     yield speaker
     speaker.close()
 
 
 def streaks(kind: str) -> list[int]:
-    """Successes between one 429 and the next."""
+    """Numbers of successes between one 429 and the next."""
     rng = random.Random(3)
     mean = {"steady": 62, "hopeless": 6, "far off": 2}.get(kind, 0)
     if kind == "never two":
@@ -38,10 +38,10 @@ def streaks(kind: str) -> list[int]:
 @pytest.mark.parametrize("burst", [1, 2, 10])
 @pytest.mark.parametrize("kind", ["steady", "hopeless", "far off", "never two", "anything"])
 def test_both_implementations_learn_the_same(speaker: Speaker, kind: str, burst: int) -> None:
-    """After every 429 and the calls that follow it, rate and burst are those that the local limiter would have."""
+    """After every 429 and the calls that follow it, rate and burst are those of the local limiter."""
     plan: dict[str, Any] = {"rate": RATE, "burst": burst, "horizon": FOR_EVER}
     belief = Adaptation(RATE, float(burst))
-    # Tokens are sold ahead for ever, so that a request for so many is given so many, and no level is ever above zero.
+    # Tokens are sold ahead without end, so that each request gets all it asks for, and no level is above zero.
     speaker.ask(1, waiting=(0, 2 * burst, 0), **plan)
     for number, successes in enumerate(streaks(kind), 2):
         # Now and then Amazon announces another rate.
