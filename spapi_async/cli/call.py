@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -112,7 +113,7 @@ def _read_body(operation: Operation[Any], source: str) -> Any:
     except OSError as error:
         raise ConfigurationError(f"cannot read the body from {source}: {error.strerror}") from None
     try:
-        return msgspec.json.decode(content)
+        return msgspec.json.decode(content.removeprefix(codecs.BOM_UTF8))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"the body is not JSON: {error}") from None
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from spapi_async.cli.event_loop import run_async, until_sigterm
@@ -13,14 +15,15 @@ from spapi_async.cli.logs import log_observers
 from spapi_async.cli.metrics import MetricsOption, metrics_at
 from spapi_async.cli.moments import parse_moment, parse_span
 from spapi_async.cli.output import JsonOption, print_json, print_table, table_console
-from spapi_async.cli.target import EndpointOption
+from spapi_async.cli.target import EndpointOption, redis_limiter
 from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from spapi_async.fleet import Fleet, FleetStatus
     from spapi_async.observe.prometheus import Metrics
+    from spapi_async.ratelimit import LimitSnapshot
 
-__all__ = ["app"]
+__all__ = ["app", "tightest"]
 
 app = typer.Typer(help="Order sync, or a job of your own, on many machines.", no_args_is_help=True)
 
@@ -116,12 +119,12 @@ def status(
     name: NameOption = "orders",
     as_json: JsonOption = False,
 ) -> None:
-    """Show sellers, how far they are behind, and failures."""
-    found = run_async(_status(redis, name))
+    """Show sellers, how far they are behind, which quota they wait for, and failures."""
+    found, quotas = run_async(_status(redis, name))
     if as_json:
-        print_json(found)
+        print_json({**msgspec.to_builtins(found), "quota": {seller: quotas[seller] for seller in sorted(quotas)}})
     else:
-        _show(found)
+        _show(found, quotas)
 
 
 def _made(
@@ -168,27 +171,48 @@ async def _work(fleet: Fleet, concurrency: int) -> None:
         await fleet.work(concurrency=concurrency)
 
 
-async def _status(redis: str, name: str) -> FleetStatus:
+async def _status(redis: str, name: str) -> tuple[FleetStatus, dict[str, LimitSnapshot]]:
+    """The board of a fleet, and the tightest limits of its sellers."""
     from spapi_async.fleet import Fleet
 
-    return await Fleet.status_of(redis, name=name)
+    found = await Fleet.status_of(redis, name=name)
+    limiter = redis_limiter(redis, on_outage="raise")
+    try:
+        limits = await limiter.snapshot_all()
+    finally:
+        await limiter.aclose()
+    return found, tightest(limits, {state.seller for state in found.sellers})
 
 
-def _show(found: FleetStatus) -> None:
+def tightest(limits: Iterable[LimitSnapshot], sellers: Collection[str]) -> dict[str, LimitSnapshot]:
+    """For each of these sellers the limit at which a call would wait longest, or else the emptiest bucket."""
+    ranked = sorted(limits, key=lambda limit: (limit.next_available, -limit.tokens / limit.burst))
+    return {limit.account: limit for limit in ranked if limit.account in sellers}  # the last one stays
+
+
+def _show(found: FleetStatus, quotas: Mapping[str, LimitSnapshot]) -> None:
     from rich.table import Table
 
     now = time.time()
-    table = Table("seller", "complete", "due", "failures", "reason")
+    table = Table("seller", "complete", "due", "quota", "failures", "reason")
     for state in found.sellers:
         complete = "never" if state.complete_at is None else f"{now - state.complete_at:.0f} s ago"
         due = "needs a new authorisation" if state.revoked else _moment(state.due_at, now)
-        table.add_row(state.seller, complete, due, str(state.failures or ""), state.reason)
+        quota = _quota(quotas.get(state.seller))
+        table.add_row(state.seller, complete, due, quota, str(state.failures or ""), state.reason)
     print_table(table)
     lag = "unknown" if found.lag is None else f"{found.lag:.0f} s"
     table_console().print(
         f"{len(found.sellers)} sellers, {found.queued} slices waiting or running, {found.failing} failing, "
         f"{found.revoked} revoked; furthest behind: {lag}"
     )
+
+
+def _quota(limit: LimitSnapshot | None) -> str:
+    if limit is None:
+        return ""
+    when = f"in {limit.next_available:.0f} s" if limit.next_available > 0 else "now"
+    return f"{limit.operation.partition('.')[2]}: {max(limit.tokens, 0.0):.1f} of {limit.burst:g}, {when}"
 
 
 def _moment(at: float, now: float) -> str:

@@ -114,10 +114,10 @@ def test_call_sends_a_body(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is read from a file or from standard input."""
+    """It is read from a file, which may begin with a byte order mark, or from standard input."""
     body = b'{"contentType": "text/xml; charset=UTF-8"}'
     path = tmp_path / "body.json"
-    path.write_bytes(body)
+    path.write_bytes(b"\xef\xbb\xbf" + body)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(body)))
     words = ("call", "feeds_2021_06_30.create_feed_document", "--body", str(path) if source == "file" else "-")
     assert run((*words, "--endpoint", spapi_emulator.url)) == 0

@@ -491,9 +491,14 @@ async def test_a_revoked_seller_is_set_aside_and_shown(
     assert revoked.seller == "A5@na"
     assert "invalid_grant" in revoked.reason
     assert await anyio.to_thread.run_sync(run, ["fleet", "status", "--redis", redis_url]) == 0
-    assert "needs a new authorisation" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "needs a new authorisation" in shown
+    assert shown.count("search_orders: ") == SELLERS
     assert await anyio.to_thread.run_sync(run, ["fleet", "status", "--redis", redis_url, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["revoked"] == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["revoked"] == 1
+    assert told["quota"].keys() == {state["seller"] for state in told["sellers"]}
+    assert {limit["operation"] for limit in told["quota"].values()} == {"orders_2026_01_01.search_orders"}
 
 
 async def test_a_users_job_continues_where_it_was_interrupted(

@@ -11,7 +11,7 @@ import msgspec
 from virtual_time import VirtualClock
 
 from spapi_async._core.journal import Entry
-from spapi_async.errors import OutcomeUnknownError
+from spapi_async.errors import NotFoundError, OutcomeUnknownError
 from spapi_async.workflows.runs import Job, MemoryStore, Runs
 
 __all__ = ["FakeAmazon", "LastingStore", "runs_at"]
@@ -67,6 +67,8 @@ class FakeAmazon:
         self.asked.append((self.clock.monotonic(), job_id))
         if self.trouble:
             raise self.trouble.pop(0)
+        if job_id not in self.made:
+            raise NotFoundError("there is no such job")
         return self._job(job_id)
 
     async def jobs(

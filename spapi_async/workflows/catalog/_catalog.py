@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from spapi_async._core.names import one_or_more
 from spapi_async.api.catalog_items_2022_04_01 import GET_CATALOG_ITEM, SEARCH_CATALOG_ITEMS
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.lookups import Answer, LookUps, Rule, check_asin, following_token, listed
@@ -148,7 +149,7 @@ class Catalog(LookUps):
             NotFoundError: the marketplace has no such item.
         """
         check_asin(asin)
-        answer: Item = await self._look_up(ITEM, asin, Group, marketplace, tuple(included_data))
+        answer: Item = await self._look_up(ITEM, asin, Group, marketplace, one_or_more(included_data))
         return answer
 
     async def by_barcode(
@@ -172,6 +173,7 @@ class Catalog(LookUps):
             raise ConfigurationError(f"unknown kind of barcode {kind!r}; there are {', '.join(get_args(Barcode))}")
         if not (isinstance(code, str) and _BARCODE(code) and code.strip("0")):
             raise ConfigurationError(f"{code!r} is not a barcode: 6 to 14 digits, such as 4006381333931")
-        included = tuple(dict.fromkeys((*included_data, "identifiers")))  # by which answers find their callers
+        # By the identifiers answers find their callers.
+        included = tuple(dict.fromkeys((*one_or_more(included_data), "identifiers")))
         answer: tuple[Item, ...] = await self._look_up(BY_BARCODE, code, Barcodes, marketplace, included, kind)
         return answer

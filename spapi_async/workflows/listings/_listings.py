@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spapi_async._core.names import one_or_more
 from spapi_async.api.listings_items_2021_08_01 import GET_LISTINGS_ITEM, SEARCH_LISTINGS_ITEMS
 from spapi_async.workflows.lookups import Answer, LookUps, Rule, check_sku, following_token, listed
 
@@ -85,6 +86,6 @@ class Listings(LookUps):
             NotFoundError: the seller has no such listing in that marketplace.
         """
         check_sku(sku)
-        facts = (self._seller_id(), tuple(included_data), issue_locale)
+        facts = (self._seller_id(), one_or_more(included_data), issue_locale)
         answer: Item = await self._look_up(ITEM, sku, Group, marketplace, *facts)
         return answer

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from spapi_async._core.caller import Caller
+from spapi_async._core.names import one_or_more
 from spapi_async._core.operation import Operation
 from spapi_async._core.resources import Resources
 from spapi_async.api.notifications_v1 import (
@@ -82,9 +83,14 @@ class Notifications:
             ConfigurationError: the destination or the filters cannot work; nothing was sent.
             SPAPIError: see :mod:`spapi_async.errors`.
         """
-        places = [Marketplace.parse(each).value for each in marketplaces]
+        places = [Marketplace.parse(each).value for each in one_or_more(marketplaces)]
         directive = processing_directive(
-            notification_type, places, order_change_types, aggregation, filter_expression, tracking=tracking
+            notification_type,
+            places,
+            one_or_more(order_change_types),
+            aggregation,
+            filter_expression,
+            tracking=tracking,
         )
         version = payload_version or (payload_versions(notification_type) or ("1.0",))[-1]
         destination_id = await self._destination_id(destination, name)

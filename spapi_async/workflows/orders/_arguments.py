@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
+from spapi_async._core.names import one_or_more
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.orders._database import OrderDatabase
@@ -46,7 +47,7 @@ def places_in(names: str | Sequence[str]) -> list[str]:
     known = {place.value for place in Marketplace}
     return [
         Marketplace.parse(name) if len(name) <= _LONGEST_COUNTRY or name in known else name
-        for name in _one_or_more(names)
+        for name in one_or_more(names)
     ]
 
 
@@ -58,7 +59,7 @@ def datasets_in(names: str | Sequence[str]) -> list[str]:
     """
     from spapi_async.models.orders_2026_01_01 import IncludedData
 
-    chosen = [str(name) for name in _one_or_more(names)]
+    chosen = [str(name) for name in one_or_more(names)]
     if unknown := sorted(set(chosen).difference(IncludedData.__members__)):
         raise ConfigurationError(f"unknown data sets {unknown}; there are {', '.join(IncludedData.__members__)}")
     return chosen
@@ -94,11 +95,6 @@ def check_start(since: datetime | None, now: datetime) -> None:
     if since is not None and since > now:
         # The checkpoint would be in the future and hide every order until then.
         raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")
-
-
-def _one_or_more(names: str | Sequence[str]) -> list[str]:
-    """Names as a list; a string is one name, not a list of letters."""
-    return [names] if isinstance(names, str) else list(names)
 
 
 def nobody(event: SyncEvent) -> None:

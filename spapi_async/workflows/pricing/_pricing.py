@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from spapi_async._core.names import one_or_more
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.lookups import LookUps, Rule, check_asin, check_sku
 from spapi_async.workflows.pricing._rules import (
@@ -138,7 +139,8 @@ class Pricing(LookUps):
             NotFoundError: the marketplace does not know it.
         """
         check_asin(asin)
-        included, pairs = tuple(included_data), tuple((str(one), str(other)) for one, other in lowest_priced_offers)
+        included = one_or_more(included_data)
+        pairs = tuple((str(one), str(other)) for one, other in lowest_priced_offers)
         if pairs and _LOWEST not in included:
             included += (_LOWEST,)
         answer: CompetitiveSummaryResponseBody = await self._look_up(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from spapi_async._core.caller import Caller
+from spapi_async._core.names import one_or_more
 from spapi_async._core.resources import Resources
 from spapi_async.api.reports_2021_06_30 import Reports20210630
 from spapi_async.errors import ConfigurationError, DecodeError, NotFoundError, OutcomeUnknownError
@@ -311,7 +312,7 @@ class Reports:
         if marketplaces is not None:
             filters["marketplace_ids"] = marketplace_ids(marketplaces, self._caller.region, most=most)[:_MOST_FILTERED]
         if statuses:
-            filters["processing_statuses"] = list(statuses)
+            filters["processing_statuses"] = list(one_or_more(statuses))
         filters |= {name: moment for name, moment in window.items() if moment is not None}
         async for report in self._api.iter_reports(**filters):
             if isinstance(report, msgspec.Struct):  # and not what lenient decoding could make nothing of

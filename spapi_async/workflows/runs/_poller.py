@@ -34,13 +34,27 @@ Announced = dict[tuple[str, str], None]
 _PATIENCE_SECONDS = 900.0
 _MOST_UNREADABLE = 3  # unreadable replies in a row, after which waiting is useless
 _UNKNOWN_AT_FIRST_SECONDS = 60.0  # a job that was just made may be unknown for a moment
+_UNLISTED_SECONDS = 900.0
+_ALONE_PER_LIST = 10
+"""A list shows nothing of a job that Amazon does not know, or knows by an earlier time than ours: those that no reply
+has been about for so long are polled by themselves, so many after each list."""
 _AT_ONCE = 4  # concurrent requests, so that one that hangs does not delay the others
 
 
 class _Watched:
     """A job for which callers wait."""
 
-    __slots__ = ("failing_since", "futures", "job", "job_id", "request", "unreadable", "urgent", "waiting")
+    __slots__ = (
+        "answered_at",
+        "failing_since",
+        "futures",
+        "job",
+        "job_id",
+        "request",
+        "unreadable",
+        "urgent",
+        "waiting",
+    )
 
     def __init__(self, job_id: str, request: Mapping[str, Any], waiting: Waiting, *, urgent: bool) -> None:
         self.job_id = job_id
@@ -48,6 +62,7 @@ class _Watched:
         self.waiting = waiting
         self.urgent = urgent
         self.job: Job | None = None
+        self.answered_at = waiting.since
         self.failing_since: float | None = None
         self.unreadable = 0
         self.futures: list[asyncio.Future[Job]] = []
@@ -188,10 +203,7 @@ class Poller:
         if self._listing():
             await self._ask_for_list(list(self._watched.values()))
             return
-        slots = anyio.CapacityLimiter(_AT_ONCE)
-        async with anyio.create_task_group() as group:
-            for watched in due:
-                group.start_soon(self._ask_for_one, watched, slots)
+        await self._ask_for_each(due)
 
     async def _ask_for_list(self, everyone: Sequence[_Watched]) -> None:
         """Poll with a list of ended jobs."""
@@ -210,6 +222,21 @@ class Poller:
             else:
                 watched.succeeded()
                 self._asked(watched)
+        await self._ask_for_unlisted()
+
+    async def _ask_for_unlisted(self) -> None:
+        """Poll jobs by themselves that lists have not shown for long, the longest first."""
+        latest = self._clock.monotonic() - _UNLISTED_SECONDS
+        overdue = sorted(
+            (each for each in self._watched.values() if each.answered_at < latest), key=lambda each: each.answered_at
+        )
+        await self._ask_for_each(overdue[:_ALONE_PER_LIST])
+
+    async def _ask_for_each(self, some: Sequence[_Watched]) -> None:
+        slots = anyio.CapacityLimiter(_AT_ONCE)
+        async with anyio.create_task_group() as group:
+            for watched in some:
+                group.start_soon(self._ask_for_one, watched, slots)
 
     async def _ask_for_one(self, watched: _Watched, slots: anyio.CapacityLimiter) -> None:
         async with slots:
@@ -222,6 +249,7 @@ class Poller:
 
     def _heard(self, watched: _Watched, job: Job) -> None:
         watched.job = job
+        watched.answered_at = self._clock.monotonic()
         watched.succeeded()
         self._asked(watched)
         if job.final:

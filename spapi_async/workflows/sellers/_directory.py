@@ -218,7 +218,7 @@ def _application_of(entry: SellerEntry, applications: Opener[C] | Mapping[str, O
 
 
 def _name(entry: SellerEntry, number: int) -> str:
-    """What a seller is called in messages: its id, with the region where that is named, or its place in the list."""
+    """What a seller is called in messages: its id, or its place in the list."""
     return entry.seller_id or f"number {number}"
 
 

@@ -15,6 +15,7 @@ In JSON: the same list under ``"sellers"``, or by itself.
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 import stat
@@ -101,7 +102,7 @@ class SellerEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def _read_token(path: str) -> str:
     try:
-        token = Path(path).read_text(encoding="utf-8").strip()
+        token = Path(path).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read the refresh token in {path}: {type(error).__name__}") from None
     if not token:
@@ -132,6 +133,7 @@ def parse_sellers(content: bytes, path: str) -> list[SellerEntry]:
     Raises:
         ConfigurationError: it is neither TOML nor JSON, lists nobody, or has a name that is none.
     """
+    content = content.removeprefix(codecs.BOM_UTF8)  # which editors on Windows begin files with
     try:
         if path.lower().endswith(".toml"):
             entries = msgspec.convert(tomllib.loads(content.decode()), _File).sellers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from spapi_async import (
     Marketplace,
     NotFoundError,
     SellingPartner,
+    SPAPIError,
 )
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.data.products import product
@@ -259,6 +261,22 @@ async def test_different_questions_never_share_a_request(emulator: Emulator, sel
     assert [each.marketplace_id for each in elsewhere.summaries or []] == [Marketplace.CA]
     stats = emulator.stats()["operations"]
     assert sum(each["requests"] for each in stats.values()) == 3
+
+
+@pytest.mark.parametrize(
+    "look_up",
+    [
+        lambda seller: seller.catalog.item(ASINS[0], included_data="images"),
+        lambda seller: seller.catalog.by_barcode("4006381333931", "EAN", included_data="images"),
+        lambda seller: seller.listings.item("SKU", included_data="images"),
+    ],
+)
+async def test_a_single_data_set_may_be_given_as_text(emulator: Emulator, seller: SellingPartner, look_up: Any) -> None:
+    """Its letters were sent."""
+    with contextlib.suppress(SPAPIError):
+        await look_up(seller)
+    assert "includedData=images" in emulator.received[-1].target
+    await seller.pricing.competitive_summary(ASINS[0], included_data="referencePrices")
 
 
 async def test_invalid_keys_are_refused_before_anything_is_sent(emulator: Emulator, seller: SellingPartner) -> None:

@@ -59,6 +59,9 @@ async def test_another_filter_is_another_subscription(seller: SellingPartner) ->
     filtered = await subscribe("ORDER_CHANGE", URL, marketplaces=["US", "CA"], order_change_types=["OrderStatusChange"])
     again = await subscribe("ORDER_CHANGE", URL, marketplaces=["CA", "US"], order_change_types=["OrderStatusChange"])
     assert plain.subscription_id != filtered.subscription_id == again.subscription_id
+    one = await subscribe("ORDER_CHANGE", URL, marketplaces="US", order_change_types="OrderStatusChange")
+    many = await subscribe("ORDER_CHANGE", URL, marketplaces=["US"], order_change_types=["OrderStatusChange"])
+    assert one == many  # one by itself is one, not its letters
     assert filtered.processing_directive is not None
     event_filter = filtered.processing_directive.event_filter
     assert event_filter is not None

@@ -347,6 +347,7 @@ async def test_the_latest_report_is_found() -> None:
         (canadian,) = emulator.add_report(SETTLEMENT, age=500, marketplaceIds=["A2EUQ1WTGCTBG2"])
         emulator.add_report(SETTLEMENT, age=1, outcome="FATAL")
         assert (await seller.reports.latest(SETTLEMENT)).report_id == canadian
+        assert len([run async for run in seller.reports.iter_available(SETTLEMENT, statuses="DONE")]) > 1
         run = await seller.reports.latest(SETTLEMENT, marketplaces=US)
         created_at = (await run.parts[0].finished()).created_at
         assert created_at is not None

@@ -67,6 +67,20 @@ async def test_a_hundred_and_fifty_runs_are_polled_by_one_list() -> None:
 
 
 @virtual_time
+async def test_a_run_that_no_list_shows_is_asked_about_by_itself() -> None:
+    """Amazon may not know it, or list it under a time before the one that is asked for, as our clock has it."""
+    amazon = FakeAmazon(takes=3600.0)
+    poller = poller_of(amazon)
+    others = [asyncio.create_task(watch(poller, amazon.make())) for _ in range(150)]
+    with pytest.raises(NotFoundError):
+        await watch(poller, "unknown")
+    unknown_at = asyncio.get_running_loop().time()
+    assert 900 < unknown_at < 2400
+    assert len(amazon.asked) <= 10 * len(amazon.listed)
+    assert max(await asyncio.gather(*others)) < 3800
+
+
+@virtual_time
 async def test_a_notification_wakes_its_run() -> None:
     """Amazon is polled at once, and only about that run."""
     amazon = FakeAmazon(takes=100.0)

@@ -60,6 +60,19 @@ async def test_a_file_lists_handles_tags_and_marketplaces(path: Path) -> None:
     assert "hush" not in repr(directory) + repr(listed)
 
 
+@pytest.mark.parametrize("name", ["sellers.toml", "sellers.json"])
+async def test_files_may_begin_with_a_byte_order_mark(tmp_path: Path, name: str) -> None:
+    """Editors on Windows write one, to lists and to tokens alike."""
+    token = tmp_path / "token"
+    token.write_text("Atzr|hush", encoding="utf-8-sig")
+    entry = {"seller_id": "A1", "region": "NA", "refresh_token_file": str(token)}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in entry.items()]
+    text = json.dumps([entry]) if name.endswith("json") else "\n".join(["[[sellers]]", *lines])
+    (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    async with application() as app:
+        assert [seller.name for seller in await SellerDirectory(tmp_path / name).sellers(app)] == ["A1@na"]
+
+
 async def test_a_reload_says_what_has_changed(path: Path) -> None:
     """A file that cannot be read changes nothing."""
     directory = SellerDirectory(path, environ=ENVIRON)
