@@ -40,7 +40,7 @@ def amazon_part(pool: SessionPool) -> dict[str, Part]:
 
 
 def _part(pool: SessionPool, key: str) -> Part | None:
-    heard = pool.heard.get(key)
+    heard = pool.last_outcomes.get(key)
     if heard is None:
         return None
     at, outcome = heard
@@ -51,7 +51,7 @@ def _part(pool: SessionPool, key: str) -> Part | None:
 
 async def probe_hosts(pool: SessionPool, endpoints: Endpoints) -> None:
     """Send a request without a token to the hosts used before: any reply shows that the host is reachable."""
-    used = [region for region in Region if region.endpoint in pool.heard]
+    used = [region for region in Region if region.endpoint in pool.last_outcomes]
     asked = {region.endpoint: endpoints.api(region) + "/" for region in used or [Region.NA]} | {_LWA: endpoints.lwa}
 
     async def ask(key: str, url: str) -> None:

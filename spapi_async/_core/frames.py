@@ -11,7 +11,7 @@ import contextlib
 
 __all__ = ["forget_locals"]
 
-_FORGETFUL = frozenset({"spapi_async", "aiohttp", "asyncio"})
+_CLEARED_PACKAGES = frozenset({"spapi_async", "aiohttp", "asyncio"})
 
 
 def forget_locals(error: BaseException) -> None:
@@ -29,7 +29,7 @@ def forget_locals(error: BaseException) -> None:
         seen.add(id(each))
         step = each.__traceback__
         while step is not None:
-            if step.tb_frame.f_globals.get("__name__", "").partition(".")[0] in _FORGETFUL:
+            if step.tb_frame.f_globals.get("__name__", "").partition(".")[0] in _CLEARED_PACKAGES:
                 with contextlib.suppress(RuntimeError):  # the frame is still running
                     step.tb_frame.clear()
             step = step.tb_next

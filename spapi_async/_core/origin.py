@@ -14,7 +14,7 @@ __all__ = ["Origin"]
 class Origin:
     """The nearest line outside this library at the time it was made; a later warning still points to that line."""
 
-    __slots__ = ("_file", "_line", "_module", "_said")
+    __slots__ = ("_file", "_line", "_module", "_registry")
 
     def __init__(self) -> None:
         frame = sys._getframe(1)  # noqa: SLF001 - what warnings.warn() does
@@ -22,11 +22,13 @@ class Origin:
             frame = frame.f_back
         self._file, self._line = frame.f_code.co_filename, frame.f_lineno
         self._module = frame.f_globals.get("__name__", "__main__")
-        self._said: dict[Any, Any] = frame.f_globals.setdefault("__warningregistry__", {})
+        self._registry: dict[Any, Any] = frame.f_globals.setdefault("__warningregistry__", {})
 
     def warn(self, message: str) -> None:
         """Issue a warning; Python shows the same text for one line only once."""
-        warnings.warn_explicit(message, SPAPIWarning, self._file, self._line, module=self._module, registry=self._said)
+        warnings.warn_explicit(
+            message, SPAPIWarning, self._file, self._line, module=self._module, registry=self._registry
+        )
 
     def __repr__(self) -> str:
         return f"<Origin {self._file}:{self._line}>"

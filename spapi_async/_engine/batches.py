@@ -45,8 +45,8 @@ async def send_whole(
     deadline, began = current_options().deadline, clock.monotonic()
     response = await send(arguments)
     for _ in range(attempts - 1):
-        places = throttled(batch, response.raw)
-        rest = only(batch, arguments.get("body"), places)
+        positions = throttled(batch, response.raw)
+        rest = only(batch, arguments.get("body"), positions)
         left = None if deadline is None else deadline - (clock.monotonic() - began)
         if rest is None or (left is not None and left <= 0):
             break
@@ -55,7 +55,7 @@ async def send_whole(
                 again = await send({**arguments, "body": rest})
         except SPAPIError:
             break  # the answers so far are worth more than this error; the others still say 429
-        raw = spliced(batch, response.raw, places, again.raw)
+        raw = spliced(batch, response.raw, positions, again.raw)
         if raw is None:
             break
         response = decode(
@@ -75,17 +75,17 @@ def throttled(batch: Batch, raw: bytes) -> tuple[int, ...]:
     if b"429" not in raw and not any(code.encode() in raw for code in _THROTTLED_CODES):
         return ()
     try:
-        return tuple(place for place, item in enumerate(_split(batch, raw)[1]) if _says_429(item))
+        return tuple(position for position, item in enumerate(_split(batch, raw)[1]) if _says_429(item))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ()  # the decoder will report what is wrong with the reply
 
 
-def only(batch: Batch, body: Any, places: Sequence[int]) -> Any:
+def only(batch: Batch, body: Any, positions: Sequence[int]) -> Any:
     """The same body with only the requests at these positions; None if the body does not have them."""
     parts = batch.parts(body)
-    if not places or places[-1] >= len(parts):
+    if not positions or positions[-1] >= len(parts):
         return None
-    chosen = [parts[place] for place in places]
+    chosen = [parts[position] for position in positions]
     if not batch.requests:
         return chosen
     if isinstance(body, Mapping):
@@ -93,14 +93,14 @@ def only(batch: Batch, body: Any, places: Sequence[int]) -> Any:
     return msgspec.structs.replace(body, **{batch.requests: chosen})
 
 
-def spliced(batch: Batch, raw: bytes, places: Sequence[int], again: bytes) -> bytes | None:
+def spliced(batch: Batch, raw: bytes, positions: Sequence[int], again: bytes) -> bytes | None:
     """The reply with the answers of a later one at these positions; None if the later one has another number."""
     envelope, items = _split(batch, raw)
     _, answers = _split(batch, again)
-    if len(answers) != len(places):
+    if len(answers) != len(positions):
         return None
-    for place, answer in zip(places, answers, strict=True):
-        items[place] = answer
+    for position, answer in zip(positions, answers, strict=True):
+        items[position] = answer
     if not batch.responses:
         return msgspec.json.encode(items)
     return msgspec.json.encode({**envelope, batch.responses: msgspec.Raw(msgspec.json.encode(items))})

@@ -42,7 +42,7 @@ class WatchfulConnector(aiohttp.TCPConnector):
     """
 
     async def _get(self, key: Any, traces: Any) -> Any:
-        while (connection := await super()._get(key, traces)) is not None and _has_spoken(connection):
+        while (connection := await super()._get(key, traces)) is not None and _is_stale(connection):
             connection.close()
         return connection
 
@@ -53,7 +53,7 @@ class WatchfulConnector(aiohttp.TCPConnector):
         super()._release(key, protocol, should_close=should_close)
 
 
-def _has_spoken(connection: aiohttp.connector.Connection) -> bool:
+def _is_stale(connection: aiohttp.connector.Connection) -> bool:
     """Whether an idle connection has received data or was closed, even if the event loop has not seen that yet."""
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None or protocol.should_close:

@@ -29,12 +29,12 @@ _REMEMBERED = 4096
 class PageHistory:
     """The history of an iteration, as far as it is needed to detect a cycle."""
 
-    __slots__ = ("_anchored_next", "_empty", "_pages", "anchor", "followed")
+    __slots__ = ("_empty", "_next_anchor_at", "_pages", "anchor", "followed")
 
     def __init__(self, token: str | None) -> None:
         self.followed = {hash(token): None}
         self.anchor: Sequence[Any] = ()
-        self._anchored_next = 1
+        self._next_anchor_at = 1
         self._pages = self._empty = 0
 
     def was_followed(self, token: str) -> bool:
@@ -59,12 +59,12 @@ class PageHistory:
             if last or self._empty < MOST_EMPTY:
                 return None
             self._empty = 0  # a caller who continues accepts more empty pages
-            return f"it is the {MOST_EMPTY}th empty page in a row, and names another"
+            return f"it is the {MOST_EMPTY}th empty page in a row, and there is a next page"
         if items == self.anchor and not last:
-            return "it holds the items of an earlier page, which had another token, and names another still"
+            return "it has the same items as an earlier page with another token, and there is a next page"
         self._empty = 0
         self._pages += 1
         assert items is not None
-        if self._pages >= self._anchored_next:
-            self.anchor, self._anchored_next = items, 2 * self._pages
+        if self._pages >= self._next_anchor_at:
+            self.anchor, self._next_anchor_at = items, 2 * self._pages
         return None

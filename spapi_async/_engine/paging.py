@@ -149,7 +149,7 @@ class PageIterator(AsyncIterator[T]):
     async def _turn(self) -> Any:
         """Move to the next page and return it; its items are returned next."""
         if self._busy:
-            raise RuntimeError("another task is waiting for the next item of this iterator already")
+            raise RuntimeError("another task is already waiting for the next item of this iterator")
         self._busy = True
         try:
             self._leave_page()
@@ -183,13 +183,13 @@ class PageIterator(AsyncIterator[T]):
             raise StopAsyncIteration
         if cannot_ask:
             raise SPAPIError(
-                "Amazon says that there are more pages, but this operation cannot be asked for them",
+                "Amazon says that there are more pages, but this operation has no parameter to request them",
                 operation=self._operation.name,
             )
         if self._history.was_followed(self._following):
             raise SPAPIError(
                 f"page {self._pages_read} names as its successor a page that was read before; "
-                "stopped, since it would go round for ever",
+                "stopped, because the iteration would never end",
                 operation=self._operation.name,
             )
         self._token, self._following, self._loaded = self._following, None, False
@@ -247,15 +247,15 @@ class PageIterator(AsyncIterator[T]):
 
 
 class _Pages(AsyncIterator[Any]):
-    """Whole pages, read with the iterator's own method."""
+    """An iterator over whole pages."""
 
-    __slots__ = ("_turn",)
+    __slots__ = ("_next_page",)
 
-    def __init__(self, turn: Callable[[], Awaitable[Any]]) -> None:
-        self._turn = turn
+    def __init__(self, next_page: Callable[[], Awaitable[Any]]) -> None:
+        self._next_page = next_page
 
     async def __anext__(self) -> Any:
-        return await self._turn()
+        return await self._next_page()
 
 
 async def _call(fetch: Fetch, operation: Operation[Any], arguments: dict[str, Any]) -> Any:
@@ -321,7 +321,10 @@ def _token_in(cursor: str, operation: Operation[Any]) -> str | None:
         packed = base64.urlsafe_b64decode(cursor)
         version, name, token = msgspec.msgpack.decode(packed, type=tuple[int, str, str | None])
     except ValueError:
-        raise ConfigurationError("cursor was not made by this library", operation=operation.name) from None
+        raise ConfigurationError("cursor must be the cursor of an iterator", operation=operation.name) from None
     if version != _CURSOR_VERSION or name != operation.name:
-        raise ConfigurationError(f"cursor belongs to {name} (version {version})", operation=operation.name)
+        raise ConfigurationError(
+            f"cursor is for {name} (format {version}), not for {operation.name} (format {_CURSOR_VERSION})",
+            operation=operation.name,
+        )
     return token

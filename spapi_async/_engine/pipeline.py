@@ -38,7 +38,7 @@ from spapi_async._core.options import current_options
 from spapi_async._core.tokens import Tokens
 from spapi_async._engine.batches import send_whole, throttled
 from spapi_async._engine.call import Call
-from spapi_async._engine.refusals import as_known, refusal, unknown
+from spapi_async._engine.refusals import error_of_lost_reply, outcome_unknown, refusal
 from spapi_async._engine.retry import Outcome, RetryPolicy
 from spapi_async._engine.transport import RawReply, SessionPool
 from spapi_async.credentials import Account, Grant, Secret
@@ -209,7 +209,7 @@ class Pipeline:
         if self._drained is not None and not self._calls:
             self._drained.set()
 
-    def _forget_calls(self, forked: bool) -> None:  # noqa: ARG002, FBT001 - neither loop's calls will ever end
+    def _forget_calls(self, forked: bool) -> None:  # noqa: ARG002, FBT001 - a former loop's never end in either case
         self._calls.clear()
 
     def _complete(self, error: SPAPIError, call: Call[Any]) -> None:
@@ -246,14 +246,14 @@ class Pipeline:
             try:
                 reply = await self._send_once(call, permit, token, timeout)
             except DecodeError as error:
-                known = as_known(error, call)
-                raise known from known.__cause__
+                lost = error_of_lost_reply(error, call)
+                raise lost from lost.__cause__
             except TransportError as error:
                 outcome = Outcome.NOT_SENT if isinstance(error, ConnectionFailedError) else Outcome.NO_REPLY
                 delay = self._delay(call, outcome)
                 if delay is None:
-                    known = as_known(error, call)
-                    raise known from known.__cause__
+                    lost = error_of_lost_reply(error, call)
+                    raise lost from lost.__cause__
                 call.failure = error
             else:
                 if 200 <= reply.status < 300:
@@ -289,14 +289,14 @@ class Pipeline:
             if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
                 permit.observe(reply.status, call.rate_limit, reply.body)  # the message of a 429 may name the limit
             else:
-                permit.observe(self._counted(call, reply), call.rate_limit)
+                permit.observe(self._status_for_limiter(call, reply), call.rate_limit)
             return reply
         finally:
             if self._observed:
                 self._report_request(call, reply, started)
 
-    def _counted(self, call: Call[T], reply: RawReply) -> int:
-        """The status for the limiter: 429 if an item in a batch says so, since it used the same bucket."""
+    def _status_for_limiter(self, call: Call[T], reply: RawReply) -> int:
+        """The reply's status, or 429 if an item in a batch was throttled, since it used the same bucket."""
         batch = BATCHES.get(call.operation.name)
         return 429 if batch is not None and reply.status < 300 and throttled(batch, reply.body) else reply.status
 
@@ -309,13 +309,13 @@ class Pipeline:
         try:
             response = response or decode(*facts, strict=self._strict, attempts=tried, rate_limit=rate)
         except DecodeError as error:
-            known = as_known(error, call)
-            raise known from known.__cause__
+            lost = error_of_lost_reply(error, call)
+            raise lost from lost.__cause__
         if response.errors and _holds_nothing(call.operation, response.body):
             # An envelope with errors and without payload is a failure, whatever the status.
             raise error_from_reply(call.operation, reply.status, reply.headers, reply.body, attempts=call.attempts)
         if not call.operation.idempotent and not confirms(call.operation, response):
-            raise unknown(f"Amazon answered {reply.status} without the result", call, reply)
+            raise outcome_unknown(f"Amazon answered {reply.status} without the result", call, reply)
         self._tokens.learn(call.operation, response.body)
         return response
 

@@ -19,7 +19,7 @@ from spapi_async.errors import (
     TransportError,
 )
 
-__all__ = ["as_known", "refusal", "unknown"]
+__all__ = ["error_of_lost_reply", "outcome_unknown", "refusal"]
 
 
 def refusal(call: Call[Any], reply: RawReply, outcome: Outcome) -> SPAPIError:
@@ -28,22 +28,23 @@ def refusal(call: Call[Any], reply: RawReply, outcome: Outcome) -> SPAPIError:
     # Only a 4xx shows that nothing was done: a redirect or a switch of protocols comes from an intermediary.
     if call.operation.idempotent or (outcome is not Outcome.SERVER_ERROR and reply.status >= 400):
         return error
-    doubt = unknown(f"Amazon answered {reply.status}", call, reply)
-    doubt.__cause__ = error
-    return doubt
+    unknown = outcome_unknown(f"Amazon answered {reply.status}", call, reply)
+    unknown.__cause__ = error
+    return unknown
 
 
-def as_known(error: TransportError | DecodeError, call: Call[Any]) -> SPAPIError:
+def error_of_lost_reply(error: TransportError | DecodeError, call: Call[Any]) -> SPAPIError:
     """The error of a lost or unreadable reply: OutcomeUnknownError if the operation is not idempotent."""
     if isinstance(error, ConnectionFailedError) or call.operation.idempotent:
         return error
-    doubt = unknown(error.message, call)
-    doubt.request_id, doubt.status = error.request_id, error.status
-    doubt.__cause__ = error if isinstance(error, DecodeError) else error.__cause__
-    return doubt
+    unknown = outcome_unknown(error.message, call)
+    unknown.request_id, unknown.status = error.request_id, error.status
+    unknown.__cause__ = error if isinstance(error, DecodeError) else error.__cause__
+    return unknown
 
 
-def unknown(what: str, call: Call[Any], reply: RawReply | None = None) -> OutcomeUnknownError:
+def outcome_unknown(what: str, call: Call[Any], reply: RawReply | None = None) -> OutcomeUnknownError:
+    """The error of a call that may have taken effect; ``what`` says what happened."""
     return OutcomeUnknownError(
         f"{what}; the operation may have taken effect: check before repeating it",
         operation=call.operation.name,

@@ -32,7 +32,6 @@ from spapi_async._engine.connections import (
 )
 from spapi_async._engine.streams import CHUNK, OpenedReply
 from spapi_async._engine.translation import host_of, too_large, translated
-from spapi_async._engine.user_agent import user_agent_header
 from spapi_async._engine.watch import Watch
 from spapi_async.credentials import Secret
 from spapi_async.errors import (
@@ -42,7 +41,7 @@ from spapi_async.errors import (
     TransportError,
 )
 
-__all__ = ["RawReply", "SessionPool", "Timeout", "user_agent_header"]
+__all__ = ["RawReply", "SessionPool", "Timeout"]
 
 
 MAX_REPLY_SIZE = 64 * 1024 * 1024
@@ -108,7 +107,7 @@ class SessionPool:
         "_timeout",
         "_trust_env",
         "_watch",
-        "heard",
+        "last_outcomes",
         "sessions",
         "total",
     )
@@ -139,7 +138,8 @@ class SessionPool:
         self._trust_env = trust_env
         self._proxies: dict[str, str | None] = {}
         self._max_reply_size = max_reply_size
-        self.heard: dict[str, tuple[float, int | str]] = {}  # last status or failure by session key, and when
+        # By session key: the time of the last exchange, and its status or the class name of its error.
+        self.last_outcomes: dict[str, tuple[float, int | str]] = {}
         self.sessions: dict[str, _Session] = {}
         self._streams: set[OpenedReply] = set()
         self._forgotten = forgotten
@@ -196,7 +196,7 @@ class SessionPool:
                     if reply.status == 101 or len(whole) > self._max_reply_size:
                         reply.close()  # after a switch of protocols the connection is not HTTP any more
                     if len(whole) <= self._max_reply_size:
-                        self.heard[session_key] = (time.time(), reply.status)
+                        self.last_outcomes[session_key] = (time.time(), reply.status)
                         return RawReply(reply.status, reply.headers, whole)
                     failure: SPAPIError = too_large(url, reply, self._max_reply_size)
                 finally:
@@ -218,7 +218,7 @@ class SessionPool:
         except BaseException as error:
             forget_locals(error)
             raise
-        self.heard[session_key] = (time.time(), type(failure).__name__)
+        self.last_outcomes[session_key] = (time.time(), type(failure).__name__)
         raise failure  # raised here, it has no context, which would show what _shown hides
 
     async def _read_whole(self, reply: aiohttp.ClientResponse) -> bytes:
@@ -260,7 +260,7 @@ class SessionPool:
             silence = self.total if self._timeout.read is None else self._timeout.read
         bounds = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.connect, sock_read=silence)
         if split_url(url.reveal()) is None:
-            raise ConnectionFailedError("the URL is not one that can be asked: http(s)://host[:port]/...")
+            raise ConnectionFailedError("the URL is not of the form http(s)://host[:port]/... (not shown: a secret)")
         try:
             opened = OpenedReply(
                 await session.request(

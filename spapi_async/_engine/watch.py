@@ -17,11 +17,11 @@ __all__ = ["Watch"]
 class Watch:
     """Applies time limits to blocks of code; each length of limit has its own queue, and there are few lengths."""
 
-    __slots__ = ("most", "queues")
+    __slots__ = ("max_lengths", "queues")
 
     def __init__(self) -> None:
         self.queues: dict[float, _Queue] = {}
-        self.most = MOST_LENGTHS
+        self.max_lengths = MOST_LENGTHS
 
     def bounded(self, seconds: float) -> _Limit:
         """A context manager that raises TimeoutError when its block takes longer.
@@ -31,9 +31,10 @@ class Watch:
         """
         queue = self.queues.get(seconds)
         if queue is None:
-            if len(self.queues) >= self.most:
+            if len(self.queues) >= self.max_lengths:
                 self.queues = {length: kept for length, kept in self.queues.items() if kept.open}
-                self.most = max(MOST_LENGTHS, 2 * len(self.queues))  # a look at each, once in as many new ones
+                # Twice the number in use, so that queues are seldom searched for empty ones.
+                self.max_lengths = max(MOST_LENGTHS, 2 * len(self.queues))
             queue = self.queues[seconds] = _Queue(seconds)
         return _Limit(queue)
 

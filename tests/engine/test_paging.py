@@ -276,7 +276,7 @@ async def test_a_token_that_comes_again_ends_in_an_error(pages: Any) -> None:
         async for item in iterator:
             items.append(item)  # noqa: PERF401 - the items before the error count
 
-    with pytest.raises(SPAPIError, match="go round for ever") as caught:
+    with pytest.raises(SPAPIError, match="would never end") as caught:
         await take()
     assert items == sorted(set(items))
     assert len(shop.asked) == len(pages)
@@ -286,7 +286,7 @@ async def test_a_token_that_comes_again_ends_in_an_error(pages: Any) -> None:
 async def test_a_ring_that_leads_back_to_the_cursor_is_noticed() -> None:
     """A resumed iterator knows where it began."""
     iterator = PageIterator[Any](Shop({"b": a_page([2], "b")}), THINGS, {"next_token": "b"})
-    with pytest.raises(SPAPIError, match="for ever"):
+    with pytest.raises(SPAPIError, match="would never end"):
         await collect(iterator)
 
 
@@ -401,7 +401,7 @@ async def test_a_cursor_after_an_error_names_the_page_that_failed() -> None:
 def test_a_cursor_of_another_operation_is_refused() -> None:
     """Its token would be refused by Amazon with less to go by."""
     cursor = PageIterator[Any](Shop({}), THINGS, {}).cursor
-    with pytest.raises(ConfigurationError, match=r"belongs to things_v1\.get_things"):
+    with pytest.raises(ConfigurationError, match=r"is for things_v1\.get_things"):
         PageIterator(Shop({}), an_operation(name="things_v1.get_others"), {}, cursor=cursor)
 
 
@@ -569,5 +569,5 @@ async def test_the_repr_shows_progress_and_no_token() -> None:
 def test_a_cursor_of_another_version_of_this_library_is_refused() -> None:
     """What it means may have changed."""
     packed = msgspec.msgpack.encode((2, THINGS.name, "b"))
-    with pytest.raises(ConfigurationError, match=r"version 2"):
+    with pytest.raises(ConfigurationError, match=r"format 2"):
         PageIterator(Shop({}), THINGS, {}, cursor=base64.urlsafe_b64encode(packed).decode())

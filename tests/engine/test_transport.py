@@ -11,7 +11,8 @@ import pytest
 from raw_server import RawServer, answering, hang_up, raw_server, reply, stay_silent
 
 from spapi_async import ClosedError, ConfigurationError, ConnectionFailedError, RequestTimeoutError, TransportError
-from spapi_async._engine.transport import RawReply, SessionPool, Timeout, user_agent_header
+from spapi_async._engine.transport import RawReply, SessionPool, Timeout
+from spapi_async._engine.user_agent import user_agent_header
 
 
 @pytest.fixture

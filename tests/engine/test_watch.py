@@ -143,7 +143,7 @@ def test_limits_of_many_lengths_are_not_looked_through_for_each_new_one() -> Non
         watch = Watch()
         calls = [asyncio.create_task(_hang(watch, 60.0 + number)) for number in range(1000)]
         await asyncio.sleep(0)
-        most, kept = watch.most, len(watch.queues)
+        most, kept = watch.max_lengths, len(watch.queues)
         await asyncio.gather(*(call for call in calls if call.cancel()), return_exceptions=True)
         for number in range(kept + 10):
             with watch.bounded(1e6 + number):
