@@ -37,8 +37,7 @@ from spapi_async._core.plan_rules import PlanRule, checked_rules
 from spapi_async._core.resources import Closing, Resources
 from spapi_async._engine.pipeline import Pipeline
 from spapi_async._engine.retry import RetryPolicy
-from spapi_async._engine.transport import MAX_REPLY_SIZE, SessionPool, Timeout
-from spapi_async._engine.user_agent import user_agent_header
+from spapi_async._engine.transport import MAX_REPLY_SIZE, SessionPool, Timeout, user_agent_header
 from spapi_async.credentials import Account, Grant, Secret, as_secret
 from spapi_async.errors import ClosedError, ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["DEEPEST_REPLY", "Blemish", "mend", "refuse_constant"]
+__all__ = ["DEEPEST_REPLY", "mend", "refuse_constant"]
 
 Blemish = tuple[str, str]
 """What was expected of a reply and what it is instead, in the words of a violation."""

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Region
 
-__all__ = ["Endpoints", "split_url"]
+__all__ = ["LWA_PATH", "Endpoints", "split_url"]
 
 # One token endpoint serves every region (developer-docs.amazon.com/sp-api/docs/connecting-to-the-selling-partner-api).
 LWA_HOST = "https://api.amazon.com"

@@ -127,7 +127,7 @@ class RateLimiter(Protocol):
 
 
 def closed_error(operation: Operation[Any]) -> ClosedError:
-    """The error of a call whose limiter was closed."""
+    """The error of a call after the application was closed."""
     return ClosedError("the application is closed", operation=operation.name)
 
 

@@ -32,7 +32,7 @@ from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import CallFinished, Observers, RequestFinished, ViolationsFound, Waited
 from spapi_async._core.frames import forget_locals
 from spapi_async._core.home_loop import HomeLoop
-from spapi_async._core.limiter import Permit, RateLimiter
+from spapi_async._core.limiter import Permit, RateLimiter, closed_error
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import current_options
 from spapi_async._core.tokens import Tokens
@@ -43,7 +43,6 @@ from spapi_async._engine.retry import Outcome, RetryPolicy
 from spapi_async._engine.transport import RawReply, SessionPool
 from spapi_async.credentials import Account, Grant, Secret
 from spapi_async.errors import (
-    ClosedError,
     ConfigurationError,
     ConnectionFailedError,
     DecodeError,
@@ -115,7 +114,7 @@ class Pipeline:
         return self.send_for_another(account, operation, arguments)
 
     async def _refuse(self, operation: Operation[T]) -> Response[T]:
-        raise ClosedError("the application is closed", operation=operation.name)
+        raise closed_error(operation)
 
     async def send_for_another(
         self, account: Account, operation: Operation[T], arguments: Mapping[str, Any]
@@ -161,7 +160,7 @@ class Pipeline:
     ) -> float:
         """Seconds until the last of ``count`` calls could be sent, with the priority in force here."""
         if self.closed:
-            raise ClosedError("the application is closed", operation=operation.name)
+            raise closed_error(operation)
         if type(count) is not int or count < 1:
             raise ConfigurationError(f"count must be 1 or more, not {count!r}", operation=operation.name)
         if arguments:

@@ -16,7 +16,7 @@ from spapi_async.errors import (
     TransportError,
 )
 
-__all__ = ["NEVER_SENT", "host_of", "too_large", "translated"]
+__all__ = ["host_of", "too_large", "translated"]
 
 # When one of these is raised, no byte of the request has been written.
 NEVER_SENT = (

@@ -32,6 +32,7 @@ from spapi_async._engine.connections import (
 )
 from spapi_async._engine.streams import CHUNK, OpenedReply
 from spapi_async._engine.translation import host_of, too_large, translated
+from spapi_async._engine.user_agent import user_agent_header
 from spapi_async._engine.watch import Watch
 from spapi_async.credentials import Secret
 from spapi_async.errors import (
@@ -41,7 +42,7 @@ from spapi_async.errors import (
     TransportError,
 )
 
-__all__ = ["RawReply", "SessionPool", "Timeout"]
+__all__ = ["MAX_REPLY_SIZE", "RawReply", "SessionPool", "Timeout", "user_agent_header"]
 
 
 MAX_REPLY_SIZE = 64 * 1024 * 1024

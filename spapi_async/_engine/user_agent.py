@@ -10,7 +10,7 @@ from spapi_async.errors import (
     ConfigurationError,
 )
 
-__all__ = ["MAX_USER_AGENT", "user_agent_header"]
+__all__ = ["user_agent_header"]
 
 # Amazon rejects a longer header (developer-docs.amazon.com/sp-api/docs/include-a-user-agent-header-in-all-requests).
 MAX_USER_AGENT = 500

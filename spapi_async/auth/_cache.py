@@ -20,7 +20,7 @@ from spapi_async.auth._token import Token
 from spapi_async.credentials import Secret
 from spapi_async.errors import ClosedError, SPAPIError
 
-__all__ = ["CacheStatistics", "Retirement", "TokenCache"]
+__all__ = ["RENEW_LATEST", "CacheStatistics", "Retirement", "TokenCache"]
 
 logger = logging.getLogger("spapi_async.auth")
 

@@ -21,7 +21,7 @@ from spapi_async.auth._token import Token
 from spapi_async.credentials import Secret, revealed
 from spapi_async.errors import LWAError, TransportError
 
-__all__ = ["Exchange", "Grants", "Reply", "TokenEndpoint"]
+__all__ = ["RETRY_DELAYS", "Exchange", "Grants", "Reply", "TokenEndpoint", "lifetime", "token_in"]
 
 ASSUMED_LIFETIME = 60.0
 """A token's lifetime in seconds if the reply does not state it; every recorded reply says 3600."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from spapi_async.codegen.names import words
+from spapi_async.codegen.names import lower_words
 
 __all__ = ["Context", "number_type", "string_type"]
 
@@ -42,25 +42,21 @@ def number_type(format_: str | None, context: Context) -> str:
 
 def string_type(context: Context) -> str:
     """``Decimal`` for a decimal that Amazon writes as a JSON string, else ``str``."""
-    if any(_DECIMAL_WORD in _lower(alias) for alias in context.aliases):
+    if any(_DECIMAL_WORD in lower_words(alias) for alias in context.aliases):
         return "Decimal"
-    name = _lower(context.name)
-    beside_currency = any("currency" in _lower(sibling) for sibling in context.siblings)
+    name = lower_words(context.name)
+    beside_currency = any("currency" in lower_words(sibling) for sibling in context.siblings)
     return "Decimal" if beside_currency and name == ["amount"] else "str"
 
 
 def _is_money(context: Context) -> bool:
-    if any(_DECIMAL_WORD in _lower(alias) for alias in context.aliases):
+    if any(_DECIMAL_WORD in lower_words(alias) for alias in context.aliases):
         return True
-    name = set(_lower(context.name))
+    name = set(lower_words(context.name))
     if name & _RATIO_WORDS:
         return False
-    if any("currency" in _lower(sibling) for sibling in context.siblings):
+    if any("currency" in lower_words(sibling) for sibling in context.siblings):
         return bool(name & _VALUE_WORDS)
-    if set(_lower(context.owner)) & _MONEY_OWNERS:
+    if set(lower_words(context.owner)) & _MONEY_OWNERS:
         return bool(name & {"amount", "value"})
     return bool(name & _MONEY_WORDS)
-
-
-def _lower(name: str) -> list[str]:
-    return [word.lower() for word in words(name)]

@@ -14,6 +14,7 @@ __all__ = [
     "distinct",
     "field_name",
     "has_version",
+    "lower_words",
     "member_name",
     "method_names",
     "module_name",
@@ -46,6 +47,11 @@ _RESERVED_CLASSES = frozenset(
 def words(name: str) -> list[str]:
     """``SellerSKUs`` is Seller, SKUs; separators are dropped."""
     return _WORDS.findall(name)
+
+
+def lower_words(name: str) -> list[str]:
+    """``SellerSKUs`` is seller, skus."""
+    return [word.lower() for word in words(name)]
 
 
 def snake(name: str) -> str:

@@ -10,7 +10,7 @@ from spapi_async._core.operation import Constraints, Encoding, Paging, Parameter
 from spapi_async.codegen.conditions import conditions
 from spapi_async.codegen.document import ModelError, RawOperation, RawParameter
 from spapi_async.codegen.money import Context
-from spapi_async.codegen.names import class_name, constant, field_name, singular, words
+from spapi_async.codegen.names import class_name, constant, field_name, lower_words, singular
 from spapi_async.codegen.overlay import is_date_time
 from spapi_async.codegen.paging import find_paging
 from spapi_async.codegen.plans import usage_plan
@@ -257,7 +257,7 @@ def _body_annotation(type_: PyType) -> str:
 
 
 def _scalar(schema: Schema, parameter: RawParameter, operation: RawOperation, names: _Names) -> str:
-    lowered = [word.lower() for word in words(parameter.name)]
+    lowered = lower_words(parameter.name)
     target = names.table.resolve(schema)
     if target.is_enum:
         return f"m.{_enum_of(schema, parameter, operation, names).name} | str"

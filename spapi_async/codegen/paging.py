@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from spapi_async._core.operation import Paging
-from spapi_async.codegen.names import words
+from spapi_async.codegen.names import lower_words
 from spapi_async.codegen.types import ClassTable, Field, PyType
 
 __all__ = ["PagedResult", "find_paging"]
@@ -82,14 +82,15 @@ def find_paging(
     if name in _TOKENS_IN_BODY:
         return PagedResult(Paging(token_parameter=_TOKENS_IN_BODY[name], token_path=(), items_path=()), result)
     token = _find_token(table, result)
-    taken = next((parameters[wire_name] for wire_name in parameters if "token" in _lower(wire_name)), None)
+    taken = next((parameters[wire_name] for wire_name in parameters if "token" in lower_words(wire_name)), None)
     in_body = {field.wire_name: field.name for field in _scalars(table, body)}
-    taken = taken or next((in_body[wire_name] for wire_name in in_body if _lower(wire_name)[-1:] == ["token"]), None)
+    in_body_token = (name for wire_name, name in in_body.items() if lower_words(wire_name)[-1:] == ["token"])
+    taken = taken or next(in_body_token, None)
     if token is None or (taken is None and (not reads or len(token) > _TOKEN_DEPTH_WITHOUT_PARAMETER)):
         return None
     items = _find_items(name, table, result, token)
     beside = parameters if taken in parameters.values() else in_body
-    sizes = (beside[wire_name] for wire_name in beside if "".join(_lower(wire_name)) in _PAGE_SIZES)
+    sizes = (beside[wire_name] for wire_name in beside if "".join(lower_words(wire_name)) in _PAGE_SIZES)
     paging = Paging(
         token_parameter=taken,
         token_path=tuple(field.name for field in token),
@@ -128,7 +129,7 @@ def _find_token(table: ClassTable, type_: PyType) -> tuple[Field, ...] | None:
 
 
 def _is_token(field: Field) -> bool:
-    name = _lower(field.wire_name)
+    name = lower_words(field.wire_name)
     return field.type.kind == "scalar" and name[:1] == ["next"] and "token" in name
 
 
@@ -172,7 +173,3 @@ def _follow(table: ClassTable, type_: PyType, wire_names: tuple[str, ...]) -> tu
 def _item_type(items: tuple[Field, ...], result: PyType) -> PyType:
     type_ = items[-1].type if items else result
     return type_.item if type_.kind == "list" and type_.item is not None else type_
-
-
-def _lower(name: str) -> list[str]:
-    return [word.lower() for word in words(name)]

@@ -40,7 +40,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["Adaptation", "announced_rate"]
+__all__ = ["LEARNED_FOR", "Adaptation", "announced_rate"]
 
 INTENDED_STREAK = 64
 """The number of successes between two 429s at which the rate settles."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-__all__ = ["EPSILON", "NEVER", "Flight", "TokenBucket"]
+__all__ = ["EPSILON", "LONGEST_SILENCE", "NEVER", "Flight", "TokenBucket"]
 
 NEVER = float("inf")
 

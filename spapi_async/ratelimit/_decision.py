@@ -27,7 +27,7 @@ from spapi_async.ratelimit._meter import Lane, Meter
 from spapi_async.ratelimit._rules import named_level
 from spapi_async.ratelimit._waiting import Waiter
 
-__all__ = ["MOST_MOVES", "Launch", "assign", "blame", "overdue", "predict", "seat", "unseat"]
+__all__ = ["MOST_MOVES", "Launch", "assign", "blame", "has_room", "overdue", "predict", "seat", "unseat"]
 
 MOST_MOVES = 8
 """Moves of a lane between limits after which a token is reserved for it where its turn comes."""

@@ -13,7 +13,7 @@ from spapi_async.workflows.documents._download import Download
 from spapi_async.workflows.documents._gzip import Gunzip, Plain, looks_gzipped
 from spapi_async.workflows.documents._not_rows import LONGEST_MAGIC, refuse_binary
 
-__all__ = ["BEGINNING_SIZE", "Body"]
+__all__ = ["Body"]
 
 # Decompressing or parsing a piece of 64 KB takes a millisecond or less, so a thread would cost more than it saves. But
 # a small download may decompress to many pieces: after this many seconds the event loop must run.
