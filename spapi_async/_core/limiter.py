@@ -120,7 +120,7 @@ class RateLimiter(Protocol):
         """An item in a batch reply had the status 429; it counts as a 429 of the call's usage plan."""
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
-        """Every live bucket."""
+        """Every limit in use."""
 
     async def aclose(self) -> None:
         """Stop background work and close connections; waiters get an error."""

@@ -138,7 +138,7 @@ def read_redirect(redirect: str | Mapping[str, str], *, expected_state: str | No
     verify_state(expected_state, query.get("state"))
     code = query.get("spapi_oauth_code")
     if not code:
-        raise AuthError("the selling partner's browser came back without a code: consent was not given")
+        raise AuthError("the redirect has no spapi_oauth_code: the selling partner did not consent")
     return Consent(selling_partner_id=query.get("selling_partner_id", ""), code=Secret(code))
 
 

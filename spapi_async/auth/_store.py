@@ -109,7 +109,7 @@ class _StoreFailedError(Exception):
 
 
 class _Lease:
-    """The right to ask Amazon for a token, as one worker wants it."""
+    """A lease on a token, which one worker holds or tries to get."""
 
     __slots__ = ("held", "key", "owner")
 

@@ -140,11 +140,11 @@ class PlanBook:
             charges.append(Charge(key=shared, limit=whole, kind="application", shared=True, level="application"))
         rules = self._by_name.get(operation.name, ())
         for rule in (rules[number] for number in selection.rules):
-            everybody = rule.scope == "application"
+            by_all_sellers = rule.scope == "application"
             for number, limit in enumerate(rule.limits):
-                key = (*(shared if everybody else own), _name(rule), str(number))
+                key = (*(shared if by_all_sellers else own), _name(rule), str(number))
                 charges.append(
-                    Charge(key=key, limit=limit, kind="rule", shared=everybody, label=rule.label, level=rule.level)
+                    Charge(key=key, limit=limit, kind="rule", shared=by_all_sellers, label=rule.label, level=rule.level)
                 )
         return tuple(charges)
 

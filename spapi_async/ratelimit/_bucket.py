@@ -118,7 +118,7 @@ class TokenBucket:
         if self._flights is _NONE:
             self._flights, self._presumed = deque(), deque()
         self._flights.append(flight)
-        if flight.lands_by < self._next:  # noqa: PLR1730  # every call comes by here, and min() is slow
+        if flight.lands_by < self._next:  # noqa: PLR1730  # on the path of every call, and min() is slow
             self._next = flight.lands_by
 
     def land(self, flight: Flight, now: float) -> None:
@@ -157,7 +157,7 @@ class TokenBucket:
         if now > self._at:  # never backwards
             if self._used:
                 used = self._used - (now - self._at) * self.rate
-                self._used = used if used > 0.0 else 0.0  # noqa: FURB136  # every call comes by here, and max() is slow
+                self._used = used if used > 0.0 else 0.0  # noqa: FURB136  # on the path of every call, and max() is slow
             self._at = now
 
     # ---- what happens as time passes --------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ class LocalRateLimiter:
         self._do(lane.meters, now)
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
-        """Every live limit: those of sellers, and those that sellers share (``account == ""``)."""
+        """Every limit in use: those of sellers, and those that sellers share (``account == ""``)."""
         return self._registry.snapshots(self._monotonic())
 
     def dump_state(self) -> bytes:

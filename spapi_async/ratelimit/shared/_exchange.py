@@ -104,7 +104,7 @@ class Exchange:
         self.asked_ahead = ahead
         self.unproven = unproven
 
-    def heard(self, reply: Reply, now: float, settings: LaneSettings) -> list[Slot]:
+    def received(self, reply: Reply, now: float, settings: LaneSettings) -> list[Slot]:
         """The reply came; returns the tokens that it grants."""
         self._over()
         self.outbox.confirmed()

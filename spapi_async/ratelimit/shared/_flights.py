@@ -25,38 +25,38 @@ class Silence:
         most: how many requests may be under way in a silence.
     """
 
-    __slots__ = ("_unheard", "most")
+    __slots__ = ("_unanswered", "most")
 
     def __init__(self, most: float) -> None:
         self.most = most
         # When each was sent and by when its reply should come; in the order sent.
-        self._unheard: dict[Slot, tuple[float, float]] = {}
+        self._unanswered: dict[Slot, tuple[float, float]] = {}
 
     def depart(self, slot: Slot, now: float, answered_by: float) -> None:
         """A request is sent now."""
-        self._unheard[slot] = now, answered_by
+        self._unanswered[slot] = now, answered_by
 
     def end(self, slot: Slot) -> None:
         """The request was answered, or is given up: all requests sent before it have arrived, too."""
-        if slot in self._unheard:
-            for earlier in list(self._unheard):
-                del self._unheard[earlier]
+        if slot in self._unanswered:
+            for earlier in list(self._unanswered):
+                del self._unanswered[earlier]
                 if earlier is slot:
                     break
 
     def recall(self, slot: Slot) -> None:
         """The request was not sent after all."""
-        self._unheard.pop(slot, None)
+        self._unanswered.pop(slot, None)
 
     def lasts(self, now: float) -> float:
         """Seconds for which no other request may be sent, if there is no reply."""
-        unheard = self._unheard
-        while unheard and (first := next(iter(unheard.items())))[1][0] + LONGEST_SILENCE <= now:
-            del unheard[first[0]]
-        too_many = len(unheard) + 1 - max(int(self.most), 1)
-        if too_many <= 0 or next(iter(unheard.values()))[1] > now:
+        unanswered = self._unanswered
+        while unanswered and (first := next(iter(unanswered.items())))[1][0] + LONGEST_SILENCE <= now:
+            del unanswered[first[0]]
+        too_many = len(unanswered) + 1 - max(int(self.most), 1)
+        if too_many <= 0 or next(iter(unanswered.values()))[1] > now:
             return 0.0
-        left_at, _ = next(itertools.islice(unheard.values(), too_many - 1, None))
+        left_at, _ = next(itertools.islice(unanswered.values(), too_many - 1, None))
         return left_at + LONGEST_SILENCE - now
 
 

@@ -302,10 +302,10 @@ class Lane:
             self.lost()
             return
         before = self.reply
-        for slot in self.exchange.heard(reply, self._settings.now(), self._settings):
+        for slot in self.exchange.received(reply, self._settings.now(), self._settings):
             self.stock.put(slot)
         self.announced = reply.plan.announced
-        self.view.heard(reply.marker, reply.shared_processes)
+        self.view.received(reply.marker, reply.shared_processes)
         self._silence.most = reply.plan.burst / reply.processes
         self.promises.judge()
         if before is not None and (reply.pace < before.pace or reply.throttled > before.throttled):
@@ -319,19 +319,19 @@ class Lane:
 
     # ---- what Amazon answered ---------------------------------------------------------------------------------------
 
-    def heard(self, slot: Slot, status: int | None) -> None:
+    def answered(self, slot: Slot, status: int | None) -> None:
         """The outcome of a request is known: Amazon answered with this status, or the request is given up."""
         self.view.flights.land(slot, self._settings.now(), replied=status is not None)
         self._has_passed = self._has_passed or status not in (None, 429)
 
-    def heard_rate(self, rate: float) -> None:
+    def rate_announced(self, rate: float) -> None:
         """Amazon's header announced another rate."""
         self.announced = rate
         self.exchange.outbox.feedback().rate = rate
         if self.shares:
             self.shares[0].announce(rate)
 
-    def heard_throttle(self, admitted_at: float, limit: int, lanes: Iterable[Lane]) -> None:
+    def throttled_by_amazon(self, admitted_at: float, limit: int, lanes: Iterable[Lane]) -> None:
         """Amazon answered 429 to a request admitted at that time (loop time): tokens in stock are worthless now.
 
         ``limit`` is the position, from 1, of the limit that the message names; 0: none. If calls with another value of

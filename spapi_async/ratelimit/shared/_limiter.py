@@ -114,7 +114,7 @@ class SharedRateLimiter:
             store,
             clock=self._clock,
             meanwhile=MEANWHILE[on_outage],
-            attend=self._heard,
+            attend=self._after_exchange,
             on_down=self._store_left,
             on_up=self._store_returned,
         )
@@ -223,10 +223,10 @@ class SharedRateLimiter:
         self._home.enter()
         if self._link.down:
             raise self._outage_error(None)
-        heard = [lane.exchange.next_over() for lane in self._lanes.values()]
+        ended = [lane.exchange.next_over() for lane in self._lanes.values()]
         for lane in self._lanes.values():
             self._submit(lane)
-        await asyncio.gather(*heard)
+        await asyncio.gather(*ended)
         if self._link.down:
             raise self._outage_error(None)
         return self.limits()
@@ -325,7 +325,7 @@ class SharedRateLimiter:
         lane.dispatch()
         self._attend(lane)
 
-    def _heard(self, lane: Exchanger) -> None:
+    def _after_exchange(self, lane: Exchanger) -> None:
         assert isinstance(lane, Lane)
         for other in owing_news(lane, self._lanes.values()):
             self._submit(other)
@@ -339,16 +339,16 @@ class SharedRateLimiter:
     def observed(self, permit: SharedPermit, status: int | None, rate: float | None, refusal: bytes) -> None:
         """A request was answered; called by its permit."""
         lane = permit.lane
-        lane.heard(permit.slot, status)
+        lane.answered(permit.slot, status)
         announced = None if rate is None else announced_rate(rate, lane.operation.usage_plan.rate)
         if announced is not None and announced != lane.announced:
-            lane.heard_rate(announced)
+            lane.rate_announced(announced)
         if status == 429:
             self._refused(lane, permit.admitted_at, lane.places.get(named_level(refusal), 0))
         self._attend(lane)
 
     def _refused(self, lane: Lane, admitted_at: float, limit: int) -> None:
-        lane.heard_throttle(admitted_at, limit, self._lanes.values())
+        lane.throttled_by_amazon(admitted_at, limit, self._lanes.values())
         if self._observers:
             rate = lane.reply.limits[0].rate if lane.reply else lane.announced
             self._observers.emit(

@@ -74,7 +74,7 @@ class OperationView:
         self.processes = 1
         self.flights = Flights()
 
-    def heard(self, marker: str, processes: int) -> None:
+    def received(self, marker: str, processes: int) -> None:
         """A reply came."""
         self.lost = self.known not in ("", marker)
         self.known, self.processes = marker, processes

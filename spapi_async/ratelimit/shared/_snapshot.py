@@ -17,13 +17,13 @@ def snapshots(lanes: Iterable[Lane], now: float) -> tuple[LimitSnapshot, ...]:
     found: dict[str, tuple[float, LimitSnapshot]] = {}
     waiting: dict[str, int] = {}
     for lane in lanes:
-        heard_at = lane.exchange.reply_at if lane.reply else -1.0
+        replied_at = lane.exchange.reply_at if lane.reply else -1.0
         for place, key in enumerate(lane.limit_keys):
             snapshot = _snapshot(lane, place, now)
             if snapshot is not None:
                 waiting[key] = waiting.get(key, 0) + lane.queue.total
-                if key not in found or heard_at > found[key][0]:
-                    found[key] = heard_at, snapshot
+                if key not in found or replied_at > found[key][0]:
+                    found[key] = replied_at, snapshot
     result = []
     for key, (_, snapshot) in found.items():
         values = {name: getattr(snapshot, name) for name in LimitSnapshot.__struct_fields__}

@@ -129,7 +129,7 @@ def test_after_a_429_nothing_in_stock_is_used(process: Process) -> None:
     assert sent is not None
     waiting = [process.wait() for _ in range(3)]
     process.exchange((5.0, False))
-    process.lane.heard_throttle(process.now, 0, ())
+    process.lane.throttled_by_amazon(process.now, 0, ())
     assert len(process.lane.stock) == 0
     (news,) = process.lane.request().feedback
     assert (news.hits, news.credit, news.hit_at) == (1, 1, 5000.0 + process.now)
@@ -321,7 +321,7 @@ def answer(process: Process, requests: int) -> None:
         taken = process.lane.take()
         assert taken
         process.now += 0.1
-        process.lane.heard(taken, 200)
+        process.lane.answered(taken, 200)
 
 
 def test_a_silence_holds_tokens_back_until_something_is_heard(process: Process) -> None:
@@ -336,9 +336,9 @@ def test_a_silence_holds_tokens_back_until_something_is_heard(process: Process) 
     assert lane.take() is None
     process.wait()
     assert lane.due() == pytest.approx(process.now + 0.8)
-    lane.heard(first[0], 200)  # type: ignore[arg-type]
+    lane.answered(first[0], 200)  # type: ignore[arg-type]
     assert lane.take() is None
-    lane.heard(first[2], 200)  # type: ignore[arg-type]  # three are still on their way, and due
+    lane.answered(first[2], 200)  # type: ignore[arg-type]  # three are still on their way, and due
     lane.dispatch()
     assert not lane.queue.total
     assert lane.take()
@@ -346,7 +346,7 @@ def test_a_silence_holds_tokens_back_until_something_is_heard(process: Process) 
     process.wait()
     process.now += 0.3  # the one that waited left 0.3 s after those three: it is they who make way first
     assert lane.due() == pytest.approx(process.now + 0.5)
-    lane.heard(first[5], 200)  # type: ignore[arg-type]
+    lane.answered(first[5], 200)  # type: ignore[arg-type]
     lane.dispatch()
     assert not lane.queue.total
 
@@ -431,6 +431,6 @@ def test_another_value_passes_where_a_call_of_it_was_answered(
         return Lane(make_operation(1.0, 10), make_account(), terms=terms, view=view, settings=settings)
 
     refused, other = lane_of("plan", "A"), lane_of(plan, value)
-    other.heard(Slot(100.0), status)
-    refused.heard_throttle(100.0, 0, [refused, other])
+    other.answered(Slot(100.0), status)
+    refused.throttled_by_amazon(100.0, 0, [refused, other])
     assert refused.exchange.outbox.feedback().others_pass == passed

@@ -166,7 +166,7 @@ def test_a_lease_runs_from_when_its_request_was_composed() -> None:
     exchange.composed(now, 1, unproven=False)
     plan = LimitState(level=1.0, rate=1.0, announced=1.0, burst=1, pace=1.0, capacity=1.0)
     reply = Reply(now=500.0, lease=4.0, marker="m", limits=[plan], delays=[(0.5, True), (0.5, False)])
-    leased, granted = exchange.heard(reply, 13.0, settings)
+    leased, granted = exchange.received(reply, 13.0, settings)
     assert (leased.expires, leased.at, leased.idle_at, leased.booked) == (14.0, 13.5, 14.5, 500.5)
     assert granted.expires == float("inf")
     assert exchange.store_time_at_most(20.0) == 510.0
