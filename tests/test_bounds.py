@@ -60,7 +60,7 @@ def test_the_fixed_bounds_are_those_of_the_code() -> None:
         mending.DEEPEST_REPLY,
         _json_items.DEEPEST_JSON,
         page_history.MOST_EMPTY,
-        f"{peer_text.LONGEST:,} characters",
+        f"{peer_text.LONGEST_PEER_TEXT:,} characters",
         f"{headers.LONGEST_REQUEST_ID} characters",
         response.MOST_HEADERS,
         f"{_refusal.LONGEST_REFUSAL // 1024} KB",

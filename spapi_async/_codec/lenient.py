@@ -386,7 +386,7 @@ def _scalar(declared: Any, bare: Any, origin: Any) -> _Shape:
         return _ScalarShape(declared, *scalars.CONVERTERS[bare])
     if origin is Literal or (isinstance(bare, type) and issubclass(bare, enum.Enum)):
         return _Shape(declared, "enum value")
-    return _Shape(declared, _NAMES.get(bare, "value"))
+    return _Shape(declared, _NAMES_OF_OTHER_TYPES.get(bare, "value"))
 
 
-_NAMES: Mapping[Any, str] = {Any: "any value", type(None): "null"}
+_NAMES_OF_OTHER_TYPES: Mapping[Any, str] = {Any: "any value", type(None): "null"}

@@ -15,7 +15,7 @@ __all__ = ["folded", "unwrapped"]
 # Members that contain the inner message: of an SQS message or record, of SNS, of SNS as a Lambda function receives it,
 # of EventBridge.
 _WRAPPERS = ("body", "message", "sns", "detail")
-_LISTS = ("messages", "records")
+_LIST_MEMBERS = ("messages", "records")
 _MOST_WRAPPERS = 5
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -41,7 +41,7 @@ def unwrapped(message: Any) -> dict[str, msgspec.Raw]:
         kind = facts.get("detail-type") or kind
         name = next((name for name in _WRAPPERS if name in facts), None)
         if name is None:
-            if several := next((name for name in _LISTS if name in facts), None):
+            if several := next((name for name in _LIST_MEMBERS if name in facts), None):
                 raise ValueError(f"it is a list of messages: take each entry of its {several!r}")
             raise ValueError("it has no payload")
         message = facts[name]

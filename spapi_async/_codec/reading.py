@@ -39,9 +39,9 @@ def decodable(body: bytes, reading: Reading, *, shallow: bool = False) -> bytes:
 def kind_of(raw: bytes) -> str:
     """The kind of a JSON value, from its first byte."""
     first = raw[:1]
-    if first in _KINDS:
-        return _KINDS[first]
+    if first in _KIND_BY_FIRST_BYTE:
+        return _KIND_BY_FIRST_BYTE[first]
     return "integer" if raw.removeprefix(b"-").isdigit() else "number"
 
 
-_KINDS = {b"{": "object", b"[": "array", b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null"}
+_KIND_BY_FIRST_BYTE = {b"{": "object", b"[": "array", b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null"}

@@ -89,12 +89,14 @@ class _Builder:
         by_wire_name = {p.wire_name: p for p in operation.parameters if p.location == "path"}
         template, names = _split_template(operation)
         self._path = template
-        self._segments = tuple((by_wire_name[name].name, _SEGMENTS[by_wire_name[name].encoding]) for name in names)
+        self._segments = tuple(
+            (by_wire_name[name].name, _SEGMENT_ENCODERS[by_wire_name[name].encoding]) for name in names
+        )
         self._query = tuple(
             (p.name, _query_encoder(p, region), p.required) for p in operation.parameters if p.location == "query"
         )
         self._headers = tuple(
-            (p.name, p.wire_name, _HEADERS[p.encoding], p.required)
+            (p.name, p.wire_name, _HEADER_ENCODERS[p.encoding], p.required)
             for p in operation.parameters
             if p.location == "header"
         )
@@ -266,7 +268,7 @@ def _segment_list(value: Any) -> str:
     return ",".join(map(_segment, items))
 
 
-_SEGMENTS: Mapping[str, Encode] = {"segment": _segment, "segment_csv": _segment_list, "greedy": _greedy}
+_SEGMENT_ENCODERS: Mapping[str, Encode] = {"segment": _segment, "segment_csv": _segment_list, "greedy": _greedy}
 
 
 def _quote_twice(text: str) -> str:
@@ -348,4 +350,4 @@ def _header_list(value: Any) -> str:
     return ",".join(items)
 
 
-_HEADERS: Mapping[str, Encode] = {"header": _header, "header_csv": _header_list}
+_HEADER_ENCODERS: Mapping[str, Encode] = {"header": _header, "header_csv": _header_list}

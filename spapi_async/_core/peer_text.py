@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["LONGEST", "cut", "on_one_line", "without_secrets"]
+__all__ = ["LONGEST_PEER_TEXT", "cut", "on_one_line", "without_secrets"]
 
-LONGEST = 4096
+LONGEST_PEER_TEXT = 4096
 """Characters (or bytes) of a server's text that are used; Amazon's longest error texts have a few hundred."""
 
 
 def cut(text: str | bytes) -> str:
     """The beginning of a server's text; invalid UTF-8 is replaced, since it could not be written to a log."""
-    head = text[:LONGEST]
+    head = text[:LONGEST_PEER_TEXT]
     if isinstance(head, str):
         if head.isascii():
             return head

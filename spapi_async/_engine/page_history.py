@@ -22,7 +22,7 @@ __all__ = ["MOST_EMPTY", "PageHistory"]
 MOST_EMPTY = 50
 """Empty pages in a row. Amazon documents that empty pages occur; after the error an iteration can be continued."""
 
-_REMEMBERED = 4096
+_REMEMBERED_TOKENS = 4096
 """Tokens remembered, as hashes; a longer cycle is detected by its content."""
 
 
@@ -44,7 +44,7 @@ class PageHistory:
     def follow(self, token: str) -> None:
         """Record that this token is followed."""
         self.followed[hash(token)] = None
-        if len(self.followed) > _REMEMBERED:
+        if len(self.followed) > _REMEMBERED_TOKENS:
             del self.followed[next(iter(self.followed))]
 
     def problem(self, items: Sequence[Any] | None, *, empty: bool, by_token: bool, last: bool) -> str | None:

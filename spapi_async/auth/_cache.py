@@ -38,7 +38,7 @@ RETRY_RENEWAL = 20.0
 FRESH = 60.0
 """Seconds for which the replacement of a rejected token is not replaced again: then age is not the cause."""
 
-REMEMBERED = 2048
+REMEMBERED_TOKENS = 2048
 """Former tokens remembered, to recognise one that is rejected after it was already replaced."""
 
 
@@ -250,7 +250,7 @@ class TokenCache(Generic[K]):
         if not keys:
             del self._keys[value]
             self._former[value] = None
-            if len(self._former) > REMEMBERED:
+            if len(self._former) > REMEMBERED_TOKENS:
                 self._former.popitem(last=False)
 
     def __repr__(self) -> str:

@@ -20,7 +20,7 @@ REFUSED_FOR = 60.0
 
 # Login with Amazon's codes for a refused grant or secret; other codes may be derived from the status of a proxy.
 _FINAL = frozenset({"invalid_grant", "invalid_client"})
-_MOST = 10_000
+_MOST_REFUSALS = 10_000
 
 
 class Refusals:
@@ -57,7 +57,7 @@ class Refusals:
         if error.code not in _FINAL or generation != self.generation:
             return
         self._by_grant[grant] = (self._clock.monotonic(), error.with_traceback(None))
-        while len(self._by_grant) > _MOST:
+        while len(self._by_grant) > _MOST_REFUSALS:
             self._by_grant.popitem(last=False)
 
     def forget(self) -> None:

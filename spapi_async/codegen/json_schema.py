@@ -33,7 +33,7 @@ _KEYS = PROSE | LIMITS | {
     "properties", "required", "type",
 }  # fmt: skip
 _MISSPELT_REF = "#ref"
-_KEPT = LIMITS - {"default", "enum"}
+_COPIED_LIMITS = LIMITS - {"default", "enum"}
 
 _Node = dict[str, Any]
 
@@ -125,7 +125,9 @@ def _plain(node: Any, where: str) -> _Node:
     if "anyOf" in node:
         return _merged(_each(node["anyOf"], f"{where}.anyOf"), where)
     declared, nullable = _declared(node, where)
-    made: _Node = {key: value for key, value in node.items() if key in _KEPT and declared not in ("object", "array")}
+    made: _Node = {
+        key: value for key, value in node.items() if key in _COPIED_LIMITS and declared not in ("object", "array")
+    }
     if declared:
         made["type"] = declared
     if nullable:

@@ -16,7 +16,7 @@ __all__ = ["Change", "Output", "plan", "plan_notifications"]
 _PACKAGES = ("api", "models")
 _PAYLOADS = "models/notifications"
 _INDEX = "__init__"
-_SHOWN = 5
+_MOST_SHOWN = 5
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -100,7 +100,7 @@ def plan_notifications(made: GeneratedNotifications, output: Output, *, prune: b
     """The same for the payloads of notifications; since their index lists all of them, all are written or none."""
     left_over = sorted(output.notification_paths() - made.files.keys())
     if left_over and not prune:
-        names = ", ".join(Path(path).stem for path in left_over[:_SHOWN])
+        names = ", ".join(Path(path).stem for path in left_over[:_MOST_SHOWN])
         return Change({}, refused=(f"{_PAYLOADS} is left unchanged: no schema that was read defines {names}; {_CURE}",))
     return Change(made.files, deleted=tuple(left_over))
 
@@ -118,7 +118,9 @@ def _lost(
 
 
 def _refusal(module: str, methods: list[str]) -> str:
-    shown = ", ".join(methods[:_SHOWN]) + (f" and {len(methods) - _SHOWN} more" if len(methods) > _SHOWN else "")
+    shown = ", ".join(methods[:_MOST_SHOWN]) + (
+        f" and {len(methods) - _MOST_SHOWN} more" if len(methods) > _MOST_SHOWN else ""
+    )
     return (
         f"{module} is left unchanged: no model file that was read defines {shown or 'it'}. "
         f"Give the folder of older models (--legacy) or correct the refused files; {_CURE}"

@@ -20,21 +20,21 @@ class Removal(msgspec.Struct, frozen=True):
     successor: str
 
 
-_ORDERS = date(2027, 3, 27)
-_FINANCES = date(2027, 8, 27)
+_ORDERS_REMOVAL_DAY = date(2027, 3, 27)
+_FINANCES_REMOVAL_DAY = date(2027, 8, 27)
 
 # getOrder of 2026-01-01 returns the items too, and buyer and address on request.
 _REMOVALS: dict[str, dict[str, Removal]] = {
     "orders_v0": {
-        "get_orders": Removal(_ORDERS, "orders_2026_01_01.search_orders"),
+        "get_orders": Removal(_ORDERS_REMOVAL_DAY, "orders_2026_01_01.search_orders"),
         **dict.fromkeys(
             ["get_order", "get_order_address", "get_order_buyer_info", "get_order_items", "get_order_items_buyer_info"],
-            Removal(_ORDERS, "orders_2026_01_01.get_order"),
+            Removal(_ORDERS_REMOVAL_DAY, "orders_2026_01_01.get_order"),
         ),
     },
     "finances_v0": dict.fromkeys(
         ["list_financial_events", "list_financial_events_by_group_id", "list_financial_events_by_order_id"],
-        Removal(_FINANCES, "finances_2024_06_19.list_transactions"),
+        Removal(_FINANCES_REMOVAL_DAY, "finances_2024_06_19.list_transactions"),
     ),
 }
 

@@ -12,7 +12,7 @@ __all__ = ["read_usage_plan"]
 _NUMBER = re.compile(r"(?:\d+(?:\.\d+)?|\.\d+)$")
 _ANNOUNCED = re.compile(r"usage plan", re.IGNORECASE)
 _FIGURES = re.compile(r"requests per second", re.IGNORECASE)
-_HEADERS = (["rate", "burst"], ["plan", "rate", "burst"])
+_TABLE_HEADERS = (["rate", "burst"], ["plan", "rate", "burst"])
 _DEFAULT_ROW = "default"
 _VARIABLE_ROW = "variable"
 
@@ -36,9 +36,9 @@ def read_usage_plan(prose: str, where: str) -> tuple[float, int] | None:
         return None
     header = [cell.lower().partition(" ")[0] for cell in table[0]]
     rows = [cells for cells in table[1:] if not _is_ruler(cells)]
-    if header not in _HEADERS or not rows or any(len(cells) != len(header) for cells in rows):
+    if header not in _TABLE_HEADERS or not rows or any(len(cells) != len(header) for cells in rows):
         raise ModelError(where, f"the usage-plan table under {table[0]} cannot be read: {rows}")
-    labelled = len(header) > len(_HEADERS[0])
+    labelled = len(header) > len(_TABLE_HEADERS[0])
     return _choose([(cells[0], cells[-2], cells[-1]) for cells in rows], labelled=labelled, where=where)
 
 

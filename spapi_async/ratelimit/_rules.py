@@ -24,7 +24,7 @@ __all__ = ["BUILT_IN_RULES", "VALUED_ARGUMENTS", "named_level"]
 _LEVEL = re.compile(
     rb"greater than what is allowed for (?:the )?(application|relationships|product data)", re.IGNORECASE
 )
-_LONGEST_REFUSAL = 2000  # bytes of a refusal that are searched
+_SEARCHED_BYTES = 2000  # bytes of a refusal that are searched
 
 _CREATE_REPORT = "reports_2021_06_30.create_report"
 _CREATE_FEED = "feeds_2021_06_30.create_feed"
@@ -81,5 +81,5 @@ VALUED_ARGUMENTS: Mapping[str, str] = {
 
 def named_level(refusal: bytes) -> str:
     """The limit that a 429's body names, in the terms of rules; ``""`` if it names none."""
-    found = _LEVEL.search(refusal[:_LONGEST_REFUSAL]) if refusal else None
+    found = _LEVEL.search(refusal[:_SEARCHED_BYTES]) if refusal else None
     return found[1].decode().lower() if found else ""

@@ -23,7 +23,7 @@ from virtual_time import virtual_time
 from spapi_async import Application, ConfigurationError, DecodeError, OutcomeUnknownError, SPAPIError, call_options
 from spapi_async._codec.response import decode, error_from_reply, parse_rate_limit
 from spapi_async._core.endpoints import Endpoints
-from spapi_async._core.peer_text import LONGEST, cut, on_one_line
+from spapi_async._core.peer_text import LONGEST_PEER_TEXT, cut, on_one_line
 from spapi_async._engine.transport import SessionPool
 from spapi_async.api.feeds_2021_06_30 import CREATE_FEED
 from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
@@ -41,12 +41,12 @@ FEED: dict[str, Any] = {"feedType": "F", "marketplaceIds": ["ATVPDKIKX0DER"], "i
 
 def test_a_peers_text_is_cut_before_any_pattern_sees_it() -> None:
     """What stands beyond 4 KB is not looked at, in bytes or text."""
-    assert len(cut("x" * 10_000)) == len(cut(b"x" * 10_000)) == LONGEST == 4096
-    padding = "-" * (LONGEST - 10)
+    assert len(cut("x" * 10_000)) == len(cut(b"x" * 10_000)) == LONGEST_PEER_TEXT == 4096
+    padding = "-" * (LONGEST_PEER_TEXT - 10)
     assert verdict_on(EXPIRED) is Verdict.STALE_TOKEN
     assert verdict_on(padding + EXPIRED) is verdict_on((padding + EXPIRED).encode()) is Verdict.DENIED
     assert verdict_on({"padding": padding, "message": EXPIRED}) is Verdict.DENIED
-    assert "…" not in on_one_line("x" * LONGEST + "Atza|token", 9999)
+    assert "…" not in on_one_line("x" * LONGEST_PEER_TEXT + "Atza|token", 9999)
 
 
 def test_a_peers_text_can_be_printed() -> None:
@@ -73,7 +73,7 @@ def test_no_text_takes_longer_than_its_length(words: str) -> None:
             best = min(best, time.process_time() - started)
         return best
 
-    longest = LONGEST // len(words)
+    longest = LONGEST_PEER_TEXT // len(words)
     assert seconds(longest) < 40 * seconds(longest // 8) + 0.005
     assert seconds(100 * longest) < 0.25
 

@@ -60,12 +60,12 @@ class _Saved(msgspec.Struct, frozen=True):
     buckets: list[BucketState]
 
 
-VERSION = 1
+STATE_VERSION = 1
 
 
 def pack(states: Iterable[BucketState], saved_at: float) -> bytes:
     """States as JSON; ``saved_at`` is the wall clock."""
-    return msgspec.json.encode(_Saved(VERSION, saved_at, list(states)))
+    return msgspec.json.encode(_Saved(STATE_VERSION, saved_at, list(states)))
 
 
 def unpack(data: bytes, now: float) -> list[BucketState]:
@@ -74,8 +74,10 @@ def unpack(data: bytes, now: float) -> list[BucketState]:
         saved = msgspec.json.decode(data, type=_Saved)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"not a saved limiter state: {error}") from None
-    if saved.version != VERSION:
-        raise ConfigurationError(f"the limiter state has version {saved.version}, but this library reads {VERSION}")
+    if saved.version != STATE_VERSION:
+        raise ConfigurationError(
+            f"the limiter state has version {saved.version}, but this library reads {STATE_VERSION}"
+        )
     if any(min(state.rate, state.announced, state.burst) <= 0 for state in saved.buckets):
         raise ConfigurationError("not a saved limiter state: a rate or a burst is not above zero")
     return [state.later(now - saved.saved_at) for state in saved.buckets]

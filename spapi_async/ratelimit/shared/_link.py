@@ -23,7 +23,7 @@ __all__ = ["Exchanger", "Link", "LinkState"]
 
 logger = logging.getLogger("spapi_async.ratelimit")
 
-_BATCH = 128
+_BATCH_SIZE = 128
 _RESTART = 0.05  # seconds after which cancelled work is resumed
 _FIRST_PROBE, _LONGEST_PROBE = 0.1, 1.0  # seconds between attempts to reach a store that is away
 
@@ -148,7 +148,7 @@ class Link:
             if self.state is LinkState.DOWN:
                 await self._wait_until_back(task)
                 continue
-            batch = list(self._pending)[:_BATCH]
+            batch = list(self._pending)[:_BATCH_SIZE]
             for exchanger in batch:
                 del self._pending[exchanger]
             try:
@@ -219,8 +219,8 @@ class Link:
             await asyncio.wait((task,), timeout=timeout)
         try:
             calls = final_request() if was is LinkState.UP else []
-            for start in range(0, len(calls), _BATCH):
-                await self.store.exchange(calls[start : start + _BATCH])
+            for start in range(0, len(calls), _BATCH_SIZE):
+                await self.store.exchange(calls[start : start + _BATCH_SIZE])
         except Outage:
             pass  # leases expire by themselves
         finally:

@@ -16,7 +16,7 @@ from spapi_async.errors import ConfigurationError
 
 __all__ = ["read_identifiers"]
 
-_GZIP = b"\x1f\x8b"
+_GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 2**16
 _LONGEST_LINE = 2**16
 """Bytes of a line; an identifier has less than a thousandth of that."""
@@ -50,7 +50,7 @@ def read_identifiers(source: str | Path) -> Iterator[str]:
 
 def _opened(source: str | Path, stack: ExitStack) -> BufferedReader | gzip.GzipFile:
     stream: Any = sys.stdin.buffer if str(source) == "-" else stack.enter_context(Path(source).open("rb"))  # noqa: SIM115  the stack closes it
-    if stream.peek(2)[:2] != _GZIP:
+    if stream.peek(2)[:2] != _GZIP_MAGIC:
         return cast("BufferedReader", stream)
     return stack.enter_context(gzip.GzipFile(fileobj=stream))
 

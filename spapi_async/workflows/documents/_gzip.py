@@ -29,7 +29,7 @@ STEP = 64 * 1024
 # The decompressor returns unused input as a copy; short slices keep these copies cheap.
 _SLICE = 16 * 1024
 _MAGIC = b"\x1f\x8b\x08"
-_GZIP = 16 + zlib.MAX_WBITS
+_GZIP_WBITS = 16 + zlib.MAX_WBITS
 _ERRORS: tuple[type[Exception], ...] = (deflate.error, zlib.error)
 
 
@@ -88,7 +88,7 @@ class Gunzip:
                 data = data.lstrip(b"\0") if self._members else data
                 if not data:
                     return
-                self._inflate = deflate.decompressobj(wbits=_GZIP)
+                self._inflate = deflate.decompressobj(wbits=_GZIP_WBITS)
             try:
                 out = self._inflate.decompress(data, STEP)
             except _ERRORS as error:

@@ -11,7 +11,7 @@ from spapi_async.errors import DecodeError, DocumentError
 
 __all__ = ["LONGEST_MAGIC", "refuse_binary", "refuse_error_document", "refuse_what_is_not_rows"]
 
-_KINDS = (
+_BINARY_FORMATS = (
     (b"PK\x03\x04", "a ZIP archive (or an Excel workbook, which is one)"),
     (b"PK\x05\x06", "an empty ZIP archive"),
     (b"%PDF-", "a PDF file"),
@@ -21,7 +21,7 @@ _KINDS = (
     (b"\x1f\x8b\x08", "a gzip file inside a gzip file"),
     (b"PAR1", "a Parquet file"),
 )
-LONGEST_MAGIC = max(len(magic) for magic, _ in _KINDS)
+LONGEST_MAGIC = max(len(magic) for magic, _ in _BINARY_FORMATS)
 _EXPLANATIONS = ("errorDetails", "errors", "error", "message", "errorMessage", "details")
 _LONGEST_EXPLANATION = 500
 _XML = re.compile(r"<(?:\?xml\s|!DOCTYPE|!--|html|[A-Za-z_][\w.:-]*[\s/>])", re.IGNORECASE)
@@ -33,7 +33,7 @@ def refuse_binary(start: bytes) -> None:
     Raises:
         DocumentError: it is such a file; the message names the format.
     """
-    kind = next((kind for magic, kind in _KINDS if start.startswith(magic)), None)
+    kind = next((kind for magic, kind in _BINARY_FORMATS if start.startswith(magic)), None)
     if kind is not None:
         raise DocumentError(f"the document is {kind}, not text: use save() or read()")
 

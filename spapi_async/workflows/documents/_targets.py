@@ -19,7 +19,7 @@ __all__ = ["STDOUT", "Target", "target_at"]
 
 STDOUT = "-"
 _WRITE_SIZE = 1024 * 1024
-_GZIP = 16 + zlib.MAX_WBITS
+_GZIP_WBITS = 16 + zlib.MAX_WBITS
 
 
 class Target(Protocol):
@@ -81,7 +81,7 @@ class FileTarget:
         self._open = open_
         self._file: BinaryIO | None = None
         self._held = bytearray()
-        self._pack = zlib.compressobj(wbits=_GZIP) if gzipped else None
+        self._pack = zlib.compressobj(wbits=_GZIP_WBITS) if gzipped else None
         self._lock = threading.Lock()
         self._closed = False
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from spapi_async._core.operation import Operation
-from spapi_async._core.peer_text import LONGEST, on_one_line
+from spapi_async._core.peer_text import LONGEST_PEER_TEXT, on_one_line
 from spapi_async.errors import (
     ApiError,
     ConfigurationError,
@@ -149,7 +149,7 @@ _DETAILS = ("code", "message", "details")
 def item_error(operation: Operation[Any], status: int, errors: object) -> ApiError:
     """The error of one entry in a batch's reply, in the class that its status would have had by itself."""
     details = tuple(
-        ErrorDetail(*(on_one_line(str(getattr(error, name, None) or ""), LONGEST) for name in _DETAILS))
+        ErrorDetail(*(on_one_line(str(getattr(error, name, None) or ""), LONGEST_PEER_TEXT) for name in _DETAILS))
         for error in (errors if isinstance(errors, list | tuple) else ())
     )
     what = "; ".join(f"{each.code}: {each.message}" for each in details) or "no errors in the reply"

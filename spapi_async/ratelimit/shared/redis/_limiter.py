@@ -14,7 +14,7 @@ from spapi_async.ratelimit.shared.redis._store import RedisStore
 
 __all__ = ["RedisRateLimiter"]
 
-_JITTER = 0.05  # seconds; the least jitter that timers and the event loop may add, whatever was measured
+_LEAST_JITTER = 0.05  # seconds; the least jitter that timers and the event loop may add, whatever was measured
 
 
 class RedisRateLimiter(SharedRateLimiter):
@@ -50,7 +50,7 @@ class RedisRateLimiter(SharedRateLimiter):
         prefix: str = "spapi",
         lease_seconds: float = 1.0,
         timeout: float = 1.0,
-        jitter: float = _JITTER,
+        jitter: float = _LEAST_JITTER,
         cluster: bool = False,
         rules: Iterable[PlanRule] = (),
         clock: Clock | None = None,
