@@ -102,6 +102,14 @@ def test_a_token_is_kept_for_the_next_urgent_call(speaker: Speaker) -> None:
     assert [delay for delay, _ in speaker.ask(2, me="other", waiting=(1, 0, 0)).delays] == [0]
 
 
+def test_each_priority_gets_one_token_in_ten(speaker: Speaker) -> None:
+    """As in one process: of thirty tokens NORMAL and BULK get three each, however many urgent calls wait."""
+    granted = speaker.ask(1, burst=30, waiting=(40, 40, 40))
+    assert len(granted.delays) == 30
+    [left] = speaker.ask(1, me="other", burst=30, waiting=(0, 0, 0), predict=1).others
+    assert left[:3] == (40 - 24, 40 - 3, 40 - 3)
+
+
 def test_what_may_have_arrived_late_is_held_back_until_the_replies_tell(speaker: Speaker) -> None:
     """A burst that may be a second under way costs the refill of that second; when it was quick, it costs nothing."""
     speaker.ask(1, waiting=(0, 10, 0), rate=1.0, jitter=1.0)

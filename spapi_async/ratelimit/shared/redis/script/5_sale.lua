@@ -79,7 +79,7 @@ end
 -- The process that gets the next token, and the priority. Urgent calls can have it after `urgent_delay` seconds, others
 -- after `delay`.
 local function next_in_line(delay, urgent_delay)
-  local best, chosen, most = nil, 4, PASSED_OVER - 1
+  local best, chosen, most = nil, 4, MOST_PASSES - 1
   local candidates, due = {}, {urgent_delay, delay, delay}
   for each = 1, 3 do
     local candidate = first_of(each, due[each])
