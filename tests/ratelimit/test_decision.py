@@ -11,7 +11,7 @@ from simulated import account, operation
 from spapi_async._core.plan_rules import Bucket, Limit, Window
 from spapi_async.ratelimit._book import Charge
 from spapi_async.ratelimit._bucket import Flight
-from spapi_async.ratelimit._decision import MOST_MOVES, assign, blame, predict, seat, unseat
+from spapi_async.ratelimit._decision import MOST_MOVES, assign, blame, dequeue, enqueue, predict
 from spapi_async.ratelimit._jitter import Jitter
 from spapi_async.ratelimit._meter import Lane, Meter
 from spapi_async.ratelimit._turns import LaneQueue
@@ -44,7 +44,7 @@ class Desk:
         lane.queue.join(waiter)
         if lane.queue.total == 1:
             lane.turn = self.number
-        self.decide(seat(lane, now), now)
+        self.decide(enqueue(lane, now), now)
 
     def decide(self, meters: list[Meter], now: float) -> dict[Meter, float | None]:
         return assign(meters, now, self.launch)
@@ -193,7 +193,7 @@ def test_no_place_is_kept_for_calls_that_gave_up(desk: Desk, kept: tuple[Meter, 
     left, right, lane = kept
     desk.call(desk.lane(left), "other", 1.0)
     lane.queue.clear()
-    looked_at = seat(lane, 1.0)
+    looked_at = enqueue(lane, 1.0)
     assert set(looked_at) == {left, right}
     assert left.counter.reserved == 0
     desk.decide(looked_at, 1.0)
@@ -207,7 +207,7 @@ def test_a_lane_that_nobody_waits_in_any_more_stands_nowhere(desk: Desk) -> None
     desk.call(lane, "first")
     desk.call(lane, "second")
     lane.queue.clear()
-    assert unseat(lane)
+    assert dequeue(lane)
     assert (plan.queue.total, rule.queue.total, plan.lanes, rule.lanes) == (0, 0, {}, {})
 
 

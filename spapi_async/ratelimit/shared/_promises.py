@@ -116,7 +116,7 @@ class Promises:
         if caller.future.done():
             return
         wait = self._predict(caller.priority, 0)
-        self._dismiss(
+        self._end_wait(
             caller,
             RateLimitWaitError(
                 f"no quota within max_wait={caller.max_wait:g} s, and none for another {wait:.3g} s",
@@ -127,8 +127,8 @@ class Promises:
 
     def _refuse(self, caller: Caller, wait: float) -> None:
         assert caller.max_wait is not None
-        self._dismiss(caller, self.refusal(wait, caller.max_wait))
+        self._end_wait(caller, self.refusal(wait, caller.max_wait))
 
-    def _dismiss(self, caller: Caller, error: RateLimitWaitError) -> None:
+    def _end_wait(self, caller: Caller, error: RateLimitWaitError) -> None:
         self._queue.leave(caller)
         caller.future.set_exception(error)
