@@ -30,7 +30,7 @@ from spapi_async.ratelimit._waiting import Waiter
 __all__ = ["MOST_MOVES", "Launch", "assign", "blame", "dequeue", "enqueue", "has_room", "overdue", "predict"]
 
 MOST_MOVES = 8
-"""Moves of a lane between limits after which a token is reserved for it where its turn comes."""
+"""Moves of a lane between limits after which a token is reserved for it at the limit where its turn has come."""
 
 PREDICTION_ROUNDS = 8
 """How often a prediction is refined by the calls of others that their own limits admit until then."""
