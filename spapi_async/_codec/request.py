@@ -38,9 +38,9 @@ from spapi_async._codec.marketplace_ids import marketplace_fields, misplaced, wr
 from spapi_async._codec.wire_text import (
     UnsendableError,
     calendar_date,
-    kind_of,
     quoted,
     text_of,
+    type_name,
 )
 from spapi_async._core.operation import Operation, Parameter
 from spapi_async._core.request import Request
@@ -177,7 +177,7 @@ class _Builder:
                 raise self._refuse(name, "is required")
             return None
         if isinstance(value, str | bytes | bytearray):
-            reason = f"takes the struct, a mapping or a list, not {kind_of(value)}; decode JSON text first"
+            reason = f"takes the struct, a mapping or a list, not {type_name(value)}; decode JSON text first"
             raise self._refuse(name, reason)
         self._check_body(name, value)
         try:
@@ -282,7 +282,7 @@ def _items(value: Any) -> list[Any]:
     elif isinstance(value, str) or not isinstance(value, Iterable):
         items = [value]  # one item, never its characters
     elif isinstance(value, Mapping | bytes | bytearray):
-        raise UnsendableError(f"takes a list, not {kind_of(value)}")
+        raise UnsendableError(f"takes a list, not {type_name(value)}")
     else:
         items = sorted(value, key=str) if isinstance(value, AbstractSet) else list(value)
     if None in items:
