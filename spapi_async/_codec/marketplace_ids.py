@@ -43,12 +43,12 @@ def misplaced(text: str, region: Region | None, *, exact: bool) -> str | None:
         try:
             place = Marketplace.parse(text)
         except ConfigurationError as unknown:
-            return f"holds an {unknown.message}"
+            return f"contains an {unknown.message}"
         if exact:
-            return f"holds {text!r}, but bodies are sent as they are: use {place.value} (Marketplace.{place.name})"
+            return f"contains {text!r}, but bodies are sent as they are: use {place.value} (Marketplace.{place.name})"
     if place is not None and region is not None and place.region is not region:
         return (
-            f"holds {place.name}, which is in region {place.region.name}, but this seller's handle is for "
+            f"contains {place.name}, which is in region {place.region.name}, but this seller's handle is for "
             f"{region.name}: make another handle with marketplace=Marketplace.{place.name}"
         )
     return None

@@ -38,9 +38,9 @@ from spapi_async._codec.marketplace_ids import marketplace_fields, misplaced, wr
 from spapi_async._codec.wire_text import (
     UnsendableError,
     calendar_date,
-    kind_of,
     quoted,
     text_of,
+    type_name,
 )
 from spapi_async._core.operation import Operation, Parameter
 from spapi_async._core.request import Request
@@ -177,7 +177,7 @@ class _Builder:
                 raise self._refuse(name, "is required")
             return None
         if isinstance(value, str | bytes | bytearray):
-            reason = f"takes the struct, a mapping or a list, not {kind_of(value)}; decode JSON text first"
+            reason = f"takes the struct, a mapping or a list, not {type_name(value)}; decode JSON text first"
             raise self._refuse(name, reason)
         self._check_body(name, value)
         try:
@@ -205,7 +205,7 @@ class _Builder:
         allowed = self._allowed
         if wrong := [str(element) for element in asked if element not in allowed]:
             choice = f"choose from {', '.join(allowed)}" if allowed else "this operation offers none"
-            raise self._refuse("data_elements", f"must not hold {', '.join(wrong)}: {choice}")
+            raise self._refuse("data_elements", f"must not contain {', '.join(wrong)}: {choice}")
         return tuple(element for element in allowed if element in asked)
 
     def _refuse(self, name: str, reason: object) -> ConfigurationError:
@@ -282,11 +282,11 @@ def _items(value: Any) -> list[Any]:
     elif isinstance(value, str) or not isinstance(value, Iterable):
         items = [value]  # one item, never its characters
     elif isinstance(value, Mapping | bytes | bytearray):
-        raise UnsendableError(f"takes a list, not {kind_of(value)}")
+        raise UnsendableError(f"takes a list, not {type_name(value)}")
     else:
         items = sorted(value, key=str) if isinstance(value, AbstractSet) else list(value)
     if None in items:
-        raise UnsendableError(f"must not hold None (item {items.index(None)})")
+        raise UnsendableError(f"must not contain None (item {items.index(None)})")
     return items
 
 
@@ -339,14 +339,14 @@ def _marketplace_writer(region: Region | None) -> Encode:
 def _header(value: Any) -> str:
     text = text_of(value)
     if not text.isprintable():
-        raise UnsendableError("must not hold line breaks or other control characters: it is sent as a header")
+        raise UnsendableError("must not contain line breaks or other control characters: it is sent as a header")
     return text
 
 
 def _header_list(value: Any) -> str:
     items = [_header(item) for item in _items(value)]
     if any("," in item for item in items):
-        raise UnsendableError("must not hold an item with a comma: the list is sent as one header, joined by commas")
+        raise UnsendableError("must not contain an item with a comma: the list is sent as one header, joined by commas")
     return ",".join(items)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from spapi_async._codec import json
 
-__all__ = ["UnsendableError", "calendar_date", "kind_of", "quoted", "text_of"]
+__all__ = ["UnsendableError", "calendar_date", "quoted", "text_of", "type_name"]
 
 
 class UnsendableError(ValueError):
@@ -30,7 +30,7 @@ def text_of(value: Any) -> str:
     for kind, write in _WRITERS.items():
         if isinstance(value, kind):
             return write(value)
-    raise UnsendableError(f"takes a single value, not {kind_of(value)}")
+    raise UnsendableError(f"takes a single value, not {type_name(value)}")
 
 
 def _boolean(value: bool) -> str:  # noqa: FBT001 - it is the value
@@ -75,7 +75,7 @@ def calendar_date(value: Any) -> str:
     return text_of(value.date() if isinstance(value, datetime) else value)
 
 
-def kind_of(value: Any) -> str:
+def type_name(value: Any) -> str:
     """The name of a value's type, for messages."""
     return "None" if value is None else type(value).__name__
 

@@ -117,7 +117,7 @@ class Observers:
 
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
         if not isinstance(observers, Iterable):
-            raise ConfigurationError("observers must be a list of functions, even where there is only one")
+            raise ConfigurationError("observers must be a list of functions, even if there is only one")
         self._observers = tuple(observers)
         for observer in self._observers:
             called = (observer, getattr(observer, "__call__", None))  # noqa: B004 - an object's may be a coroutine function

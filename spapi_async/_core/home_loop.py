@@ -105,7 +105,7 @@ class HomeLoop:
             # In a forked child the parent's loop seems to be running.
             if old is not None and old.is_running() and not forked:
                 raise ConfigurationError(
-                    f"{self._what} is at work in the event loop of thread {self._thread!r} and serves one loop at a "
+                    f"{self._what} is in use in the event loop of thread {self._thread!r} and serves one loop at a "
                     "time: make an Application for each loop, or send the call to its loop with "
                     "asyncio.run_coroutine_threadsafe(call, loop)"
                 )

@@ -322,9 +322,11 @@ def _token_in(cursor: str, operation: Operation[Any]) -> str | None:
         version, name, token = msgspec.msgpack.decode(packed, type=tuple[int, str, str | None])
     except ValueError:
         raise ConfigurationError("cursor must be the cursor of an iterator", operation=operation.name) from None
-    if version != _CURSOR_VERSION or name != operation.name:
+    if version != _CURSOR_VERSION:
         raise ConfigurationError(
-            f"cursor is for {name} (format {version}), not for {operation.name} (format {_CURSOR_VERSION})",
+            f"cursor has version {version}, but this library reads {_CURSOR_VERSION}: start from the beginning",
             operation=operation.name,
         )
+    if name != operation.name:
+        raise ConfigurationError(f"cursor belongs to {name}, another operation", operation=operation.name)
     return token

@@ -52,7 +52,7 @@ def translated(error: Exception, url: str, late: str, *, host: str | None = None
 
 def too_large(url: str, reply: aiohttp.ClientResponse, limit: int) -> DecodeError:
     return DecodeError(
-        f"the reply of {host_of(url)} is larger than {limit:,} bytes (after inflation); "
+        f"the reply of {host_of(url)} is larger than {limit:,} bytes (after decompression); "
         "Application(max_reply_size=...) sets the limit",
         status=reply.status,
         request_id=request_id_of(reply.headers),

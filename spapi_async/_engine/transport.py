@@ -77,10 +77,10 @@ class RawReply(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Session(NamedTuple):
-    """An aiohttp session, and a slot for each connection that it may open."""
+    """An aiohttp session, a semaphore for the connections that it may open, and the process that opened it."""
 
     session: aiohttp.ClientSession
-    slots: asyncio.Semaphore
+    free_connections: asyncio.Semaphore
     process: int
 
 
@@ -171,13 +171,13 @@ class SessionPool:
             TransportError: the request may have been sent, and the connection broke.
             DecodeError: the reply is larger than ``max_reply_size``.
         """
-        session, slots, _ = self._session(session_key)
+        session, free_connections, _ = self._session(session_key)
         seconds = self.total if timeout is None else timeout
         queued = True
         try:
             with self._watch.bounded(seconds):
                 # aiohttp also has a queue for connections, but does not say whether a late request had left the queue.
-                await slots.acquire()
+                await free_connections.acquire()
                 queued = False
                 try:
                     # session.request() wraps this in a context manager, which costs a call two percent. Secrets are
@@ -201,7 +201,7 @@ class SessionPool:
                         return RawReply(reply.status, reply.headers, whole)
                     failure: SPAPIError = too_large(url, reply, self._max_reply_size)
                 finally:
-                    slots.release()
+                    free_connections.release()
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: aiohttp cannot parse the reply, for example because of a broken content coding.
             if self._closed and queued:

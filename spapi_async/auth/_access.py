@@ -13,7 +13,7 @@ from spapi_async._core.events import Observers, TokenIssued
 from spapi_async._core.recent import Recent
 from spapi_async.auth._breakdown import Breakdown
 from spapi_async.auth._cache import CacheStatistics, Retirement, TokenCache
-from spapi_async.auth._lwa import Grants, TokenEndpoint
+from spapi_async.auth._lwa import IssuedTokens, TokenEndpoint
 from spapi_async.auth._refusals import Refusals
 from spapi_async.auth._store import SharedTokens
 from spapi_async.auth._token import Token
@@ -70,15 +70,15 @@ class AccessTokens:
         current = self.cache.current(grant)
         return current is None or current.value != value or current.issued_at < self._secret_replaced_at
 
-    async def redeem(self, form: Mapping[str, str | Secret]) -> Grants:
+    async def redeem(self, form: Mapping[str, str | Secret]) -> IssuedTokens:
         """Exchange something that is not a grant yet, such as an authorisation code.
 
         Raises:
             LWAError: Login with Amazon refused.
         """
-        granted = await self.endpoint.issue(form)
+        tokens = await self.endpoint.issue(form)
         self._refusals.forget()
-        return granted
+        return tokens
 
     def replace_client_secret(self, new: Secret) -> None:
         """Use the new client secret from now on; a request under way that is refused for the old one is sent again."""

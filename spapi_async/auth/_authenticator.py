@@ -288,13 +288,13 @@ class Authenticator:
         form: dict[str, str | Secret] = {"grant_type": "authorization_code", "code": code}
         if redirect_uri is not None:
             form["redirect_uri"] = redirect_uri
-        grants = await self._access.redeem(form)
-        if grants.refresh_token is None:
+        tokens = await self._access.redeem(form)
+        if tokens.refresh_token is None:
             raise AuthError("Login with Amazon accepted the code but sent no refresh token")
         return Authorization(
-            refresh_token=grants.refresh_token,
-            access_token=grants.access_token.value,
-            expires_in=grants.access_token.lifetime,
+            refresh_token=tokens.refresh_token,
+            access_token=tokens.access_token.value,
+            expires_in=tokens.access_token.lifetime,
         )
 
     async def delegate(

@@ -21,7 +21,7 @@ from spapi_async.auth._token import Token
 from spapi_async.credentials import Secret, revealed
 from spapi_async.errors import LWAError, TransportError
 
-__all__ = ["RETRY_DELAYS", "Exchange", "Grants", "Reply", "TokenEndpoint", "lifetime", "token_in"]
+__all__ = ["RETRY_DELAYS", "Exchange", "HttpReply", "IssuedTokens", "TokenEndpoint", "lifetime", "token_in"]
 
 ASSUMED_LIFETIME = 60.0
 """A token's lifetime in seconds if the reply does not state it; every recorded reply says 3600."""
@@ -58,7 +58,7 @@ _HINTS: Mapping[str, str] = {
 }
 
 
-class Reply(Protocol):
+class HttpReply(Protocol):
     """An HTTP reply."""
 
     @property
@@ -81,10 +81,10 @@ class Exchange(Protocol):
         body: bytes | Secret | None,
         timeout: float | None,
         session_key: str,
-    ) -> Awaitable[Reply]: ...
+    ) -> Awaitable[HttpReply]: ...
 
 
-class Grants(msgspec.Struct, frozen=True, kw_only=True):
+class IssuedTokens(msgspec.Struct, frozen=True, kw_only=True):
     """The tokens in a reply of the token endpoint."""
 
     access_token: Token
@@ -126,7 +126,7 @@ class TokenEndpoint:
         if new != self._secrets[0]:
             self._secrets = [new, self._secrets[0]]
 
-    async def issue(self, form: Mapping[str, str | Secret]) -> Grants:
+    async def issue(self, form: Mapping[str, str | Secret]) -> IssuedTokens:
         """Exchange the grant described by ``form`` (its ``grant_type`` and the fields that go with it).
 
         Raises:
@@ -138,16 +138,16 @@ class TokenEndpoint:
             secret = next(secret for secret in self._secrets if secret not in tried)
             tried.append(secret)
             try:
-                grants = await self._issue_with_retries(form, secret)
+                tokens = await self._issue_with_retries(form, secret)
             except LWAError as error:
                 if error.code == "invalid_client" and any(other not in tried for other in self._secrets):
                     continue
                 raise
             if secret == self._secrets[0]:
                 del self._secrets[1:]
-            return grants
+            return tokens
 
-    async def _issue_with_retries(self, form: Mapping[str, str | Secret], secret: Secret) -> Grants:
+    async def _issue_with_retries(self, form: Mapping[str, str | Secret], secret: Secret) -> IssuedTokens:
         for delay in self.retry_delays:
             try:
                 return await self._issue_once(form, secret)
@@ -160,7 +160,7 @@ class TokenEndpoint:
             await self._clock.sleep(self._uniform(delay / 2, delay))
         return await self._issue_once(form, secret)
 
-    async def _issue_once(self, form: Mapping[str, str | Secret], secret: Secret) -> Grants:
+    async def _issue_once(self, form: Mapping[str, str | Secret], secret: Secret) -> IssuedTokens:
         asked_at = self._clock.time()  # before the request, so that the token's age is never underestimated
         fields = {**form, "client_id": self.client_id, "client_secret": secret}
         reply = await self._exchange(
@@ -174,7 +174,7 @@ class TokenEndpoint:
         )
         if reply.status != 200:
             raise _refusal(reply, fields)
-        return _grants(reply, asked_at)
+        return _issued_tokens(reply, asked_at)
 
 
 def _encoded(fields: Mapping[str, str | Secret]) -> Secret:
@@ -186,14 +186,14 @@ def _is_transient(code: str, status: int) -> bool:
     return code in _RETRYABLE_CODES or status == 429 or status >= 500
 
 
-def _grants(reply: Reply, asked_at: float) -> Grants:
+def _issued_tokens(reply: HttpReply, asked_at: float) -> IssuedTokens:
     data = _json_object(reply)
     access_token = token_in(data.get("access_token"))
     if access_token is None:
         what = "status 200 without an access token" if data else _not_json(reply)
         del data
         raise _error(reply, "invalid_response", what)
-    return Grants(
+    return IssuedTokens(
         access_token=Token(access_token, issued_at=asked_at, expires_at=asked_at + lifetime(data.get("expires_in"))),
         refresh_token=token_in(data.get("refresh_token")),
     )
@@ -217,7 +217,7 @@ def lifetime(expires_in: object) -> float:
     return max(seconds, 0.0) if math.isfinite(seconds) else ASSUMED_LIFETIME
 
 
-def _refusal(reply: Reply, fields: Mapping[str, str | Secret]) -> LWAError:
+def _refusal(reply: HttpReply, fields: Mapping[str, str | Secret]) -> LWAError:
     data = _json_object(reply)
     code = data.get("error")
     if 300 <= reply.status < 400:
@@ -235,7 +235,7 @@ def _refusal(reply: Reply, fields: Mapping[str, str | Secret]) -> LWAError:
     return _error(reply, code, _redacted(description, fields))
 
 
-def _error(reply: Reply, code: str, what: str, *, hint: str | None = None) -> LWAError:
+def _error(reply: HttpReply, code: str, what: str, *, hint: str | None = None) -> LWAError:
     hint = _HINTS.get(hint or code)
     return LWAError(
         f"Login with Amazon gave no token: {code} ({what})" + (f"; {hint}" if hint else ""),
@@ -246,7 +246,7 @@ def _error(reply: Reply, code: str, what: str, *, hint: str | None = None) -> LW
     )
 
 
-def _not_json(reply: Reply) -> str:
+def _not_json(reply: HttpReply) -> str:
     content_type = _PRINTABLE.sub(" ", without_secrets(reply.headers.get("Content-Type", "no content type")))[:80]
     return f"status {reply.status}, {content_type}, is not JSON"
 
@@ -260,7 +260,7 @@ def _redacted(text: str, fields: Mapping[str, str | Secret]) -> str:
     return _PRINTABLE.sub(" ", without_secrets(text))[:300].strip()
 
 
-def _json_object(reply: Reply) -> dict[str, Any]:
+def _json_object(reply: HttpReply) -> dict[str, Any]:
     try:
         data = json.parse(reply.body)
     except ValueError:

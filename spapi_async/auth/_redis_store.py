@@ -133,4 +133,6 @@ def _fernet(keys: Sequence[str | Secret]) -> MultiFernet:
     try:
         return MultiFernet([Fernet(key.reveal() if isinstance(key, Secret) else key) for key in keys])
     except ValueError:
-        raise ConfigurationError("not a Fernet key: it must be 32 bytes in URL-safe base64") from None
+        raise ConfigurationError(
+            "one of the keys is not a Fernet key: it must be 32 bytes in URL-safe base64"
+        ) from None

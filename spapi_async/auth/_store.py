@@ -186,7 +186,10 @@ class SharedTokens:
             if lease.held:
                 return await self._find(store, key, stale)  # it may have been stored just before the lease
             if self._clock.monotonic() >= give_up_at:
-                logger.warning("another worker has held the lease on a token too long; requesting one without it")
+                logger.warning(
+                    "another worker has held the lease on a token for %g s; requesting a token without the lease",
+                    self.longest_wait,
+                )
                 return None
             await self._clock.sleep(self._uniform(POLL_SECONDS / 2, POLL_SECONDS))
             token = await self._find(store, key, stale)

@@ -46,7 +46,7 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def without(self, modules: Iterable[str]) -> Generated:
-        """The same without what was made for some modules."""
+        """The same without the files and operations of some modules."""
         left_out = set(modules)
         paths = {f"{package}/{module}.py" for package in ("api", "models") for module in left_out}
         return msgspec.structs.replace(

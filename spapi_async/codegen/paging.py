@@ -52,7 +52,7 @@ _TOKENS_IN_BODY = {"data_kiosk_2023_11_15.create_query": "pagination_token"}
 
 
 class PagedResult(msgspec.Struct, frozen=True):
-    """The paging of an operation; ``item`` is the type of what the iterator yields."""
+    """The paging of an operation; ``item`` is the type of the items of its iterator."""
 
     paging: Paging
     item: PyType

@@ -27,10 +27,10 @@ from spapi_async.ratelimit._meter import Lane, Meter
 from spapi_async.ratelimit._rules import named_level
 from spapi_async.ratelimit._waiting import Waiter
 
-__all__ = ["MOST_MOVES", "Launch", "assign", "blame", "has_room", "overdue", "predict", "seat", "unseat"]
+__all__ = ["MOST_MOVES", "Launch", "assign", "blame", "dequeue", "enqueue", "has_room", "overdue", "predict"]
 
 MOST_MOVES = 8
-"""Moves of a lane between limits after which a token is reserved for it where its turn comes."""
+"""Moves of a lane between limits after which a token is reserved for it at the limit where its turn has come."""
 
 PREDICTION_ROUNDS = 8
 """How often a prediction is refined by the calls of others that their own limits admit until then."""
@@ -72,7 +72,7 @@ def assign(meters: Iterable[Meter], now: float, launch: Launch) -> dict[Meter, f
             agenda += _release(lane)
             if waiter is not None:
                 launch(lane, waiter, now)
-            agenda += [other for other in seat(lane, now) if other is not meter]
+            agenda += [other for other in enqueue(lane, now) if other is not meter]
         revisit[meter] = None
     for meter in revisit:
         if meter.queue.total:
@@ -80,17 +80,17 @@ def assign(meters: Iterable[Meter], now: float, launch: Launch) -> dict[Meter, f
     return revisit
 
 
-def seat(lane: Lane, now: float) -> list[Meter]:
+def enqueue(lane: Lane, now: float) -> list[Meter]:
     """Put a lane with waiting calls into the right queue; returns the limits that must be checked."""
     if not lane.queue.total:
-        return unseat(lane)
+        return dequeue(lane)
     obstacle = _obstacle(lane, now) or next((meter for meter in lane.meters if meter.queue.total), lane.meters[0])
     for meter in lane.meters:
         meter.lanes[lane] = None
     return [*_move(lane, obstacle, now), obstacle]
 
 
-def unseat(lane: Lane) -> list[Meter]:
+def dequeue(lane: Lane) -> list[Meter]:
     """Remove a lane that has no waiting calls any more."""
     left = _release(lane)
     if lane.waits_at is not None:

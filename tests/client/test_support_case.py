@@ -28,10 +28,10 @@ async def the_error() -> SPAPIError:
 
 
 async def granted(form: object) -> object:
-    from spapi_async.auth._lwa import Grants
+    from spapi_async.auth._lwa import IssuedTokens
     from spapi_async.auth._token import Token
 
-    return Grants(access_token=Token("Atza|a", issued_at=0.0, expires_at=1e12))
+    return IssuedTokens(access_token=Token("Atza|a", issued_at=0.0, expires_at=1e12))
 
 
 async def test_an_error_has_the_headers_of_its_reply() -> None:

@@ -39,14 +39,16 @@ def test_great_britain_has_two_codes(place: str) -> None:
 def test_an_unknown_marketplace_id_is_sent() -> None:
     """Amazon opens marketplaces; an unknown country is an error."""
     assert query(["A1NEWMARKETPLA"]).endswith("=A1NEWMARKETPLA")
-    with pytest.raises(ConfigurationError, match="marketplace_ids holds an unknown marketplace 'XX'"):
+    with pytest.raises(ConfigurationError, match="marketplace_ids contains an unknown marketplace 'XX'"):
         query(["XX"])
 
 
 @pytest.mark.parametrize("place", [Marketplace.DE, "DE", "A1PA6795UKMFR9"])
 def test_a_marketplace_of_another_region_is_refused(place: Any) -> None:
     """The error names its region and how to call it."""
-    message = r"marketplace_ids holds DE, which is in region EU, but this seller's handle is for NA: .*Marketplace\.DE"
+    message = (
+        r"marketplace_ids contains DE, which is in region EU, but this seller's handle is for NA: .*Marketplace\.DE"
+    )
     with pytest.raises(ConfigurationError, match=message):
         query([Marketplace.US, place])
 
@@ -56,9 +58,9 @@ def test_a_body_of_another_region_is_refused_too(as_struct: bool) -> None:
     """It may be a struct or a mapping; a country in it is refused with the id, since bodies are sent unchanged."""
     struct = CreateReportSpecification(report_type="X", marketplace_ids=["A1PA6795UKMFR9"])
     mapping = {"reportType": "X", "marketplaceIds": ["A1PA6795UKMFR9"]}
-    with pytest.raises(ConfigurationError, match="body: marketplaceIds holds DE, which is in region EU"):
+    with pytest.raises(ConfigurationError, match="body: marketplaceIds contains DE, which is in region EU"):
         target(REPORT, body=struct if as_struct else mapping)
-    with pytest.raises(ConfigurationError, match=r"holds 'US', .*use ATVPDKIKX0DER \(Marketplace\.US\)"):
+    with pytest.raises(ConfigurationError, match=r"contains 'US', .*use ATVPDKIKX0DER \(Marketplace\.US\)"):
         target(REPORT, body={"reportType": "X", "marketplaceIds": ["US"]})
 
 

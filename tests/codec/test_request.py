@@ -322,7 +322,7 @@ def test_data_elements_do_not_reach_the_url() -> None:
 def test_unknown_data_elements_are_refused_with_the_choice() -> None:
     """Without the element, the buyer would be blank."""
     text = complaint(RESTRICTED, {"data_elements": ["buyerinfo"]})
-    assert text.endswith("data_elements must not hold buyerinfo: choose from buyerInfo, shippingAddress")
+    assert text.endswith("data_elements must not contain buyerinfo: choose from buyerInfo, shippingAddress")
 
 
 @pytest.mark.parametrize("restriction", [None, Restriction(mode="always", data_elements=("buyerInfo",))])

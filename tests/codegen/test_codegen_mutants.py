@@ -130,7 +130,7 @@ def test_lists_in_headers_and_paths_are_joined_by_commas(where: str, path: str, 
 def test_an_item_with_a_comma_cannot_go_into_a_header() -> None:
     """It would arrive as two items."""
     found = get_thing(with_get(parameters=[{"name": "ids", "in": "header", "type": "array", "items": STRING}]))
-    with pytest.raises(ConfigurationError, match="ids must not hold an item with a comma"):
+    with pytest.raises(ConfigurationError, match="ids must not contain an item with a comma"):
         prepare(found, {"ids": ["a,b"]})
 
 

@@ -11,7 +11,7 @@ from simulated import account, operation
 from spapi_async._core.plan_rules import Bucket, Limit, Window
 from spapi_async.ratelimit._book import Charge
 from spapi_async.ratelimit._bucket import Flight
-from spapi_async.ratelimit._decision import MOST_MOVES, assign, blame, predict, seat, unseat
+from spapi_async.ratelimit._decision import MOST_MOVES, assign, blame, dequeue, enqueue, predict
 from spapi_async.ratelimit._jitter import Jitter
 from spapi_async.ratelimit._meter import Lane, Meter
 from spapi_async.ratelimit._turns import LaneQueue
@@ -44,7 +44,7 @@ class Decisions:
         lane.queue.join(waiter)
         if lane.queue.total == 1:
             lane.turn = self.number
-        self.decide(seat(lane, now), now)
+        self.decide(enqueue(lane, now), now)
 
     def decide(self, meters: list[Meter], now: float) -> dict[Meter, float | None]:
         return assign(meters, now, self.launch)
@@ -195,7 +195,7 @@ def test_no_place_is_reserved_for_calls_that_gave_up(decisions: Decisions, reser
     left, right, lane = reserved
     decisions.call(decisions.lane(left), "other", 1.0)
     lane.queue.clear()
-    looked_at = seat(lane, 1.0)
+    looked_at = enqueue(lane, 1.0)
     assert set(looked_at) == {left, right}
     assert left.counter.reserved == 0
     decisions.decide(looked_at, 1.0)
@@ -209,7 +209,7 @@ def test_an_empty_lane_is_in_no_queue(decisions: Decisions) -> None:
     decisions.call(lane, "first")
     decisions.call(lane, "second")
     lane.queue.clear()
-    assert unseat(lane)
+    assert dequeue(lane)
     assert (plan.queue.total, rule.queue.total, plan.lanes, rule.lanes) == (0, 0, {}, {})
 
 

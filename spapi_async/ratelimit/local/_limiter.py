@@ -16,7 +16,7 @@ from spapi_async._core.plan_rules import PlanRule, checked_rules
 from spapi_async.credentials import Account
 from spapi_async.ratelimit._book import PlanBook
 from spapi_async.ratelimit._bucket import Flight
-from spapi_async.ratelimit._decision import assign, blame, has_room, overdue, predict, seat
+from spapi_async.ratelimit._decision import assign, blame, enqueue, has_room, overdue, predict
 from spapi_async.ratelimit._jitter import UNKNOWN_JITTER
 from spapi_async.ratelimit._meter import Lane, Meter
 from spapi_async.ratelimit._waiting import GRACE, SHORTEST_TIMER, Waiter
@@ -150,7 +150,7 @@ class LocalRateLimiter:
         self._arrivals += 1
         waiter = Waiter(get_running_loop().create_future(), int(priority), deadline, self._arrivals)
         if deadline is not None:
-            timer = get_running_loop().call_at(deadline + GRACE, self._refuse, lane, waiter)
+            timer = get_running_loop().call_at(deadline + GRACE, self._at_deadline, lane, waiter)
         self._join(lane, waiter, now)
         try:
             permit: LocalPermit = await waiter.future
@@ -183,7 +183,7 @@ class LocalRateLimiter:
         lane, now = self._lane(operation, account, arguments), self._monotonic()
         lane.first.suspected(lane)
         self._refused(lane, lane.first, Flight(now, sent_at=now), now)
-        self._do(lane.meters, now)
+        self._decide(lane.meters, now)
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
         """Every limit in use: those of sellers, and those that sellers share (``account == ""``)."""
@@ -227,7 +227,7 @@ class LocalRateLimiter:
             lane.turn = self._turns
         # If calls already wait, the timers are set; but a more urgent call may improve the lane's place.
         if lane.queue.total == 1 or lane.is_contested:
-            self._do(seat(lane, now), now)
+            self._decide(enqueue(lane, now), now)
 
     def _abandon(self, lane: Lane, waiter: Waiter) -> None:
         """The caller was cancelled: remove its waiter, or return its token."""
@@ -237,25 +237,25 @@ class LocalRateLimiter:
             future.result().release()
         elif not lane.queue.total or lane.is_contested:
             now = self._monotonic()
-            self._do(seat(lane, now), now)
+            self._decide(enqueue(lane, now), now)
 
-    def _refuse(self, lane: Lane, waiter: Waiter) -> None:
+    def _at_deadline(self, lane: Lane, waiter: Waiter) -> None:
         """A call's ``max_wait`` is over, because more urgent calls came later."""
         if not waiter.future.done():
             now = self._monotonic()
-            self._dismiss(lane, waiter, predict(lane, now, waiter.priority), now)
+            self._refuse_waiter(lane, waiter, predict(lane, now, waiter.priority), now)
 
-    def _dismiss(self, lane: Lane, waiter: Waiter, wait: float, now: float) -> None:
+    def _refuse_waiter(self, lane: Lane, waiter: Waiter, wait: float, now: float) -> None:
         lane.queue.leave(waiter)
         assert waiter.deadline is not None
         waiter.future.set_exception(wait_error(lane.operation, wait, waiter.deadline - now))
 
     # ---- doing what was decided -------------------------------------------------------------------------------------
 
-    def _do(self, meters: Iterable[Meter], now: float) -> None:
+    def _decide(self, meters: Iterable[Meter], now: float) -> None:
         """Decide about these limits, release the admitted calls, and set timers for the others."""
         for meter, delay in assign(meters, now, self._admit).items():
-            self._arm(meter, now, delay)
+            self._set_timer(meter, now, delay)
 
     def _admit(self, lane: Lane, waiter: Waiter, now: float) -> None:
         waiter.future.set_result(LocalPermit(self, lane, now))
@@ -271,7 +271,7 @@ class LocalRateLimiter:
             meter.admitted += 1
         return flights
 
-    def _arm(self, meter: Meter, now: float, delay: float | None) -> None:
+    def _set_timer(self, meter: Meter, now: float, delay: float | None) -> None:
         timer = self._timers.get(meter)
         if delay is None:
             if timer is not None:
@@ -287,7 +287,7 @@ class LocalRateLimiter:
 
     def _check_again(self, meter: Meter) -> None:
         self._timers.pop(meter, None)
-        self._do((meter,), self._monotonic())
+        self._decide((meter,), self._monotonic())
 
     # ---- learning ---------------------------------------------------------------------------------------------------
 
@@ -313,7 +313,7 @@ class LocalRateLimiter:
         if rate is not None and rate != first.header:
             self._announced(lane, rate, now)
         if first.queue.total or lane.others:
-            self._do(lane.meters, now)
+            self._decide(lane.meters, now)
 
     def _announced(self, lane: Lane, rate: float, now: float) -> None:
         old = lane.first.counter.rate
@@ -332,7 +332,7 @@ class LocalRateLimiter:
         for meter, flight in zip(lane.meters, (permit, *permit.flights), strict=False):
             meter.admitted -= 1
             meter.counter.recall(flight, now)
-        self._do(lane.meters, now)
+        self._decide(lane.meters, now)
 
     def _blame(self, permit: LocalPermit, refusal: bytes, now: float) -> None:
         lane, flights = permit.lane, (permit, *permit.flights)
@@ -365,7 +365,7 @@ class LocalRateLimiter:
     def _rate_changed(self, lane: Lane, meter: Meter, old: float, reason: str, now: float) -> None:
         if meter.lanes:
             for late, waiter, wait in overdue((meter,), now):
-                self._dismiss(late, waiter, wait, now)
+                self._refuse_waiter(late, waiter, wait, now)
         self._report(lane, meter, old, reason)
 
     def _report(self, lane: Lane, meter: Meter, old: float, reason: str) -> None:

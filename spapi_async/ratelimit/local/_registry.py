@@ -13,7 +13,7 @@ from spapi_async._core.operation import Operation
 from spapi_async.credentials import Account
 from spapi_async.errors import SPAPIWarning
 from spapi_async.ratelimit._book import PLAIN, Charge, PlanBook, Selection
-from spapi_async.ratelimit._decision import unseat
+from spapi_async.ratelimit._decision import dequeue
 from spapi_async.ratelimit._jitter import Jitter
 from spapi_async.ratelimit._meter import Lane, Meter
 from spapi_async.ratelimit._waiting import Waiter
@@ -106,7 +106,7 @@ class Registry:
         gone = []
         for lane in self._all():
             gone += [(lane, waiter) for waiter in lane.queue.clear()]
-            unseat(lane)
+            dequeue(lane)
         return gone
 
     def clear(self) -> None:

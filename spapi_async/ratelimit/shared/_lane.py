@@ -16,7 +16,7 @@ from spapi_async.ratelimit.shared._exchange import Exchange, Need, Phase
 from spapi_async.ratelimit.shared._flights import Silence
 from spapi_async.ratelimit.shared._forecast import wait_for
 from spapi_async.ratelimit.shared._local_share import LocalShare
-from spapi_async.ratelimit.shared._promises import Caller, Promises
+from spapi_async.ratelimit.shared._promises import Promises, WaitingCall
 from spapi_async.ratelimit.shared._settings import LaneSettings, OperationView
 from spapi_async.ratelimit.shared._slot import Slot
 from spapi_async.ratelimit.shared._stock import Stock
@@ -87,7 +87,7 @@ class Lane:
         self._demand.arrived(now)
         return None if self.queue.total else self._next_slot(now)
 
-    def enqueue(self, waiter: Caller) -> None:
+    def enqueue(self, waiter: WaitingCall) -> None:
         """Add a waiter for a token."""
         first = self.queue.counts[waiter.priority] == 0
         self.queue.join(waiter)
@@ -110,7 +110,7 @@ class Lane:
         ):
             exchange.ask_again(Need.NEWS)
 
-    def abandon(self, waiter: Caller) -> None:
+    def abandon(self, waiter: WaitingCall) -> None:
         """The caller was cancelled: remove its waiter, and take back the token that it may just have been given."""
         if waiter.future.done() and not waiter.future.cancelled() and waiter.future.exception() is None:
             self.put_back(waiter.future.result())

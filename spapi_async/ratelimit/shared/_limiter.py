@@ -23,7 +23,7 @@ from spapi_async.ratelimit.shared._flights import Flights
 from spapi_async.ratelimit.shared._lane import Lane
 from spapi_async.ratelimit.shared._leaving import drop_lanes, forget_idle
 from spapi_async.ratelimit.shared._link import Exchanger, Link
-from spapi_async.ratelimit.shared._promises import Caller
+from spapi_async.ratelimit.shared._promises import WaitingCall
 from spapi_async.ratelimit.shared._rates import owing_news, rate_change
 from spapi_async.ratelimit.shared._settings import MEANWHILE, LaneSettings, OperationView, check_settings, new_name
 from spapi_async.ratelimit.shared._slot import Slot
@@ -174,7 +174,7 @@ class SharedRateLimiter:
     async def _wait(self, lane: Lane, priority: Priority, max_wait: float | None) -> SharedPermit:
         began = self._clock.monotonic()
         future = asyncio.get_running_loop().create_future()
-        waiter = Caller(future, priority, max_wait, lane.queue.ahead(priority))
+        waiter = WaitingCall(future, priority, max_wait, lane.queue.ahead(priority))
         lane.enqueue(waiter)
         self._attend(lane)
         try:

@@ -1,4 +1,4 @@
-"""The calls of one bucket that have a ``max_wait``: which were accepted, and whether that can still be kept."""
+"""The waiting calls of one lane that have a ``max_wait``: which are accepted, and whether it can still be kept."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit._waiting import GRACE, CallQueue, Waiter
 
-__all__ = ["Caller", "Promises"]
+__all__ = ["Promises", "WaitingCall"]
 
 
-class Caller(Waiter):
-    """A call in the queue. ``ahead`` is the number of calls of its own process before it at the time it came."""
+class WaitingCall(Waiter):
+    """A waiting call; ``ahead`` is the number of calls of this process that waited before it when it was queued."""
 
     __slots__ = ("ahead", "max_wait")
 
@@ -27,7 +27,7 @@ class Caller(Waiter):
 
 
 class Promises:
-    """Checks each such call by a prediction when it comes and when the rate falls; ends the wait when time is up.
+    """Predicts the wait of each such call when it is queued and when the rate falls; ends the wait after ``max_wait``.
 
     Args:
         operation: the operation of the calls.
@@ -40,16 +40,16 @@ class Promises:
         self._operation = operation
         self._queue = queue
         self._predict = predict
-        self._undecided: list[Caller] = []
-        self._asking: list[Caller] = []  # undecided calls that the request under way will decide
-        self._kept: dict[Caller, asyncio.TimerHandle] = {}
+        self._undecided: list[WaitingCall] = []
+        self._asking: list[WaitingCall] = []  # undecided calls that the request under way will decide
+        self._kept: dict[WaitingCall, asyncio.TimerHandle] = {}
 
     @property
     def undecided(self) -> bool:
         """Whether a call has not been decided yet."""
         return bool(self._undecided)
 
-    def enter(self, caller: Caller) -> None:
+    def enter(self, caller: WaitingCall) -> None:
         """Add a call that waits for at most ``max_wait`` seconds."""
         self._undecided.append(caller)
 
@@ -82,7 +82,7 @@ class Promises:
             return
         place = 0
         for caller in list(self._queue.in_order()):
-            assert isinstance(caller, Caller)
+            assert isinstance(caller, WaitingCall)
             timer = self._kept.get(caller)
             if timer is not None and not caller.future.done():
                 wait = self._predict(caller.priority, place)
@@ -91,7 +91,7 @@ class Promises:
                     continue
             place += 1
 
-    def forget(self, caller: Caller) -> None:
+    def forget(self, caller: WaitingCall) -> None:
         """Remove a call that no longer waits, for whatever reason."""
         timer = self._kept.pop(caller, None)
         if timer is not None:
@@ -101,7 +101,7 @@ class Promises:
         """The error for a wait that is too long."""
         return wait_error(self._operation, wait, max_wait)
 
-    def _judge(self, caller: Caller) -> None:
+    def _judge(self, caller: WaitingCall) -> None:
         if caller.future.done() or caller.max_wait is None:
             return
         wait = self._predict(caller.priority, caller.ahead)
@@ -111,12 +111,12 @@ class Promises:
         loop = caller.future.get_loop()
         self._kept[caller] = loop.call_at(loop.time() + caller.max_wait + GRACE, self._break, caller)
 
-    def _break(self, caller: Caller) -> None:
+    def _break(self, caller: WaitingCall) -> None:
         """A call's ``max_wait`` is over, because later calls were more urgent, or Redis was slow."""
         if caller.future.done():
             return
         wait = self._predict(caller.priority, 0)
-        self._dismiss(
+        self._end_wait(
             caller,
             RateLimitWaitError(
                 f"no quota within max_wait={caller.max_wait:g} s, and none for another {wait:.3g} s",
@@ -125,10 +125,10 @@ class Promises:
             ),
         )
 
-    def _refuse(self, caller: Caller, wait: float) -> None:
+    def _refuse(self, caller: WaitingCall, wait: float) -> None:
         assert caller.max_wait is not None
-        self._dismiss(caller, self.refusal(wait, caller.max_wait))
+        self._end_wait(caller, self.refusal(wait, caller.max_wait))
 
-    def _dismiss(self, caller: Caller, error: RateLimitWaitError) -> None:
+    def _end_wait(self, caller: WaitingCall, error: RateLimitWaitError) -> None:
         self._queue.leave(caller)
         caller.future.set_exception(error)

@@ -31,7 +31,7 @@ _LEVELS = 8
 
 
 def _balanced(levels: int) -> str:
-    """An expression for an array or object with so many levels in it; whether brackets match is left to the decoder."""
+    """An expression for an array or object with ``levels`` levels in it; the decoder checks that the brackets match."""
     inside = f"(?:{_STRING}|{_balanced(levels - 1)})" if levels else _STRING
     return rf"[{{\[]{_BETWEEN}(?:{inside}{_BETWEEN})*+[}}\]]"
 

@@ -16,7 +16,7 @@ from spapi_async.ratelimit.shared._exchange import Phase
 from spapi_async.ratelimit.shared._flights import Flights, Silence
 from spapi_async.ratelimit.shared._lane import Lane
 from spapi_async.ratelimit.shared._local_share import LocalShare
-from spapi_async.ratelimit.shared._promises import Caller
+from spapi_async.ratelimit.shared._promises import WaitingCall
 from spapi_async.ratelimit.shared._settings import LaneSettings, OperationView
 from spapi_async.ratelimit.shared._slot import Slot
 from spapi_async.ratelimit.shared._stock import Stock
@@ -51,9 +51,9 @@ class Process:
         """A lane of the same limits."""
         return Lane(make_operation(1.0, 10), make_account(), terms=self.terms, view=self.view, settings=self.settings)
 
-    def wait(self, *, priority: Priority = Priority.NORMAL, max_wait: float | None = None) -> Caller:
+    def wait(self, *, priority: Priority = Priority.NORMAL, max_wait: float | None = None) -> WaitingCall:
         """A call that waits."""
-        caller = Caller(self.loop.create_future(), priority, max_wait, self.lane.queue.ahead(priority))
+        caller = WaitingCall(self.loop.create_future(), priority, max_wait, self.lane.queue.ahead(priority))
         self.lane.enqueue(caller)
         return caller
 

@@ -19,7 +19,7 @@ from spapi_async.ratelimit.shared._forecast import limit_wait
 from spapi_async.ratelimit.shared._lane import Lane
 from spapi_async.ratelimit.shared._leaving import forget_idle
 from spapi_async.ratelimit.shared._local_share import LocalShare
-from spapi_async.ratelimit.shared._promises import Caller, Promises
+from spapi_async.ratelimit.shared._promises import Promises, WaitingCall
 from spapi_async.ratelimit.shared._settings import LaneSettings, OperationView
 from spapi_async.ratelimit.shared._slot import Slot
 from spapi_async.ratelimit.shared._store import LimitSpec, LimitState, Reply
@@ -183,7 +183,7 @@ def test_lost_requests_do_not_multiply_a_caller() -> None:
 
     loop = asyncio.new_event_loop()
     promises = Promises(make_operation(1.0, 1), CallQueue(), predict)
-    caller = Caller(loop.create_future(), Priority.NORMAL, 20.0, 3)
+    caller = WaitingCall(loop.create_future(), Priority.NORMAL, 20.0, 3)
     promises.enter(caller)
     for _ in range(5):
         assert promises.ask()
@@ -200,7 +200,7 @@ def test_other_processes_are_asked_about_while_a_max_wait_is_pending() -> None:
     loop = asyncio.new_event_loop()
     line = CallQueue()
     promises = Promises(make_operation(1.0, 1), line, lambda priority, ahead: 9.0)
-    caller = Caller(loop.create_future(), Priority.NORMAL, 20.0, 0)
+    caller = WaitingCall(loop.create_future(), Priority.NORMAL, 20.0, 0)
     line.join(caller)
     assert not promises.ask()
     promises.enter(caller)
