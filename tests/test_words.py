@@ -28,12 +28,19 @@ def names_in(path: Path) -> Iterator[str]:
             yield node.attr
 
 
-def test_no_name_is_one_of_the_forbidden_words() -> None:
-    """There is one noun for each thing."""
+def hand_written() -> Iterator[Path]:
+    """Every module of the package that is not generated, and every test."""
     for path in sorted(PACKAGE.rglob("*.py")):
         if path.relative_to(PACKAGE).parts[0] not in GENERATED:
-            words = {word for name in names_in(path) for word in re.split(r"_|(?<=[a-z])(?=[A-Z])", name.lower())}
-            assert words & FORBIDDEN == set(), path
+            yield path
+    yield from sorted((PACKAGE.parent / "tests").rglob("*.py"))
+
+
+def test_no_name_is_one_of_the_forbidden_words() -> None:
+    """There is one noun for each thing."""
+    for path in hand_written():
+        words = {word for name in names_in(path) for word in re.split(r"_|(?<=[a-z])(?=[A-Z])", name.lower())}
+        assert words & FORBIDDEN == set(), path
 
 
 def privates_in(path: Path) -> Iterator[str]:

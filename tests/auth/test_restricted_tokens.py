@@ -199,7 +199,7 @@ async def test_a_reply_without_a_token_is_an_error() -> None:
         await auth.token(ADDRESS, account(), request())
 
 
-def test_a_batch_that_an_ended_loop_left_behind_is_started_anew() -> None:
+def test_a_batch_that_an_ended_loop_left_is_started_again() -> None:
     """One ``asyncio.run`` ends before the batch has begun, and a second one uses the same application."""
     resource = restricted_resource(DOCUMENT, path="/reports/2021-06-30/documents/a")
     token = Token("Atz.sprdt|a", issued_at=0.0, expires_at=1.0)

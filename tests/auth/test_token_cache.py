@@ -54,9 +54,7 @@ async def test_ten_thousand_callers_cost_one_fetch() -> None:
 
 @pytest.mark.parametrize("cancel_at", range(6))
 @pytest.mark.parametrize("victims", [(0,), (1,), (0, 1), (0, 1, 2)])
-def test_cancelling_any_caller_at_any_await_leaves_the_flight_to_the_others(
-    cancel_at: int, victims: tuple[int, ...]
-) -> None:
+def test_cancelled_callers_leave_the_fetch_to_the_others(cancel_at: int, victims: tuple[int, ...]) -> None:
     """Neither the first caller nor the last one owns the fetch."""
 
     @virtual_time
@@ -80,7 +78,7 @@ def test_cancelling_any_caller_at_any_await_leaves_the_flight_to_the_others(
 
 
 @virtual_time
-async def test_a_flight_that_everyone_left_still_fills_the_cache() -> None:
+async def test_a_fetch_that_every_caller_left_still_fills_the_cache() -> None:
     """The token is not thrown away when the last caller gives up."""
     source = Source()
     with pytest.raises(TimeoutError):
@@ -113,7 +111,7 @@ async def test_a_failure_is_not_remembered() -> None:
     assert await source.get("a") == "a#2"
 
 
-def test_a_failed_flight_that_nobody_awaits_leaves_no_unretrieved_exception() -> None:
+def test_the_error_of_a_fetch_without_callers_is_not_logged() -> None:
     """Asyncio logs nothing when every caller has gone and the fetch then fails."""
     complaints: list[object] = []
 
@@ -254,7 +252,7 @@ async def test_a_fetch_has_options_of_its_own() -> None:
 
 
 @virtual_time
-async def test_closing_ends_flights_and_leaves_no_task() -> None:
+async def test_closing_ends_fetches_and_leaves_no_task() -> None:
     """Waiting and later callers get an error, and no task is left."""
     source = Source(latency=60.0)
     callers = [asyncio.create_task(source.get(name)) for name in "aab"]
@@ -269,7 +267,7 @@ async def test_closing_ends_flights_and_leaves_no_task() -> None:
 
 
 @virtual_time
-async def test_closing_before_a_flight_has_begun_is_an_error_too() -> None:
+async def test_closing_before_a_fetch_has_begun_is_an_error_too() -> None:
     """A fetch that is cancelled before its first step does not look like the caller's own cancellation."""
     source = Source()
     caller = asyncio.create_task(source.get("a"))
@@ -297,7 +295,7 @@ async def test_a_replacement_that_has_expired_is_replaced_again() -> None:
         assert source.cache.retire(Secret(token)) is Retirement.RETIRED
 
 
-def test_a_flight_that_an_ended_loop_left_behind_is_started_anew() -> None:
+def test_a_fetch_that_an_ended_loop_left_is_started_again() -> None:
     """One ``asyncio.run`` ends before the fetch has begun, and a second one uses the same application."""
     source = Source(latency=0.0)
 

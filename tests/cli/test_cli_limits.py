@@ -117,7 +117,7 @@ def test_limits_of_an_unreachable_host(words: tuple[str, ...], capsys: pytest.Ca
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_limits_of_a_host_that_is_no_emulator(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+def test_limits_of_a_host_that_is_not_an_emulator(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
     """The error differs from that of an unreachable host."""
     assert run(["limits", "--endpoint", f"{spapi_emulator.url}/elsewhere"]) == 2
     assert "is not an emulator" in capsys.readouterr().err

@@ -111,7 +111,7 @@ async def test_a_client_secret_is_not_printed(
 
 
 async def test_a_queue_that_does_not_exist_is_a_usage_error(sqs_queue: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """So is a URL that is not a queue's."""
+    """A URL that is not a queue's is one, too."""
     assert await command("notifications", "listen", f"{sqs_queue}-missing") == 2
     assert await command("notifications", "listen", "orders") == 2
     assert len(capsys.readouterr().err.splitlines()) == 2

@@ -97,7 +97,7 @@ def test_the_name_of_the_file_says_the_format(spapi_emulator: Emulator, tmp_path
 def test_json_output_has_the_ids_and_the_file(
     spapi_emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Programs read it."""
+    """It is one object for programs."""
     out = tmp_path / "orders.txt"
     words = [ALL_ORDERS, "--marketplace", "US", "--start", "2026-01-01", "--end", "2026-01-20", "--no-data", "empty"]
     assert report(spapi_emulator, *words, "--out", str(out), "--json") == 0

@@ -94,7 +94,7 @@ async def test_tokens_can_be_fetched_ahead() -> None:
 
 
 @pytest.mark.parametrize("grace", [-1, float("nan"), "10"])
-async def test_a_grace_that_is_no_number_of_seconds_is_refused(grace: object) -> None:
+async def test_an_invalid_grace_period_is_refused(grace: object) -> None:
     """Nothing is closed."""
     async with Application("app", "secret") as app:
         with pytest.raises(ConfigurationError, match="grace must be zero or more seconds"):
@@ -128,7 +128,7 @@ async def test_successive_applications_of_one_client_are_not_logged(caplog: pyte
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 async def test_a_forked_child_begins_with_empty_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So are those that the parent never used; one warning says that quota is not shared."""
+    """Buckets that the parent never used are empty, too; one warning says that quota is not shared."""
     from spapi_async.api.orders_v0 import GET_ORDER
     from spapi_async.credentials import Account, Grant
     from spapi_async.marketplaces import Region

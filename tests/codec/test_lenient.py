@@ -85,7 +85,7 @@ def test_a_missing_required_field_is_none(missing: str) -> None:
     assert [(path, got) for path, _, got in violations] == [(f"$.{missing}", "absent")]
 
 
-def test_null_where_the_model_allows_none_is_none() -> None:
+def test_null_where_the_model_does_not_allow_it_is_none() -> None:
     """The models declare nothing nullable, but errors[].message and end_at.value are null at times."""
     value, violations = read(list[Error], [{"code": "InvalidInput", "message": None}])
     assert value == [Error(code="InvalidInput", message=None)]  # type: ignore[arg-type]
@@ -249,7 +249,7 @@ def test_a_number_too_large_for_a_float_is_kept_exactly() -> None:
 # --- lists and objects -----------------------------------------------------------------------------------------------
 
 
-def test_one_object_where_a_list_belongs_is_a_list_of_it() -> None:
+def test_a_single_object_where_a_list_belongs_is_a_list_of_one() -> None:
     """APIs that were XML once send a list of one as its element."""
     value, noted = read_field("children", {"ASIN": "B1", "QuantityOrdered": 2})
     assert value == [Item(asin="B1", quantity=2)]

@@ -72,7 +72,9 @@ def test_a_model_that_is_not_understood_writes_nothing(tmp_path: Path, capsys: p
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
-def test_a_file_that_is_no_json_object_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+def test_a_file_that_is_not_a_json_object_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
     """Broken files are refused like unknown constructs."""
     (tmp_path / "broken.json").write_text(text, encoding="utf-8")
     assert main(["--models", str(tmp_path)]) == 2

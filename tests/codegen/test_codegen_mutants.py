@@ -160,7 +160,7 @@ def test_names_used_only_in_annotations_are_imported_for_type_checkers() -> None
 
 @pytest.mark.parametrize("key", ["maximum", "minimum", "maxLength", "default"])
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
-def test_a_limit_that_is_no_finite_number_is_refused(key: str, value: float) -> None:
+def test_a_limit_that_is_not_finite_is_refused(key: str, value: float) -> None:
     """``1e400`` is valid JSON, but not a Python number."""
     problem = refusal(with_get(parameters=[{"name": "a", "in": "query", "type": "number", key: value}]))
     assert problem == f"{GET}.parameters[0].{key}: is not a finite number"

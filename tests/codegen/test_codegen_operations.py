@@ -163,7 +163,7 @@ def test_success_replies_of_every_shape(responses: dict[str, Any], returned: str
     assert made.success == success
 
 
-def test_success_replies_of_two_types_are_told_apart_by_status() -> None:
+def test_success_replies_of_two_types_are_distinguished_by_status() -> None:
     """The method returns either; ``response_types`` has the type of each status."""
     other = {"type": "object", "properties": {"b": STRING}}
     responses = reply(REF) | reply({"$ref": "#/definitions/Other"}, "202")

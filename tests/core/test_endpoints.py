@@ -21,7 +21,7 @@ def test_an_endpoint_replaces_every_host() -> None:
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1:8080", "ftp://x", "http://", "http://u:p@host", "http://host/?q=1"])
-def test_an_endpoint_that_is_no_base_url_is_refused(text: str) -> None:
+def test_an_endpoint_that_is_not_a_base_url_is_refused(text: str) -> None:
     """The error shows the expected form."""
     with pytest.raises(ConfigurationError, match="endpoint must be like"):
         Endpoints(text)

@@ -167,8 +167,8 @@ def test_methods_that_warn_look_like_others() -> None:
     assert not inspect.iscoroutinefunction(OrdersV0.iter_orders)
     assert list(inspect.signature(OrdersV0(None).get_order).parameters) == ["order_id", "data_elements"]  # type: ignore[arg-type]
     # Before 3.12 only asyncio can be told that a plain function makes coroutines; from 3.14 on it points to inspect.
-    told = inspect if sys.version_info >= (3, 12) else asyncio
-    assert told.iscoroutinefunction(SellingPartner.call)
+    checker = inspect if sys.version_info >= (3, 12) else asyncio
+    assert checker.iscoroutinefunction(SellingPartner.call)
 
 
 def test_a_package_whose_name_begins_alike_is_not_the_library(monkeypatch: pytest.MonkeyPatch) -> None:

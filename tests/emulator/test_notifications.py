@@ -58,10 +58,10 @@ async def test_finished_jobs_are_notified_with_their_documents(emulator: Emulato
     feed = {"feedType": "JSON_LISTINGS_FEED", "marketplaceIds": ["ATVPDKIKX0DER"], "inputFeedDocumentId": feed_document}
     await seller.feeds_2021_06_30.create_feed(body=feed)
     found = {each.type: each for each in map(parse, emulator.notifications)}
-    told = found["REPORT_PROCESSING_FINISHED"].content
-    assert told.report_id == report.report_id
+    notified = found["REPORT_PROCESSING_FINISHED"].content
+    assert notified.report_id == report.report_id
     stored = await seller.reports_2021_06_30.get_report(report.report_id)
-    assert told.report_document_id == stored.report_document_id
+    assert notified.report_document_id == stored.report_document_id
     assert found["FEED_PROCESSING_FINISHED"].content.result_feed_document_id
     assert found["DATA_KIOSK_QUERY_PROCESSING_FINISHED"].content.processing_status == "DONE"
     assert not any(each.violations for each in found.values())

@@ -76,7 +76,7 @@ def test_each_of_many_blocks_ends_at_its_own_time() -> None:
 
 
 def test_a_cancellation_is_not_turned_into_a_timeout() -> None:
-    """Not even one that comes at the moment at which the time is up."""
+    """It stays a cancellation even when it comes at the moment at which the time is up."""
 
     async def main() -> bool:
         async def bounded() -> None:

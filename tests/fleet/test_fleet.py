@@ -10,8 +10,8 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 import anyio
 import pytest
 import warm_python
+from anyio.abc import TaskGroup
 from insides import database_engine
 from order_databases import CREDENTIALS
 from redis.asyncio import Redis
@@ -36,7 +37,7 @@ from spapi_async.fleet._board import Board
 from spapi_async.fleet._jobs import job_named
 from spapi_async.ratelimit import RedisRateLimiter
 from spapi_async.workflows.journal import Journal
-from spapi_async.workflows.orders import OrderDatabase, SellerFailed, SyncEvent, follow_orders, sync_orders
+from spapi_async.workflows.orders import Change, OrderDatabase, SellerFailed, SyncEvent, follow_orders, sync_orders
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -128,6 +129,34 @@ def truth(emulator: Emulator) -> dict[str, str]:
     }
 
 
+async def is_complete(database: str, emulator: Emulator) -> bool:
+    """Whether the tables have every order of every seller in its last version."""
+    found = {order_id: updated for (_, order_id), updated in (await stored(database)).items()}
+    return len(emulator.world.sellers) == SELLERS and found == truth(emulator)
+
+
+async def changes(database: str) -> list[Change]:
+    """Every entry of the change feed."""
+    async with OrderDatabase(database) as opened:
+        return [change async for change in opened.changes(limit=None)]
+
+
+def assert_no_change_twice(found: list[Change]) -> None:
+    """No version of an order was published twice."""
+    versions = [(change.seller, change.order_id, change.updated_at) for change in found]
+    assert len(versions) == len(set(versions))
+
+
+@asynccontextmanager
+async def working(fleet: Fleet) -> AsyncIterator[TaskGroup]:
+    """Run a scheduler and a worker in this process during the block."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(fleet.schedule)
+        group.start_soon(fleet.work)
+        yield group
+        group.cancel_scope.cancel()
+
+
 @pytest.mark.long
 async def test_tables_are_complete_whatever_happens_to_processes(
     redis_url: str, postgres_url: str, sellers: str
@@ -151,11 +180,7 @@ async def test_tables_are_complete_whatever_happens_to_processes(
             await _cut_connections(postgres_url)
             emulator.change_orders(add=1, update=2)
 
-            async def equal() -> bool:
-                found = {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()}
-                return bool(found == truth(emulator))
-
-            await until(equal)
+            await until(partial(is_complete, postgres_url, emulator))
 
             async def complete() -> bool:  # its last page is stored: a slice still has to report it
                 status = await Fleet.status_of(redis_url)
@@ -171,10 +196,7 @@ async def test_tables_are_complete_whatever_happens_to_processes(
             assert time.monotonic() - started < 12
         throttled = {name: counts["throttled"] for name, counts in emulator.stats()["operations"].items()}
         assert sum(throttled.values()) <= SELLERS  # at most one a bucket
-    async with OrderDatabase(postgres_url) as database:
-        changes = [change async for change in database.changes(limit=None)]
-    versions = [(change.seller, change.order_id, change.updated_at) for change in changes]
-    assert len(versions) == len(set(versions))
+    assert_no_change_twice(await changes(postgres_url))
 
 
 async def test_a_worker_suspended_beyond_its_lease_writes_nothing_when_it_wakes(
@@ -248,29 +270,16 @@ async def test_a_fleet_and_a_follower_share_a_database(redis_url: str, postgres_
                 failures.append(event)
 
         followed = (await SellerDirectory(sellers).sellers(app))[:4]
-        async with anyio.create_task_group() as group:
-            group.start_soon(fleet_of_one.schedule)
-            group.start_soon(fleet_of_one.work)
-
-            async def follow() -> None:
-                await follow_orders(followed, postgres_url, progress=heard)
-
-            group.start_soon(follow)
-
-            async def equal() -> bool:
-                found = {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()}
-                return bool(len(emulator.world.sellers) == SELLERS and found == truth(emulator))
-
-            await until(equal)
+        async with working(fleet_of_one) as group:
+            group.start_soon(partial(follow_orders, followed, postgres_url, progress=heard))
+            await until(partial(is_complete, postgres_url, emulator))
             emulator.change_orders(update=2)
-            await until(equal)
-            group.cancel_scope.cancel()
+            await until(partial(is_complete, postgres_url, emulator))
         assert failures == []
         assert all(state.failures == 0 for state in (await fleet_of_one.status()).sellers)
-    async with OrderDatabase(postgres_url) as database:
-        changes = [change async for change in database.changes(limit=None)]
     # An order that a list names first is new without details, which other sources add: each of these is one change.
-    versions = [(each.seller, each.order_id, each.updated_at, each.kind, each.source) for each in changes]
+    found = await changes(postgres_url)
+    versions = [(each.seller, each.order_id, each.updated_at, each.kind, each.source) for each in found]
     assert len(versions) == len(set(versions))
 
 
@@ -286,9 +295,7 @@ async def test_a_slice_skips_a_seller_that_another_process_holds(
         made: dict[str, Any] = {"client_id": "app", "client_secret": "secret", "endpoint": emulator.url}
         fleet = Fleet(redis_url, postgres_url, sellers, slice_seconds=5, every=timedelta(hours=1), **made)
         lease = await database.hold("A0@na", "orders_2026_01_01", "a follower elsewhere", now=datetime.now(UTC))
-        async with anyio.create_task_group() as group:
-            group.start_soon(fleet.schedule)
-            group.start_soon(fleet.work)
+        async with working(fleet):
 
             async def tried() -> bool:
                 states = {state.seller: state for state in (await fleet.status()).sellers}
@@ -305,7 +312,6 @@ async def test_a_slice_skips_a_seller_that_another_process_holds(
                 return all(state.complete_at is not None for state in (await fleet.status()).sellers)
 
             await until(complete)
-            group.cancel_scope.cancel()
         assert {seller for seller, _ in await stored(postgres_url)} == {"A0@na", "A1@na"}
 
 
@@ -320,16 +326,13 @@ async def test_a_slice_that_found_a_seller_held_keeps_the_holders_notes(redis_ur
         raise LeaseHeldError("held", seller=seller.name, stream="own", holder="another", expires_at=datetime.now(UTC))
 
     fleet = Fleet(redis_url, None, sellers, job=job, name="own", slice_seconds=5, client_id="a", client_secret="b")
-    async with anyio.create_task_group() as group:
-        group.start_soon(fleet.schedule)
-        group.start_soon(fleet.work)
+    async with working(fleet):
 
         async def over() -> bool:
             status = await fleet.status()
             return bool(status.sellers and status.sellers[0].due_at and not status.queued)
 
         await until(over)
-        group.cancel_scope.cancel()
     assert (await fleet.status()).sellers == (noted,)
 
 
@@ -445,22 +448,14 @@ async def test_a_redis_that_comes_back_empty_holds_a_fleet_up_and_no_more(
     """Queue, board and quotas are gone: sellers are listed and queued anew, and nothing is lost or doubled."""
     anchor = datetime.now(UTC).timestamp() - 3600
     async with Emulator(orders=20, rate_scale=2000, search_delay=0.0, anchor=anchor) as emulator:
-
-        async def equal() -> bool:
-            found = {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()}
-            return bool(len(emulator.world.sellers) == SELLERS and found == truth(emulator))
-
         with fleet(emulator, redis_chaos.url, postgres_url, sellers) as processes:
             running = [processes.start(what) for what in ("schedule", "worker")]
-            await until(equal)
+            await until(partial(is_complete, postgres_url, emulator))
             redis_chaos.restart_empty()
             emulator.change_orders(add=1, update=2)
-            await until(equal)
+            await until(partial(is_complete, postgres_url, emulator))
             assert [process.poll() for process in running] == [None, None]
-    async with OrderDatabase(postgres_url) as database:
-        changes = [change async for change in database.changes(limit=None)]
-    versions = [(change.seller, change.order_id, change.updated_at) for change in changes]
-    assert len(versions) == len(set(versions))
+    assert_no_change_twice(await changes(postgres_url))
 
 
 async def test_a_revoked_seller_is_set_aside_and_shown(
@@ -476,9 +471,7 @@ async def test_a_revoked_seller_is_set_aside_and_shown(
             "slice_seconds": 3,
         }
         with_sellers = Fleet(redis_url, sqlite_url, SellerDirectory(sellers), **made)
-        async with anyio.create_task_group() as group:
-            group.start_soon(with_sellers.schedule)
-            group.start_soon(with_sellers.work)
+        async with working(with_sellers):
 
             async def settled() -> bool:
                 status = await with_sellers.status()
@@ -486,7 +479,6 @@ async def test_a_revoked_seller_is_set_aside_and_shown(
                 return status.revoked == 1 and len(complete) == SELLERS - 1
 
             await until(settled)
-            group.cancel_scope.cancel()
     (revoked,) = [state for state in (await with_sellers.status()).sellers if state.revoked]
     assert revoked.seller == "A5@na"
     assert "invalid_grant" in revoked.reason
@@ -495,10 +487,10 @@ async def test_a_revoked_seller_is_set_aside_and_shown(
     assert "needs a new authorisation" in shown
     assert shown.count("search_orders: ") == SELLERS
     assert await anyio.to_thread.run_sync(run, ["fleet", "status", "--redis", redis_url, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["revoked"] == 1
-    assert told["quota"].keys() == {state["seller"] for state in told["sellers"]}
-    assert {limit["operation"] for limit in told["quota"].values()} == {"orders_2026_01_01.search_orders"}
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["revoked"] == 1
+    assert shown["quota"].keys() == {state["seller"] for state in shown["sellers"]}
+    assert {limit["operation"] for limit in shown["quota"].values()} == {"orders_2026_01_01.search_orders"}
 
 
 async def test_a_users_job_continues_where_it_was_interrupted(
@@ -525,16 +517,13 @@ async def test_a_users_job_continues_where_it_was_interrupted(
             redis_url, None, SellerDirectory(sellers), job=save_listings, journal=Journal(sqlite_url), name="own",
             every=timedelta(hours=24), slice_seconds=1.0, client_id="a", client_secret="b", endpoint=emulator.url,
         )  # fmt: skip
-        async with anyio.create_task_group() as group:
-            group.start_soon(fleet.schedule)
-            group.start_soon(fleet.work)
+        async with working(fleet):
 
             async def settled() -> bool:
                 states = (await fleet.status()).sellers
                 return sum(state.complete_at is not None for state in states) == SELLERS - 2
 
             await until(settled)
-            group.cancel_scope.cancel()
         requests = emulator.stats()["operations"]["reports_2021_06_30.create_report"]["requests"]
     assert requests == SELLERS - 2
     assert max(begun.values()) > 1

@@ -50,8 +50,8 @@ async def test_no_command_reads_the_whole_board(redis_url: str, board: Board) ->
         await client.config_resetstat()
         assert (len(await board.states()), await board.queued(0.0), await board.revoked()) == (2500, 0, ["S0007"])
         await board.keep(many[:1200])
-        told = await client.info("commandstats")
-    calls = {name.removeprefix("cmdstat_"): each["calls"] for name, each in told.items()}
+        statistics = await client.info("commandstats")
+    calls = {name.removeprefix("cmdstat_"): each["calls"] for name, each in statistics.items()}
     assert {"hgetall", "zrange"}.isdisjoint(calls)
     assert [calls[name] for name in ("hdel", "zrem")] == [4, 10]
     assert min(calls["hscan"], calls["zscan"]) >= 2

@@ -16,7 +16,7 @@ def test_the_server_knows_many_ways_to_misbehave() -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [2026, 2027])
-async def test_whatever_the_server_answers_every_promise_holds(seed: int) -> None:
+async def test_every_guarantee_holds_against_a_hostile_server(seed: int) -> None:
     """No call is late, no effect doubled, no foreign error raised, no secret shown, no item lost, nothing left open.
 
     ``python tests/support/hostile_campaign.py SEED FAULTS`` repeats a seed, with any number of faults.

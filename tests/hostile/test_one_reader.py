@@ -187,7 +187,7 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize("entry", UNREADABLE)
-async def test_an_entry_that_is_no_order_is_set_aside(entry: bytes) -> None:
+async def test_an_entry_that_is_not_an_order_is_set_aside(entry: bytes) -> None:
     """The reason is kept; the others are stored and the window continues."""
     page = await page_of(b'{"orders":[{"orderId":"1"},%b,{"orderId":"3"}],"pagination":{"nextToken":"t"}}' % entry)
     assert [row.order_id for row in page.rows] == ["1", "3"]

@@ -117,7 +117,7 @@ def test_each_copy_of_a_member_is_cut(twice: str, broken: bytes) -> None:
 
 
 def test_a_marker_at_any_personal_place_is_cut_out_of_an_order_of_v0() -> None:
-    """So it is from its items, which come separately."""
+    """It is also cut out of its items, which come separately."""
     seed = seed_of_this_run()
     rng = random.Random(seed)
     for number in range(examples(1000)):

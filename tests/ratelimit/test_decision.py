@@ -214,7 +214,7 @@ def test_an_empty_lane_is_in_no_queue(decisions: Decisions) -> None:
 
 
 def test_calls_are_served_when_predicted(decisions: Decisions) -> None:
-    """So are calls with a limit of their own, beside others that wait for the same plan."""
+    """The prediction holds for calls with a limit of their own, beside others that wait for the same plan."""
     plan, rule = meter(Bucket(1.0, 2), "plan"), meter(Window(2, 30.0), "rule", kind="rule")
     sales, other = decisions.lane(plan, rule), decisions.lane(plan)
     for number in range(3):

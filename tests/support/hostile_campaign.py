@@ -59,7 +59,7 @@ def locals_shown(error: BaseException) -> str:
 
 
 def _all_locals(error: BaseException) -> list[str]:
-    """Yield the locals of an error, its causes and its contexts, whether they would be printed or not."""
+    """The locals of an error, its causes and its contexts, whether they would be printed or not."""
     shown, pending, seen = [], [error], set()
     while pending:
         each = pending.pop()
@@ -83,7 +83,7 @@ def _safe_repr(value: object) -> str:
 
 @asynccontextmanager
 async def hostile_application(server: HostileServer, **options: Any) -> AsyncIterator[Application]:
-    """Return an application of the hostile server that retries without long pauses."""
+    """An application of the hostile server that retries without long pauses."""
     options = {"retry": RetryPolicy(attempts=2, base=0.001, throttled_attempts=3), **options}
     async with Application("app", CLIENT_SECRET, endpoint=server.url, max_reply_size=2_000_000, **options) as app:
         endpoint = token_endpoint(app)

@@ -102,7 +102,7 @@ async def test_a_second_outage_begins_at_the_rate_known_in_redis(redis_chaos: Re
     assert rates == [pytest.approx(0.95)] * 2
 
 
-async def test_an_emptied_redis_is_told_at_once_what_was_spent(redis_chaos: RedisServer) -> None:
+async def test_an_emptied_redis_learns_at_once_what_was_spent(redis_chaos: RedisServer) -> None:
     """The processes need not make a call: the first one that does finds no full bucket."""
     async with limiters(redis_chaos.url) as (old, new), asyncio.timeout(30):
         (await permit(old, SLOW)).observe(200, None)
@@ -155,7 +155,7 @@ async def test_an_announced_rate_survives_an_emptied_redis(redis_chaos: RedisSer
 
 
 async def test_every_sellers_rate_survives_an_emptied_redis(redis_chaos: RedisServer) -> None:
-    """So do those of sellers beyond the number that one round trip carries."""
+    """There are more sellers than one round trip carries."""
     sellers = [make_account(f"seller{number}") for number in range(300)]
     async with limiters(redis_chaos.url, 1) as (limiter,), asyncio.timeout(120):
         for seller in sellers:

@@ -90,7 +90,7 @@ async def test_rows_of_all_pages_come_as_one_stream() -> None:
         assert queries_made(emulator) == 6
 
 
-async def test_no_data_is_no_rows() -> None:
+async def test_a_query_without_data_has_no_rows() -> None:
     """The query is DONE without a document."""
     async with emulated() as (_, seller), seller.data_kiosk.download(query("EMPTY")) as rows:
         assert [row async for row in rows] == []

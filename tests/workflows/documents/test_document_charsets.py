@@ -65,7 +65,7 @@ async def test_each_byte_order_mark_is_recognised_and_removed(mark: str) -> None
 
 
 @pytest.mark.parametrize("name", ["idna", "undefined", "punycode", "unicode_escape", "raw_unicode_escape", "x-klingon"])
-async def test_an_announced_codec_that_is_no_charset_is_ignored(name: str) -> None:
+async def test_an_announced_codec_that_is_not_a_charset_is_ignored(name: str) -> None:
     """Python may have a codec of that name."""
     assert codec_of(name) is None
     text, document = await text_of("Köln".encode(), f"text/plain; charset={name}")

@@ -65,7 +65,7 @@ async def test_a_refused_download_is_an_event_with_its_error() -> None:
 
 
 async def test_an_upload_is_an_event_with_its_requests() -> None:
-    """Repetitions count."""
+    """Each repetition is one request more."""
     heard: list[Event] = []
     async with emulated(observers=[heard.append]) as (_, seller):
         await seller.documents.upload(BODY)

@@ -201,7 +201,7 @@ def test_a_client_secrets_notification_goes_through_the_same_parser() -> None:
 
 
 def test_no_repr_shows_personal_data() -> None:
-    """That of the notification, its payload or an unknown type does not."""
+    """It is hidden in the repr of the notification, of its payload and of an unknown type."""
     found = parse(WHOLE)
     unknown = parse(WHOLE | {"NotificationType": "NEW"})
     assert "MARK" not in f"{found!r} {found.payload!r} {unknown!r} {unknown.payload!r} {unknown.content!r}"

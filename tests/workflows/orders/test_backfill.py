@@ -70,7 +70,7 @@ class Refining:
         return float(count)
 
     async def fetch(self, order: CoarseOrder) -> OrderRow | None:
-        """The order, a moment later."""
+        """Return the order a moment later."""
         self.fetched[order.order_id] += 1
         await anyio.sleep(0.005)
         if order.order_id in self._unknown:
@@ -95,7 +95,7 @@ class NoQuota:
     operation = "orders_2026_01_01.search_orders"
 
     async def page(self, checkpoint: Checkpoint) -> Any:
-        """Never."""
+        """Wait for ever."""
         await anyio.sleep_forever()
 
 

@@ -128,10 +128,7 @@ async def test_runs_that_end_in_the_middle_lose_no_order(sqlite_url: str, source
 @pytest.mark.parametrize("unsorted", [False, True], ids=["by update", "in no order"])
 @in_virtual_hours
 async def test_unsorted_pages_lose_no_order(sqlite_url: str, unsorted: bool) -> None:
-    """Amazon does not document that pages are sorted by update.
-
-    If not, windows are halved until one page holds them.
-    """
+    """Amazon documents no order of pages; where they are unsorted, windows are halved until one page holds them."""
     async with emulator(seed=5, unsorted_lists=unsorted) as running:
         report = await sync(running, sqlite_url, ["search"], progress=Changes(running))
         assert report.failed == ()

@@ -188,13 +188,10 @@ LATER = {"LastUpdateDate": "2026-01-03T00:00:00Z"}
         (v0({}), line(last_updated_date="2026-01-04T00:00:00Z", currency="USD"), {"last-updated-date", "currency"}),
     ],
 )
-async def test_a_change_says_what_differs_whatever_source_brought_either_version(
+async def test_a_change_names_what_differs_between_versions_of_any_two_sources(
     database_url: str, before: OrderRow, after: OrderRow, paths: set[str]
 ) -> None:
-    """Paths have the names of the new version.
-
-    Equal values in other words do not differ, and those that only one version has are new.
-    """
+    """Paths have the new version's names; equal values in other words do not differ, and added ones are new."""
     async with OrderDatabase(database_url) as database:
         await store(database, before, order("b"))
         await store(database, after, order("b", day=2))

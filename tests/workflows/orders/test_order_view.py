@@ -182,9 +182,9 @@ ORDER = {
 }
 
 
-def test_every_mapped_member_arrives_in_v0() -> None:
+def test_every_mapped_member_of_an_order_arrives_in_v0() -> None:
     """Members are those of Amazon's migration guide."""
-    order, (item,) = OrderView.from_2026(ORDER).to_v0()
+    order = OrderView.from_2026(ORDER).to_v0().order
     assert order.seller_order_id == "mine-1"
     assert (order.order_type, order.order_status, order.fulfillment_channel) == ("Preorder", "Canceled", "MFN")
     assert (order.is_prime, order.is_ispu, order.is_business_order, order.is_access_point_order) == (
@@ -207,6 +207,11 @@ def test_every_mapped_member_arrives_in_v0() -> None:
     assert order.payment_method == "COD"
     assert order.payment_method_details == ["COD"]
     assert order.electronic_invoice_status == "Accepted"
+
+
+def test_every_mapped_member_of_an_item_arrives_in_v0() -> None:
+    """Members are those of Amazon's migration guide."""
+    (item,) = OrderView.from_2026(ORDER).to_v0().items
     amounts = {
         name: getattr(item, name) and str(getattr(item, name).amount)
         for name in ("item_price", "item_tax", "promotion_discount", "promotion_discount_tax", "shipping_discount")

@@ -91,7 +91,7 @@ def test_order_without_an_id_is_still_a_row() -> None:
     assert first.order_id != row(orderId=None, programs=["x"]).order_id
 
 
-def test_items_without_an_id_are_told_apart() -> None:
+def test_items_without_an_id_are_distinguished() -> None:
     """Amazon has sent items without an id; each has a row of its own."""
     order = row(orderItems=[{"quantityOrdered": 1}, {"quantityOrdered": 2}])
     assert [item.quantity_ordered for item in order.items] == [1, 2]

@@ -178,7 +178,7 @@ def test_recent_orders_do_not_show_whether_pages_are_sorted() -> None:
 
 
 @pytest.mark.parametrize("date", [BEGIN - timedelta(days=9), END + timedelta(days=9)])
-def test_a_date_outside_the_window_is_no_place_to_go_on_from(date: datetime) -> None:
+def test_a_walk_does_not_continue_from_a_date_outside_the_window(date: datetime) -> None:
     """An order of the year 2099 would hide all others."""
     amazon = Amazon(60, BY_UPDATE)
     walk = Walk(BEGIN, END, Sorting())
