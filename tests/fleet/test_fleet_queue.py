@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ReadOnlyError
@@ -76,7 +77,8 @@ async def test_workers_that_ended_long_ago_are_forgotten(
     await redis.xadd(GROUP[0], {"data": "0"})
     await redis.xreadgroup(GROUP[1], "killed", {GROUP[0]: ">"})
     messages = queue.listen()
-    await anext(messages)
+    with anyio.fail_after(60):
+        await anext(messages)
     await messages.aclose()
     names = {each["name"].decode() for each in await redis.xinfo_consumers(*GROUP)}
     assert names == {"killed", queue.consumer_name}

@@ -34,6 +34,7 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
     raise ModuleNotFoundError('order sync needs an extra: pip install "spapi-async[sync]"') from error
 
 from spapi_async.workflows._cursor import run_on_cursor
+from spapi_async.workflows._cut_connections import again_if_cut
 from spapi_async.workflows._sql import async_url, lock_creation, open_engine, probe_sqlite, reason, to_the_end
 from spapi_async.workflows.orders import _holes_sql, _personal_sql, _reads
 from spapi_async.workflows.orders._connected import Connected
@@ -300,6 +301,7 @@ class OrderDatabase(Connected):
     # ---- one holder -------------------------------------------------------------------------------------------------
 
     @to_the_end
+    @again_if_cut
     async def hold(self, seller: str, stream: str, holder: str, *, now: datetime) -> Lease:
         """Acquire the lease on a seller's stream, if it is free, has expired, or its holder on this machine has ended.
 
@@ -309,8 +311,9 @@ class OrderDatabase(Connected):
             LeaseHeldError: another process holds the lease.
         """
         mine = {"seller": seller, "stream": stream, "holder": holder, "fencing": 1, "expires_at": now + LEASE}
+        is_free = (leases.c.expires_at < now) | (leases.c.holder == holder)  # it is ours if only the reply was lost
         async with self._write() as connection:
-            fencing = (await connection.execute(self._take(leases.c.expires_at < now), mine)).scalar_one_or_none()
+            fencing = (await connection.execute(self._take(is_free), mine)).scalar_one_or_none()
             if fencing is None:
                 of_stream = (leases.c.seller == seller, leases.c.stream == stream)
                 other = (await connection.execute(select(leases).where(*of_stream))).one()
@@ -334,12 +337,14 @@ class OrderDatabase(Connected):
         ).returning(leases.c.fencing)
 
     @to_the_end
+    @again_if_cut
     async def renew(self, holder: str, *, now: datetime) -> None:
         """Renew every lease of a holder that no other process has taken over."""
         async with self._write() as connection:
             await connection.execute(update(leases).where(leases.c.holder == holder).values(expires_at=now + LEASE))
 
     @to_the_end
+    @again_if_cut
     async def release(self, lease: Lease, *, now: datetime) -> None:
         """Release the lease, so that another process can acquire it at once."""
         mine = (leases.c.seller == lease.seller, leases.c.stream == lease.stream, leases.c.fencing == lease.fencing)
