@@ -132,5 +132,7 @@ async def listen(broker: RedisStreamBroker, redis: Any, concurrency: int, stop: 
                 await redis.xgroup_create(broker.queue_name, _WORKERS, id="0", mkstream=True)
             await receiver.listen(stop)
         except Exception as error:  # noqa: BLE001 - whatever it is, the queue is worth another attempt
+            while isinstance(error, ExceptionGroup):
+                error = error.exceptions[0]  # the group says nothing
             logger.warning("the queue cannot be read (%s); trying again", type(error).__name__)
             await asyncio.sleep(PAUSE)
