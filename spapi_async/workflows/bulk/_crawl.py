@@ -218,7 +218,7 @@ class Run:
         self._under_way: set[Key] = set()
         self._waiting: list[Entry] = []
         self._bytes = 0
-        self._written_at = time.monotonic()
+        self._began = self._written_at = time.monotonic()
         self._failures_in_a_row = 0
         self._is_torn = False  # whether the output may end with part of a row, which the next run removes
         self._lock = asyncio.Lock()
@@ -271,7 +271,7 @@ class Run:
             missing=self._counts[MISSING],
             failed=self._counts[FAILED],
             skipped=self._skipped,
-            seconds=time.time() - self._started,
+            seconds=time.monotonic() - self._began,
         )
 
     def entry(self, outcome: Done[Key, bytes] | Failed[Key]) -> Entry:
@@ -346,7 +346,7 @@ class Run:
 
     def _so_far(self) -> CrawlProgress:
         done = sum(self._counts.values())
-        elapsed = max(time.time() - self._started, 1e-9)
+        elapsed = max(time.monotonic() - self._began, 1e-9)
         left = None
         if self._total is not None:
             rest = self._total - done - self._skipped

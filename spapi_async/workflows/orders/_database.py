@@ -27,15 +27,14 @@ from spapi_async.workflows.orders._vault import RETENTION, PersonalData, Persona
 try:
     import alembic  # noqa: F401 - migrations need it; imported here so that a missing extra is reported
     from sqlalchemy import delete, func, select, update
-    from sqlalchemy.dialects import postgresql
-    from sqlalchemy.dialects import sqlite as sqlite_dialect
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('order sync needs an extra: pip install "spapi-async[sync]"') from error
 
 from spapi_async.workflows._cursor import run_on_cursor
+from spapi_async.workflows._cut_connections import again_if_cut
 from spapi_async.workflows._sql import async_url, lock_creation, open_engine, probe_sqlite, reason, to_the_end
-from spapi_async.workflows.orders import _holes_sql, _personal_sql, _reads
+from spapi_async.workflows.orders import _holes_sql, _lease_sql, _personal_sql, _reads
 from spapi_async.workflows.orders._connected import Connected
 from spapi_async.workflows.orders._numbers import OUT_OF_RANGE, with_numbers_in_range
 from spapi_async.workflows.orders._rebuild import rebuild
@@ -306,6 +305,7 @@ class OrderDatabase(Connected):
     # ---- one holder -------------------------------------------------------------------------------------------------
 
     @to_the_end
+    @again_if_cut
     async def hold(self, seller: str, stream: str, holder: str, *, now: datetime) -> Lease:
         """Acquire the lease on a seller's stream, if it is free, has expired, or its holder on this machine has ended.
 
@@ -315,37 +315,32 @@ class OrderDatabase(Connected):
             LeaseHeldError: another process holds the lease.
         """
         mine = {"seller": seller, "stream": stream, "holder": holder, "fencing": 1, "expires_at": now + LEASE}
+        # It is ours if only the reply was lost; one that was given back is free, whatever the clock was when it was.
+        take = functools.partial(_lease_sql.take, sqlite=self._writing is not None)
+        is_free = (leases.c.expires_at < now) | leases.c.holder.in_(("", holder))
         async with self._write() as connection:
-            fencing = (await connection.execute(self._take(leases.c.expires_at < now), mine)).scalar_one_or_none()
+            fencing = (await connection.execute(take(is_free), mine)).scalar_one_or_none()
             if fencing is None:
                 of_stream = (leases.c.seller == seller, leases.c.stream == stream)
                 other = (await connection.execute(select(leases).where(*of_stream))).one()
-                if not is_gone(other.holder):
-                    theirs = Lease(seller=seller, stream=stream, holder=other.holder, fencing=other.fencing)
-                    raise held(theirs, other.expires_at)
-                fencing = (await connection.execute(self._take(leases.c.holder == other.holder), mine)).scalar_one()
+                if is_gone(other.holder):
+                    fencing = (await connection.execute(take(leases.c.holder == other.holder), mine)).scalar_one()
+                elif other.expires_at > now + LEASE:  # by a clock that was set back since: it lasts from now
+                    await connection.execute(update(leases).where(*of_stream).values(expires_at=now + LEASE))
+        if fencing is None:
+            theirs = Lease(seller=seller, stream=stream, holder=other.holder, fencing=other.fencing)
+            raise held(theirs, min(other.expires_at, now + LEASE))
         return Lease(seller=seller, stream=stream, holder=holder, fencing=fencing)
 
-    def _take(self, condition: Any) -> Any:
-        """Create a lease, or take over the existing one if the condition holds; returns its fencing number."""
-        insert = (sqlite_dialect if self._writing is not None else postgresql).insert(leases)
-        return insert.on_conflict_do_update(
-            index_elements=[leases.c.seller, leases.c.stream],
-            set_={
-                "holder": insert.excluded.holder,
-                "fencing": leases.c.fencing + 1,
-                "expires_at": insert.excluded.expires_at,
-            },
-            where=condition,
-        ).returning(leases.c.fencing)
-
     @to_the_end
+    @again_if_cut
     async def renew(self, holder: str, *, now: datetime) -> None:
         """Renew every lease of a holder that no other process has taken over."""
         async with self._write() as connection:
             await connection.execute(update(leases).where(leases.c.holder == holder).values(expires_at=now + LEASE))
 
     @to_the_end
+    @again_if_cut
     async def release(self, lease: Lease, *, now: datetime) -> None:
         """Release the lease, so that another process can acquire it at once."""
         mine = (leases.c.seller == lease.seller, leases.c.stream == lease.stream, leases.c.fencing == lease.fencing)

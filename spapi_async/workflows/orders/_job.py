@@ -158,7 +158,11 @@ class Job:
         try:
             yield lease
         finally:
-            await sink.release(lease, now=moment(self._clock))
+            try:
+                await sink.release(lease, now=moment(self._clock))
+            except Exception as error:  # noqa: BLE001 - what was read is stored, and the lease expires by itself
+                name, kind = self.result.seller, type(error).__name__
+                logger.warning("the lease on %s of %s could not be released (%s)", lease.stream, name, kind)
 
     async def _hold(self, sink: LeasedSink, holder: str, stream: str, *, wait: bool) -> Lease:
         said = False

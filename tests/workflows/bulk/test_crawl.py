@@ -6,6 +6,7 @@ import asyncio
 import errno
 import sqlite3
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from crawl_outputs import TARGETS, rows
 from raw_server import raw_server, reply
 
-from spapi_async import Application, ConfigurationError, LWAError, Marketplace, NotFoundError, ServerError
+from spapi_async import Application, ConfigurationError, Event, LWAError, Marketplace, NotFoundError, ServerError
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.data.products import product
 from spapi_async.workflows.bulk import CrawlProgress, crawl
@@ -66,6 +67,21 @@ async def test_each_identifier_is_written_once(target: str) -> None:
     item = next(row[2] for row in found if row[0] == ASINS[0])
     assert item["summaries"][0]["itemName"] == (plain.summaries or [])[0].item_name
     assert item["images"][0]["images"][0]["link"].startswith("https://")
+
+
+async def test_a_clock_that_is_set_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crawl takes as long as it takes, and its pace is what it was."""
+    real, seen = time.time, list[CrawlProgress]()
+
+    def set_back(_: Event) -> None:
+        monkeypatch.setattr(time, "time", lambda: real() - 86_400)
+
+    options: dict[str, Any] = {"observers": [set_back]}
+    async with Emulator(rate_scale=50) as emulator, Application("id", "s", endpoint=emulator.url, **options) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        report = await crawl("catalog", [seller], ASINS, "items.jsonl", progress=seen.append)
+    assert 0 < report.seconds < 600
+    assert 0.5 < seen[-1].rate < 1e6
 
 
 async def test_an_identifier_under_way_is_not_requested_twice() -> None:

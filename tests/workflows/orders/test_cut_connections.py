@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,8 @@ from order_databases import emulated_orders
 
 from spapi_async import Application
 from spapi_async.emulator.server import Emulator
+from spapi_async.errors import LeaseHeldError
+from spapi_async.workflows import _cut_connections
 from spapi_async.workflows._cursor import Cursor
 from spapi_async.workflows.orders import (
     OrderDatabase,
@@ -25,6 +28,8 @@ from spapi_async.workflows.orders import (
     follow_orders,
     sync_orders,
 )
+from spapi_async.workflows.orders._checkpoint import Checkpoint
+from spapi_async.workflows.orders._lease import LEASE
 from spapi_async.workflows.orders._writer import PageWriter
 
 pytest_plugins = ("sync_fixtures",)
@@ -165,3 +170,72 @@ async def test_a_follower_whose_connections_are_cut_goes_on_by_itself(
             group.cancel_scope.cancel()
         assert [event for event in events if isinstance(event, PageStored)]
         await check(running, postgres_url)
+
+
+async def cut_all(database: OrderDatabase) -> None:
+    """As a restart of PostgreSQL does."""
+    admin = await asyncpg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False))
+    await admin.fetch(CUT_ALL)
+    await admin.close()
+
+
+async def test_a_lease_is_taken_renewed_and_given_back_over_cut_connections(postgres_url: str) -> None:
+    """One that is not given back would hold its seller up for a minute."""
+    now = datetime.now(UTC)
+    async with OrderDatabase(postgres_url) as database:
+        await cut_all(database)
+        lease = await database.hold("s", "o", "me", now=now)
+        await cut_all(database)
+        await database.renew("me", now=now + LEASE)
+        with pytest.raises(LeaseHeldError):
+            await database.hold("s", "o", "you", now=now + LEASE * 1.5)
+        await cut_all(database)
+        await database.release(lease, now=now)
+        assert (await database.hold("s", "o", "you", now=now)).fencing == lease.fencing + 1
+
+
+async def test_a_lease_whose_commit_was_not_heard_of_is_taken_again(database_url: str) -> None:
+    """By the same run; the number that it has then is the one that counts."""
+    now = datetime.now(UTC)
+    async with OrderDatabase(database_url) as database:
+        first = await database.hold("s", "o", "me", now=now)
+        again = await database.hold("s", "o", "me", now=now)
+        assert again.fencing > first.fencing
+        place = Checkpoint(seller="s", stream="o", last_updated_after=now)
+        await database.store(OrderPage(seller="s", rows=(), checkpoint=place, at=now, lease=again))
+
+
+async def test_a_run_whose_lease_cannot_be_given_back_is_complete(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PostgreSQL is away when everything is stored: the lease expires by itself."""
+
+    async def away(*_: Any, **__: Any) -> None:
+        raise ConnectionRefusedError
+
+    async with emulator() as running, OrderDatabase(postgres_url) as database:
+        with monkeypatch.context() as patch:
+            patch.setattr(OrderDatabase, "release", away)
+            assert (await sync(running, database)).failed == ()
+        await check(running, postgres_url)
+    assert "could not be released (ConnectionRefusedError)" in caplog.text
+
+
+async def test_a_server_that_starts_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For some seconds, and not where another attempt is of no use."""
+    monkeypatch.setattr(_cut_connections, "_AFTER_A_CUT", (0.0, 0.0, 0.0))
+    starting = [ConnectionRefusedError(), asyncpg.CannotConnectNowError(), ConnectionResetError()]
+    for errors, attempts in ((starting, 4), ([*starting, OSError()], 4), ([TimeoutError()], 1), ([ValueError()], 1)):
+        left, tried = list(errors), 0
+
+        @_cut_connections.again_if_cut
+        async def work() -> None:
+            nonlocal tried
+            tried += 1
+            if left:  # noqa: B023 - it is called here
+                raise left.pop(0)  # noqa: B023
+
+        with contextlib.suppress(OSError, ValueError):
+            await work()
+        assert tried == attempts
+        assert left == []

@@ -68,6 +68,32 @@ async def test_a_stream_has_one_holder(database_url: str) -> None:
         assert (await database.hold("s", "o", "you", now=NOW)).fencing == mine.fencing + 1
 
 
+async def test_a_clock_set_back_holds_nobody_up(database_url: str) -> None:
+    """A lease lasts a minute by the clock as it is now, unless it is renewed; one that was given back is free."""
+    earlier = NOW - timedelta(hours=1)
+    async with OrderDatabase(database_url) as database:
+        given_back = await database.hold("s", "o", "me", now=NOW)
+        await database.release(given_back, now=NOW)
+        assert (await database.hold("s", "o", "killed", now=NOW)).fencing == given_back.fencing + 1
+        with pytest.raises(LeaseHeldError) as refusal:
+            await database.hold("s", "o", "you", now=earlier)
+        assert refusal.value.expires_at == earlier + LEASE
+        await database.renew("killed", now=earlier + LEASE / 2)
+        for seconds in (31, 89):
+            with pytest.raises(LeaseHeldError):
+                await database.hold("s", "o", "you", now=earlier + timedelta(seconds=seconds))
+        assert (await database.hold("s", "o", "you", now=earlier + timedelta(seconds=91))).fencing == 3
+        await database.release(given_back, now=NOW)  # whose it is no more
+        yours = await database.hold("s", "o", "you", now=NOW)
+        await database.release(yours, now=NOW)
+        assert await database.hold("s", "o", "me", now=earlier)
+        await database.hold("s", "p", "killed", now=NOW)
+        for seconds in (0, 59):
+            with pytest.raises(LeaseHeldError):
+                await database.hold("s", "p", "you", now=earlier + timedelta(seconds=seconds))
+        assert await database.hold("s", "p", "you", now=earlier + timedelta(seconds=61))
+
+
 async def test_a_holder_that_was_replaced_cannot_write(database_url: str) -> None:
     """Its page is refused completely: orders, checkpoint and changes."""
     place = Checkpoint(seller="s", stream="o", last_updated_after=NOW)
