@@ -222,6 +222,11 @@ class TokenBucket:
         self.settle(now)
         self._used = max(self.burst - tokens, 0.0)
 
+    def count(self, moment: float) -> None:
+        """Charge a request that another version of the rule admitted; one for which there was no token is no debt."""
+        tokens = self.tokens(moment)
+        self.set_tokens(max(min(tokens, 0.0), tokens - 1), moment)
+
     # ---- looking ----------------------------------------------------------------------------------------------------
 
     def tokens(self, now: float) -> float:

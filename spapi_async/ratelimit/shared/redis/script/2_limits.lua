@@ -8,19 +8,30 @@ local function pace(b)
   return 1 / (1 / b.r + min(missing, 1 / b.r))
 end
 
+-- Forget the entries of a window that no version of its rule asks for: the old ones, and more than the widest holds.
+local function trim(w)
+  local list = w.log
+  local dropped = max(#list - w.most, 0)
+  if dropped > 0 then w.gone = list[dropped] end
+  while dropped < #list and list[dropped + 1] + w.longest <= now do dropped = dropped + 1 end
+  if dropped == 0 then return end
+  w.log = {}
+  for index = dropped + 1, #list do w.log[index - dropped] = list[index] end
+end
+
+-- How many entries are kept for longer windows only.
+local function outside(w)
+  local number = 0
+  while number < #w.log and w.log[number + 1] + w.w <= now do number = number + 1 end
+  return number
+end
+
 -- What has flowed in since the last exchange, whoever had it. A request is booked when it leaves. If the bucket was full
 -- then, nothing flowed into Amazon's until it arrived, perhaps `late` seconds later: what flows in here meanwhile (until
 -- the moment `wary`) is not counted on (`h`). That debt stays for as long as the bucket does not fill up; what would then
 -- overflow here pays it off.
 local function settle(b, leased, wary, late)
-  if b.w then
-    local kept = {}
-    for _, moment in ipairs(b.log) do
-      if moment + b.w > now then kept[#kept + 1] = moment end
-    end
-    b.log = kept
-    return
-  end
+  if b.w then return trim(b) end
   local passed = max(0, now - b.t)
   local warily = min(passed, max(0, wary - b.t))
   -- At the pace that held until now. What has been sold ahead stays where it is: the debt keeps its length in time, or a
@@ -41,6 +52,20 @@ local function log(list, moment)
   local place = #list + 1
   while place > 1 and list[place - 1] > moment do place = place - 1 end
   table.insert(list, place, moment)
+end
+
+-- Count a request, which arrives at that moment at the latest, in the limit's other form, which was not asked. What that
+-- bucket did not have it would have refused: it does not run into debt, or its own version might wait for days.
+local function remember(limit, moment)
+  local other = limit.b.other
+  if not other then return end
+  if other.w then
+    log(other.log, moment)
+  else
+    local passed = max(0, moment - other.t)
+    other.k, other.t = min(other.k + passed * (other.pc or other.r), other.z), other.t + passed
+    other.k = max(min(other.k, 0), other.k - 1)
+  end
 end
 
 -- Until when, and by how much, requests may come late to a bucket that is full, whichever process sent them.
@@ -90,15 +115,22 @@ local function bucket_delay(limit, held, number, spare)
   return max(0, missing) / pace(b)
 end
 
--- Unused tokens come back. Of a window the oldest entry goes, whichever was meant: what stays then goes later than it
--- might. If the entry meant has gone already, nothing comes back.
+-- Unused tokens come back. Of a window the oldest entry in it goes, whichever was meant: what stays then goes later than it
+-- might. If the entry meant, which is not from before `since`, may have gone already, nothing comes back.
+local function give_back(b, count, since)
+  if not b.w then
+    b.k = min(b.k + count, b.z)
+  elseif min(since, now) > max(now - b.w, b.gone or 0) then
+    local oldest = outside(b) + 1
+    for _ = 1, min(count, #b.log - oldest + 1) do table.remove(b.log, oldest) end
+  end
+end
+
 local function credit(limit, count, since)
   local b = limit.b
   b.adm = b.adm - count
-  if not b.w then
-    b.k = min(b.k + count, b.z)
-  elseif since > now - b.w then
-    for _ = 1, min(count, #b.log) do table.remove(b.log, 1) end
-  end
+  give_back(b, count, since)
+  -- The other form may be a bucket that had no token to take: what it had flows in again.
+  if b.other and b.other.w then give_back(b.other, count, since) end
 end
 

@@ -44,7 +44,8 @@ for _, limit in ipairs(limits) do
   limit.hold = withheld(limit)
   -- The first requests to a full bucket are on their way; when they have arrived, much less may have to be held back.
   guessing = guessing or (not b.w and limit.hold > b.h + 1)
-  if b.w then
+  limit.list = b.log
+  if b.w and #rivals > 0 then
     limit.list = {}
     for index, moment in ipairs(b.log) do limit.list[index] = moment end
   end
@@ -176,6 +177,7 @@ while sold < 400 and self.c[1] + self.c[2] + self.c[3] + self.c[4] > 0 do
       else
         may_be_late(limit, max(limit.b.k - limit.sold, 1), now + delay)
       end
+      if kind < 4 then remember(limit, now + delay + req.jitter) end
     end
     s.v = max(s.v, front)
     -- Only tokens really handed out count for the shares: a rival whose turn it was may come for it later.
@@ -190,7 +192,7 @@ while sold < 400 and self.c[1] + self.c[2] + self.c[3] + self.c[4] > 0 do
   for _, limit in ipairs(limits) do
     if winner.alike or is_common(limit) then
       limit.sold = limit.sold + 1
-      if limit.b.w then log(limit.list, now + delay + req.jitter) end
+      if limit.b.w and (winner ~= self or limit.list ~= limit.b.log) then log(limit.list, now + delay + req.jitter) end
     end
   end
   winner.c[kind] = winner.c[kind] - 1
