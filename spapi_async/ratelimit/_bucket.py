@@ -88,11 +88,7 @@ class TokenBucket:
         """Whether a request sent now is certain to find a token that is not promised to another call."""
         if now >= self._next:
             self._catch_up(now)
-        if now > self._at:  # as in settle()
-            if self._used:
-                used = self._used - (now - self._at) * self.rate
-                self._used = used if used > 0.0 else 0.0  # noqa: FURB136
-            self._at = now
+        self._leak(now)
         return self._used + self._flying + self.kept + 1 - EPSILON <= self.burst
 
     def launch(self, flight: Flight) -> None:
@@ -142,6 +138,10 @@ class TokenBucket:
         """Add the tokens that have flowed in until now, at the rate that applied until now."""
         if now >= self._next:
             self._catch_up(now)
+        self._leak(now)
+
+    def _leak(self, now: float) -> None:
+        """Used capacity leaks until now."""
         if now > self._at:  # never backwards
             if self._used:
                 used = self._used - (now - self._at) * self.rate
@@ -195,10 +195,7 @@ class TokenBucket:
 
     def _charge(self, flight: Flight, moment: float) -> None:
         """A request arrives at the given moment: its reserved token is now spent."""
-        if moment > self._at:  # as in settle()
-            used = self._used - (moment - self._at) * self.rate
-            self._used = used if used > 0.0 else 0.0  # noqa: FURB136
-            self._at = moment
+        self._leak(moment)
         self._used += 1
         self._flying -= 1
         flight.landed = True
