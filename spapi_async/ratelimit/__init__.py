@@ -39,7 +39,8 @@ If it does not, the limit with the fewest tokens is suspected, or the limit that
 the value of an argument if only calls with that value are refused.
 
 **Forgetting and remembering.** A bucket that is full, unused and not slowed down by a 429 in the last hour equals a
-new one and is dropped. ``dump_state`` and ``load_state`` carry the copies over a restart.
+new one and is dropped. ``dump_state`` and ``load_state`` carry the copies over a restart. If a rule has changed, or
+differs between processes, every call counts for each of its versions (``_conversion.py``).
 
 ``LocalRateLimiter`` does this within one process; ``RedisRateLimiter`` shares it between processes and hosts.
 """

@@ -100,11 +100,7 @@ class TokenBucket:
         """Whether a request sent now is certain to find a token that is not promised to another call."""
         if now >= self._next:
             self._catch_up(now)
-        if now > self._at:  # as in settle()
-            if self._used:
-                used = self._used - (now - self._at) * self.rate
-                self._used = used if used > 0.0 else 0.0  # noqa: FURB136
-            self._at = now
+        self._leak(now)
         return self._used + self._flying + self.reserved + 1 - EPSILON <= self.burst
 
     def launch(self, flight: Flight) -> None:
@@ -154,6 +150,10 @@ class TokenBucket:
         """Add the tokens that have flowed in until now, at the rate that applied until now."""
         if now >= self._next:
             self._catch_up(now)
+        self._leak(now)
+
+    def _leak(self, now: float) -> None:
+        """Used capacity leaks until now."""
         if now > self._at:  # never backwards
             if self._used:
                 used = self._used - (now - self._at) * self.rate
@@ -207,10 +207,7 @@ class TokenBucket:
 
     def _charge(self, flight: Flight, moment: float) -> None:
         """A request arrives at the given moment: its reserved token is now spent."""
-        if moment > self._at:  # as in settle()
-            used = self._used - (moment - self._at) * self.rate
-            self._used = used if used > 0.0 else 0.0  # noqa: FURB136
-            self._at = moment
+        self._leak(moment)
         self._used += 1
         self._flying -= 1
         flight.landed = True
@@ -233,6 +230,11 @@ class TokenBucket:
         """Set the level from other evidence: a 429 (no tokens are left) or a saved state."""
         self.settle(now)
         self._used = max(self.burst - tokens, 0.0)
+
+    def count(self, moment: float) -> None:
+        """Charge a request that another version of the rule admitted; one for which there was no token is no debt."""
+        tokens = self.tokens(moment)
+        self.set_tokens(max(min(tokens, 0.0), tokens - 1), moment)
 
     # ---- looking ----------------------------------------------------------------------------------------------------
 

@@ -30,6 +30,8 @@ class Meter:
 
     Attributes:
         counter: the bucket or window that counts what is left.
+        forms: what counted before the rule was changed, and may again (``_conversion.py``): it counts all requests.
+        widest: the largest burst that the rule has had.
         adaptation: the estimates of a token bucket's rate and burst; None for a window, which is used as published.
         queue: the lanes in the queue of this limit.
         lanes: every lane that uses it and has waiting calls, in whichever queue it is.
@@ -45,11 +47,13 @@ class Meter:
         "calm",
         "charge",
         "counter",
+        "forms",
         "header",
         "lanes",
         "queue",
         "suspect",
         "throttled",
+        "widest",
     )
 
     def __init__(self, charge: Charge, now: float) -> None:
@@ -63,6 +67,8 @@ class Meter:
         else:
             self.counter = TokenBucket(limit.rate, limit.burst, now)
             self.adaptation = Adaptation(limit.rate, limit.burst)
+        self.forms: tuple[TokenBucket | SlidingLog, ...] = ()
+        self.widest = self.counter.burst
         self.queue: LaneQueue[Lane] = LaneQueue()
         self.lanes: dict[Lane, None] = {}
         self.suspect: Lane | None = None
@@ -76,6 +82,21 @@ class Meter:
     def interval(self) -> float:
         """Seconds per request in the long run."""
         return 1.0 / self.counter.rate
+
+    def launch(self, flight: Flight) -> None:
+        """Charge a request that is sent now."""
+        self.counter.launch(flight)
+        self.admitted += 1
+        for form in self.forms:
+            form.count(flight.lands_by)
+
+    def recall(self, flight: Flight, now: float) -> None:
+        """The request was not counted: it was not sent, or was refused."""
+        self.counter.recall(flight, now)
+        for form in self.forms:
+            # A bucket may have had no token to charge; the one that it had flows in again.
+            if isinstance(form, SlidingLog):
+                form.uncount(flight.lands_by)
 
     # ---- learning ---------------------------------------------------------------------------------------------------
 
@@ -145,11 +166,11 @@ class Meter:
 
     def drain(self, now: float) -> None:
         """Assume that another client has used everything; in a window, at even intervals."""
-        if isinstance(self.counter, SlidingLog):
-            requests = self.counter.requests
-            self.counter.restore([self.counter.seconds * place / requests for place in range(requests)], now)
-        else:
-            self.counter.set_tokens(min(self.counter.tokens(now), 0.0), now)
+        for form in (self.counter, *self.forms):
+            if isinstance(form, SlidingLog):
+                form.restore([form.seconds * place / form.requests for place in range(form.requests)], now)
+            else:
+                form.set_tokens(min(form.tokens(now), 0.0), now)
 
     # ---- looking ----------------------------------------------------------------------------------------------------
 
@@ -162,7 +183,7 @@ class Meter:
         """Whether a new meter would be the same, except for the announced rate."""
         adaptation = self.adaptation
         kept = adaptation is not None and adaptation.is_worth_keeping(now)
-        return not kept and not self.lanes and self.counter.is_full(now)
+        return not kept and not self.lanes and all(form.is_full(now) for form in (self.counter, *self.forms))
 
     def next_wait(self, now: float) -> float:
         """Seconds that a new NORMAL call would wait for this limit."""

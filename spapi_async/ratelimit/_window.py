@@ -32,7 +32,7 @@ class SlidingLog:
     Has the methods of :class:`TokenBucket`, so that one decision serves both. Nothing here waits.
     """
 
-    __slots__ = ("_blocked_until", "_flights", "_starts", "drawn", "requests", "reserved", "seconds")
+    __slots__ = ("_blocked_until", "_flights", "_starts", "drawn", "gone", "requests", "reserved", "seconds")
 
     def __init__(self, requests: int, seconds: float) -> None:
         self.requests = requests
@@ -40,6 +40,7 @@ class SlidingLog:
         self._starts: list[float] = []  # the latest arrival times of requests that have arrived; ascending
         self._flights: deque[Flight] = deque()
         self._blocked_until = float("-inf")
+        self.gone = float("-inf")  # the latest entry that count() pushed out
         self.reserved = 0  # places promised to calls that wait for another bucket
         self.drawn = 0
 
@@ -80,9 +81,19 @@ class SlidingLog:
             flight.landed = True
             self._flights.remove(flight)
         else:
-            place = bisect.bisect_left(self._starts, flight.lands_by)
-            if self._starts[place : place + 1] == [flight.lands_by]:
-                del self._starts[place]
+            self.uncount(flight.lands_by)
+
+    def count(self, moment: float) -> None:
+        """Enter a request that another version of the rule admitted; only the last ``requests`` entries stay."""
+        bisect.insort(self._starts, moment)
+        if len(self._starts) > self.requests:
+            self.gone = self._starts.pop(0)
+
+    def uncount(self, moment: float) -> None:
+        """A request entered at that moment was not counted."""
+        place = bisect.bisect_left(self._starts, moment)
+        if self._starts[place : place + 1] == [moment]:
+            del self._starts[place]
 
     def block(self, until: float) -> None:
         """Another client uses the same limit: admit no request before then."""

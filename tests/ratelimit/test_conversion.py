@@ -12,7 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from redis_speaker import KEYS, Speaker
+from rule_stores import InProcess
 
+from spapi_async.ratelimit import Bucket, Window
 from spapi_async.ratelimit._bucket import TokenBucket
 from spapi_async.ratelimit._conversion import ages_of_bucket, tokens_of_window
 from spapi_async.ratelimit._window import SlidingLog
@@ -59,8 +61,8 @@ def test_a_bucket_made_of_a_window_has_what_its_requests_left(ages: list[float],
     """It is as if it had always been a bucket, and never has more than was left of the window."""
     bucket = TokenBucket(rate, 5.0, -HOUR)
     for age in sorted(ages, reverse=True):
-        bucket.set_tokens(bucket.tokens(-age) - 1, -age)
-    tokens = tokens_of_window(ages, 6, 0.0, rate, 5.0)
+        bucket.set_tokens(max(bucket.tokens(-age) - 1, 0), -age)
+    tokens = tokens_of_window(ages, 6 - len(ages), 0.0, rate, 5.0)
     assert tokens == pytest.approx(min(bucket.tokens(0.0), 6 - len(ages)), abs=1e-6)
 
 
@@ -69,6 +71,17 @@ def test_a_bucket_made_of_a_window_closed_by_a_429_is_empty() -> None:
     bucket = TokenBucket(0.01, 5.0, 0.0)
     bucket.set_tokens(tokens_of_window([], 4, 900.0, 0.01, 5.0), 0.0)
     assert bucket.delay(0.0) == pytest.approx(900.0)
+
+
+def test_a_bucket_that_only_counts_runs_into_no_debt() -> None:
+    """It would have refused what it has no token for; a debt that it has already stays."""
+    bucket = TokenBucket(0.5, 2.0, 0.0)
+    for moment, left in ((0.0, 1.0), (1.0, 0.5), (1.0, 0.0), (1.0, 0.0)):
+        bucket.count(moment)
+        assert bucket.tokens(moment) == left
+    bucket.set_tokens(-1.0, 1.0)
+    bucket.count(1.0)
+    assert bucket.tokens(1.0) == -1.0
 
 
 def kept(speaker: Speaker, state: dict[str, Any], spec: LimitSpec) -> Any:
@@ -92,7 +105,7 @@ def test_the_script_makes_the_same_window_of_a_bucket(redis_url: str, tokens: fl
     speaker.close()
 
 
-@pytest.mark.parametrize("ages", [[], [0.0, 0.0, 0.0], [3000.0, 700.0, 10.0], [4000.0, 10.0], [9.0] * 5])
+@pytest.mark.parametrize("ages", [[], [0.0, 0.0, 0.0], [3000.0, 700.0, 10.0], [4000.0, 10.0], [9.0] * 5, [9.0] * 9])
 @pytest.mark.parametrize("blocked", [0.0, 500.0])
 def test_the_script_makes_the_same_bucket_of_a_window(redis_url: str, ages: list[float], blocked: float) -> None:
     """The level is the same."""
@@ -102,7 +115,7 @@ def test_the_script_makes_the_same_bucket_of_a_window(redis_url: str, ages: list
     state = {"w": HOUR, "b": 4, "log": log, "block": now + blocked if blocked else 0}
     bucket = kept(speaker, state, LimitSpec(kind="rule", rate=0.001, burst=5))
     inside = [age for age in ages if age < HOUR]
-    assert bucket.level == pytest.approx(tokens_of_window(inside, 4, blocked, 0.001, 5.0), abs=0.05)
+    assert bucket.level == pytest.approx(tokens_of_window(inside, 4 - len(inside), blocked, 0.001, 5.0), abs=0.05)
     assert (bucket.admitted, bucket.throttled) == (9, 2)
     speaker.close()
 
@@ -114,16 +127,30 @@ VERSIONS = {
 
 
 def chains() -> Iterator[tuple[str, ...]]:
-    """Four versions in turn; no bucket follows a bucket, which keeps its level but not what was spent."""
+    """Four versions in turn, each different from the one before."""
     for chain in itertools.product(VERSIONS, repeat=4):
-        pairs = list(itertools.pairwise(chain))
-        if not any(one == next_one or one[0] == next_one[0] == "b" for one, next_one in pairs):
+        if all(one != following for one, following in itertools.pairwise(chain)):
             yield chain
 
 
-@pytest.mark.parametrize("wanted", [(9, 9, 9, 9), (1, 9, 9, 9), (2, 9, 9, 9), (4, 1, 9, 9)])
-def test_versions_of_a_rule_together_admit_no_more_than_the_widest(redis_url: str, wanted: tuple[int, ...]) -> None:
+together = pytest.mark.parametrize("wanted", [(9, 9, 9, 9), (1, 9, 9, 9), (2, 9, 9, 9), (4, 1, 9, 9)])
+
+
+@together
+def test_versions_of_a_rule_together_admit_no_more_than_the_widest(wanted: tuple[int, ...]) -> None:
     """In any order, they admit six where one holds six."""
+    for chain in chains():
+        store, passed = InProcess(), 0
+        for name, number in zip(chain, wanted, strict=True):
+            size, seconds = VERSIONS[name]
+            store.use(Window(size, seconds) if seconds else Bucket(size / (10 * HOUR), size))
+            passed += sum(store.take() for _ in range(number))
+        assert passed <= max(VERSIONS[name][0] for name in chain), chain
+
+
+@together
+def test_versions_in_redis_together_admit_no_more_than_the_widest(redis_url: str, wanted: tuple[int, ...]) -> None:
+    """So do processes that each use at once what they are granted."""
     speaker = Speaker(redis_url)
     for chain in chains():
         speaker.client.flushall()

@@ -267,8 +267,7 @@ class LocalRateLimiter:
         lane.turn = self._turns
         flights = tuple(Flight(lands_by, sent_at=permit.sent_at, answered_by=answered_by) for _ in lane.others)
         for meter, flight in zip(lane.others, flights, strict=True):
-            meter.counter.launch(flight)
-            meter.admitted += 1
+            meter.launch(flight)
         return flights
 
     def _set_timer(self, meter: Meter, now: float, delay: float | None) -> None:
@@ -331,14 +330,14 @@ class LocalRateLimiter:
         now, lane = self._monotonic(), permit.lane
         for meter, flight in zip(lane.meters, (permit, *permit.flights), strict=False):
             meter.admitted -= 1
-            meter.counter.recall(flight, now)
+            meter.recall(flight, now)
         self._decide(lane.meters, now)
 
     def _blame(self, permit: LocalPermit, refusal: bytes, now: float) -> None:
         lane, flights = permit.lane, (permit, *permit.flights)
         meters = lane.meters[: len(flights)]  # a limit learned meanwhile was not charged
         for meter, flight in zip(meters, flights, strict=True):
-            meter.counter.recall(flight, now)
+            meter.recall(flight, now)
         culprit = blame(lane, flights, refusal)
         if culprit is None:
             others_pass = self._registry.serves_other_values(lane)

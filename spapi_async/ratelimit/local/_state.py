@@ -8,8 +8,8 @@ import msgspec
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.ratelimit._adaptation import LEARNED_FOR
-from spapi_async.ratelimit._bucket import NEVER
-from spapi_async.ratelimit._conversion import ages_of_bucket, tokens_of_window
+from spapi_async.ratelimit._bucket import NEVER, TokenBucket
+from spapi_async.ratelimit._conversion import ages_of_bucket, enlarged, tokens_of_window
 from spapi_async.ratelimit._meter import Meter
 from spapi_async.ratelimit._window import SlidingLog
 
@@ -23,7 +23,8 @@ class BucketState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     parts. ``age`` is the time since the 429 from which ``rate`` and ``burst`` were learned; None if they are the
     announced ones.
     ``ages`` are those of the requests in a window of ``seconds``; a 429 keeps the window closed for ``blocked`` more
-    seconds.
+    seconds. ``gone`` is the age of the latest request that was pushed out of it.
+    ``widest`` is the largest burst that a rule has had. ``others`` are the rule's other forms (``_conversion.py``).
     """
 
     key: tuple[str, ...]
@@ -35,6 +36,9 @@ class BucketState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     ages: list[float] = []
     blocked: float = 0.0
     seconds: float = 0.0
+    gone: float | None = None
+    widest: float = 0.0
+    others: list[BucketState] = []
 
     @property
     def is_window(self) -> bool:
@@ -51,6 +55,8 @@ class BucketState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             age=None if self.age is None else self.age + elapsed,
             ages=[age + elapsed for age in self.ages],
             blocked=max(self.blocked - elapsed, 0.0),
+            gone=None if self.gone is None else self.gone + elapsed,
+            others=[other.later(elapsed) for other in self.others],
         )
 
 
@@ -78,53 +84,111 @@ def unpack(data: bytes, now: float) -> list[BucketState]:
         raise ConfigurationError(
             f"the limiter state has version {saved.version}, but this library reads {STATE_VERSION}"
         )
-    if any(min(state.rate, state.announced, state.burst) <= 0 for state in saved.buckets):
+    forms = [form for state in saved.buckets for form in (state, *state.others)]
+    if any(min(form.rate, form.announced, form.burst) <= 0 for form in forms):
         raise ConfigurationError("not a saved limiter state: a rate or a burst is not above zero")
     return [state.later(now - saved.saved_at) for state in saved.buckets]
 
 
 def state_of(meter: Meter, now: float) -> BucketState:
     """The state of a limit for a later run."""
-    counter, adaptation = meter.counter, meter.adaptation
-    if isinstance(counter, SlidingLog) or adaptation is None:
-        assert isinstance(counter, SlidingLog)
-        return BucketState(
-            key=meter.charge.key,
-            tokens=counter.tokens(now),
-            announced=counter.rate,
-            rate=counter.rate,
-            burst=counter.burst,
-            ages=counter.state(now),
-            blocked=counter.blocked(now),
-            seconds=counter.seconds,
-        )
-    return BucketState(
-        key=meter.charge.key,
-        tokens=counter.tokens(now),
+    key, adaptation = meter.charge.key, meter.adaptation
+    state = _form_of(key, meter.counter, now)
+    others = [_form_of(key, form, now) for form in meter.forms]
+    if adaptation is None:
+        return msgspec.structs.replace(state, others=others)
+    return msgspec.structs.replace(
+        state,
         announced=adaptation.announced,
         rate=adaptation.rate,
         burst=adaptation.burst,
         age=None if adaptation.calm else now - adaptation.event_at,
+        widest=meter.widest if meter.widest > adaptation.burst else 0.0,
+        others=others,
+    )
+
+
+def _form_of(key: tuple[str, ...], counter: TokenBucket | SlidingLog, now: float) -> BucketState:
+    tokens, rate = counter.tokens(now), counter.rate
+    state = BucketState(key=key, tokens=tokens, announced=rate, rate=rate, burst=counter.burst)
+    if isinstance(counter, TokenBucket):
+        return state
+    return msgspec.structs.replace(
+        state,
+        ages=counter.state(now),
+        blocked=counter.blocked(now),
+        seconds=counter.seconds,
+        gone=now - counter.gone if counter.gone > -NEVER else None,
     )
 
 
 def restore(meter: Meter, state: BucketState, now: float) -> None:
     """Give a new limit the state from an earlier run."""
-    counter, adaptation = meter.counter, meter.adaptation
-    if isinstance(counter, SlidingLog) or adaptation is None:
-        assert isinstance(counter, SlidingLog)
-        ages = state.ages
-        if not state.is_window:
-            tokens = min(state.tokens, state.burst)
-            ages = ages_of_bucket(tokens, state.rate, state.burst, counter.requests, counter.seconds)
-        counter.restore(ages, now)
-        counter.block(now + state.blocked)
+    forms = [state, *state.others]
+    bucket = next((form for form in forms if not form.is_window), None)
+    # Of two windows, one goes back as far as both.
+    log = max((form for form in forms if form.is_window), key=lambda form: (form.seconds, form.burst), default=None)
+    blocked = max(form.blocked for form in forms)
+    if isinstance(meter.counter, SlidingLog):
+        _restore_window(meter, meter.counter, bucket, log, now)
+        meter.counter.block(now + blocked)
         return
-    if state.is_window:
-        ages = [age for age in state.ages if age < (state.seconds or NEVER)]
-        tokens = tokens_of_window(ages, int(state.burst), state.blocked, adaptation.rate, adaptation.burst)
-        counter.set_tokens(tokens, now)
-        return
+    tokens = _restore_bucket(meter, meter.counter, bucket or _first_bucket(meter, state, log), now)
+    if blocked > 0:
+        meter.counter.set_tokens(min(tokens, 1 - blocked * meter.counter.rate), now)
+    if log is not None:
+        meter.forms = (_log_of(log, now),)
+
+
+def _restore_window(
+    meter: Meter, counter: SlidingLog, bucket: BucketState | None, log: BucketState | None, now: float
+) -> None:
+    requests, seconds = counter.requests, counter.seconds
+    if log is None:
+        assert bucket is not None
+        log = _first_log(bucket, requests, seconds)
+    ages = enlarged(log.ages, int(log.burst), log.gone, requests, seconds)
+    log = msgspec.structs.replace(log, ages=ages, burst=max(log.burst, requests), seconds=max(log.seconds, seconds))
+    counter.restore(ages, now)
+    if log.gone is not None:
+        counter.gone = now - log.gone
+    if (log.burst, log.seconds) != (requests, seconds):
+        meter.forms = (_log_of(log, now),)
+    if bucket is not None:
+        form = TokenBucket(bucket.rate, bucket.burst, now)
+        form.set_tokens(min(bucket.tokens, bucket.burst), now)
+        meter.forms = (*meter.forms, form)
+
+
+def _log_of(state: BucketState, now: float) -> SlidingLog:
+    log = SlidingLog(int(state.burst), state.seconds or NEVER)
+    log.restore(state.ages, now)
+    if state.gone is not None:
+        log.gone = now - state.gone
+    return log
+
+
+def _first_log(bucket: BucketState, requests: int, seconds: float) -> BucketState:
+    tokens, widest = min(bucket.tokens, bucket.burst), max(bucket.widest, bucket.burst)
+    ages = ages_of_bucket(tokens, bucket.rate, widest, requests, seconds)
+    return msgspec.structs.replace(bucket, burst=float(max(requests, len(ages))), ages=ages, seconds=seconds, age=None)
+
+
+def _first_bucket(meter: Meter, state: BucketState, log: BucketState | None) -> BucketState:
+    adaptation = meter.adaptation
+    assert adaptation is not None
+    assert log is not None
+    inside = sum(age < (state.seconds or NEVER) for age in state.ages)
+    known = [age for age in log.ages if age < (log.seconds or NEVER)]
+    tokens = tokens_of_window(known, state.burst - inside, 0.0, adaptation.rate, adaptation.burst)
+    return BucketState(
+        key=state.key, tokens=tokens, announced=adaptation.rate, rate=adaptation.rate, burst=adaptation.burst
+    )
+
+
+def _restore_bucket(meter: Meter, counter: TokenBucket, state: BucketState, now: float) -> float:
+    adaptation = meter.adaptation
+    assert adaptation is not None
     lowered = state.age is not None and state.age < LEARNED_FOR
     # No header states the rate of other limits: it is the rule's current rate, not the one at the time of saving.
     announced = state.announced if meter.charge.kind == "plan" else adaptation.published
@@ -136,4 +200,7 @@ def restore(meter: Meter, state: BucketState, now: float) -> None:
     )
     counter.set_rate(adaptation.rate, now)
     counter.set_burst(adaptation.burst, now)
-    counter.set_tokens(min(state.tokens, adaptation.burst), now)
+    tokens = min(state.tokens, adaptation.burst)
+    counter.set_tokens(tokens, now)
+    meter.widest = max(meter.widest, state.burst, state.widest)
+    return tokens

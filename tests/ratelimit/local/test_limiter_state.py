@@ -164,6 +164,38 @@ async def test_a_window_made_of_a_full_bucket_admits_its_burst() -> None:
 
 
 @virtual_time
+@pytest.mark.parametrize("later", [0, 5])
+async def test_a_window_that_returns_counts_what_a_bucket_admitted(later: int) -> None:
+    """Each of its requests, but for one that was refused and one that was never sent."""
+    saved = await saved_after_reports(Window(4, 3600), 202)
+    limiter = restored(saved, seconds_later=4000, rules=sales_rule(Bucket(1.0, 8)))
+    permits = [
+        await limiter.acquire(CREATE_REPORT, account(), priority=Priority.NORMAL, max_wait=None, arguments=SALES)
+        for _ in range(4)
+    ]
+    await asyncio.sleep(later)
+    permits.pop().release()
+    for permit, status in zip(permits, (202, 202, 429), strict=True):
+        permit.observe(status, None)
+    again = restored(limiter.dump_state(), seconds_later=4000, rules=sales_rule(Window(4, 3600)))
+    assert again.forecast(CREATE_REPORT, account(), SALES, count=2) == 0.0
+    assert again.forecast(CREATE_REPORT, account(), SALES, count=3) > 3500
+
+
+@virtual_time
+async def test_a_limit_is_kept_as_long_as_one_of_its_forms_is_in_use() -> None:
+    """The bucket is full again in no time; the window remembers the request for an hour."""
+    saved = await saved_after_reports(Window(4, 3600), 202)
+    limiter = restored(saved, seconds_later=0, rules=sales_rule(Bucket(1.0, 8)))
+    limiter.forecast(CREATE_REPORT, account(), SALES)
+    await asyncio.sleep(60)
+    limiter.limits()
+    again = restored(limiter.dump_state(), seconds_later=60, rules=sales_rule(Window(4, 3600)))
+    assert again.forecast(CREATE_REPORT, account(), SALES, count=3) == 0.0
+    assert again.forecast(CREATE_REPORT, account(), SALES, count=4) > 3400
+
+
+@virtual_time
 async def test_a_saved_state_holds_no_secret() -> None:
     """It holds digests, not tokens."""
     assert b"Atzr" not in await saved_after(3)

@@ -22,7 +22,7 @@ from spapi_async._core.options import Priority
 from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
 from spapi_async.emulator import Emulator
 from spapi_async.ratelimit.shared._forecast import limit_wait
-from spapi_async.ratelimit.shared._store import Feedback, LimitSpec
+from spapi_async.ratelimit.shared._store import Feedback, LimitSpec, Reply
 
 WORKER = Path(redis_worker.__file__).with_name("report_worker.py")
 SALES = {"body": {"reportType": "GET_SALES_AND_TRAFFIC_REPORT"}}
@@ -276,3 +276,92 @@ def test_a_429_counts_after_the_clock_went_back(redis_url: str) -> None:
     news = [Feedback(seq=3, hits=1, hit_at=time.time() + 0.01)]
     assert speaker.ask(3, waiting=(0, 0, 0), feedback=news).plan.rate < lowered
     speaker.close()
+
+
+BUCKET = LimitSpec(kind="rule", rate=0.01, burst=8, label="sales")
+
+
+class Versions(Speaker):
+    """Two processes by turns: to one the rule is a window of four an hour, to the other a bucket of eight."""
+
+    def __init__(self, url: str) -> None:
+        self.now = 1e6
+        super().__init__(url, clock=lambda: self.now)
+        self._requests = 0
+        self.in_window()
+        self.in_bucket()
+        self.now += 10_000
+
+    def in_window(self, **changes: Any) -> list[float]:
+        """When the requests in the window arrived at the latest, from now."""
+        return self._ask("window", WINDOW, changes).limits[1].starts
+
+    def in_bucket(self, **changes: Any) -> Reply:
+        """The reply to the other process."""
+        return self._ask("bucket", BUCKET, changes)
+
+    def _ask(self, me: str, rule: LimitSpec, changes: dict[str, Any]) -> Reply:
+        self._requests += 1
+        plan = {"rate": 10.0, "burst": 100, "waiting": (0, 0, 0), **changes}
+        return self.ask(self._requests, me=me, more={"sales": rule}, **plan)
+
+
+def test_lent_tokens_count_in_a_window_from_the_end_of_the_lease(redis_url: str) -> None:
+    """They may be used until then; what comes back in time does not count, what is used does."""
+    versions = Versions(redis_url)
+    reply = versions.in_bucket(prefetch=3)
+    assert [leased for _, leased in reply.delays] == [1, 1, 1]
+    assert min(versions.in_window()) >= reply.lease
+    versions.in_bucket(feedback=[Feedback(seq=1, used=1, back=2)])
+    assert len(versions.in_window()) == 1
+    versions.close()
+
+
+def test_what_comes_back_takes_no_other_request_out_of_a_window(redis_url: str) -> None:
+    """Six were lent, of which the window keeps four; two come back and four were used."""
+    versions = Versions(redis_url)
+    assert len(versions.in_bucket(prefetch=6).delays) == 6
+    versions.in_bucket(feedback=[Feedback(seq=1, used=4, back=2)])
+    assert len(versions.in_window()) == 4
+    versions.close()
+
+
+def test_a_window_counts_what_a_bucket_granted_and_not_what_came_back(redis_url: str) -> None:
+    """Permits, permits returned, and requests sent while the store was away."""
+    versions = Versions(redis_url)
+    versions.in_bucket(waiting=(0, 3, 0))
+    assert versions.in_window() == pytest.approx([0.0] * 3)
+    versions.now += 1
+    versions.in_bucket(feedback=[Feedback(seq=1, credit=2, credit_at=versions.now - 1)])
+    assert versions.in_window() == pytest.approx([-1.0])
+    versions.in_bucket(feedback=[Feedback(seq=2, spent=2)])
+    assert versions.in_window() == pytest.approx([-1.0, 0.0, 0.0])
+    versions.close()
+
+
+def test_what_comes_back_makes_no_token_of_a_bucket_that_had_none(redis_url: str) -> None:
+    """Two of two spent, and a third in the window, which is returned: the bucket is as empty as before."""
+    versions, small = Versions(redis_url), msgspec.structs.replace(BUCKET, rate=0.001, burst=2)
+    versions.ask(100, me="small", more={"sales": small}, waiting=(0, 2, 0))
+    assert len(versions.in_window(waiting=(0, 1, 0))) == 3
+    back = [Feedback(seq=1, credit=1, credit_at=versions.now)]
+    assert len(versions.in_window(feedback=back)) == 2
+    assert versions.ask(101, me="small", more={"sales": small}, waiting=(0, 0, 0)).limits[1].level == 0
+    versions.close()
+
+
+def test_a_clock_that_goes_back_takes_both_forms_along(redis_url: str) -> None:
+    """What the bucket granted just now is still from just now when the window returns."""
+    versions = Versions(redis_url)
+    versions.in_bucket(waiting=(0, 2, 0))
+    versions.now -= 5000
+    assert versions.in_window() == pytest.approx([0.0, 0.0])
+    versions.close()
+
+
+def test_a_lost_memory_is_lost_in_both_forms(redis_url: str) -> None:
+    """Whichever version finds out, the other does not start full either."""
+    versions = Versions(redis_url)
+    versions.in_bucket(known="another memory")
+    assert len(versions.in_window()) == 4
+    versions.close()

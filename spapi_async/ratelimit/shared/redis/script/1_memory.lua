@@ -13,6 +13,7 @@
 --
 -- A bucket:  k tokens; negative if tokens were sold that will flow in later
 --            t the time of k; pc the pace since then
+--            up when a rule with a higher rate last replaced a slower one
 --            h tokens of k that must not be counted on, because requests may have arrived late (see settle)
 --            o when the bucket last overflowed; d by how much requests of processes that have left were late since then
 --            r rate; a announced rate
@@ -24,8 +25,12 @@
 --            learned, time of the last 429, streak, step, intended streak, evidence, alternations, burst streak and
 --            successes
 -- A window:  w its length in seconds; b its number of requests; log the latest arrival time of each, ascending
+--            longest, most the seconds and the requests of the largest window that any process has: log goes back so far
+--            gone the latest time of the entries that were dropped from log because there were more than most
 --            block time until which no request is admitted; adm, thr, p, cut as for a bucket
 -- Both:      at the server's time at the last exchange
+--            other the other form of the limit, a bucket or a window, if versions of its rule differ in it; without adm,
+--            thr and p
 -- A process: n its last request; f its last feedback; g, gl tokens (and leased tokens) granted to its last request
 --            c waiting calls and e expected calls, by priority; q when it will ask again
 --            y the kind of its calls; a the value of the argument that may have its own limit
@@ -90,7 +95,9 @@ local function use_up(b)
 end
 
 local function fresh_window(requests, seconds, full)
-  local b = {w = seconds, b = requests, log = {}, block = 0, adm = 0, thr = 0, p = {}, cut = 0}
+  local b = {
+    w = seconds, b = requests, longest = seconds, most = requests, log = {}, block = 0, adm = 0, thr = 0, p = {}, cut = 0,
+  }
   if not full then use_up(b) end
   return b
 end
@@ -102,19 +109,22 @@ local lost_data = req.known ~= '' and req.known ~= shared.m
 
 local function drain(b)
   if b.w then use_up(b) else b.k = min(b.k, 0) end
+  if b.other then drain(b.other) end
   b.seeded = 1
 end
 
--- Convert a bucket into a window, and a window into a bucket: as in _conversion.py, where it is explained.
+-- Convert a bucket into the first window of its key, and back: as in _conversion.py, where it is explained.
 local function into_window(b, spec)
   local w = fresh_window(spec.burst, spec.seconds, true)
   local level = min(b.k + max(0, now - b.t) * b.r, b.z)
-  local spent = min(max(math.ceil(b.z - level - 1e-9), 0), max(spec.burst, MOST_ENTRIES))
+  local widest = max(b.bm or 0, b.b)
+  local spent = min(max(math.ceil(widest - level - 1e-9), 0), max(spec.burst, MOST_ENTRIES))
   for place = 1, spec.burst - spent do
     local wait = (place - level) / b.r
     if wait > 1e-9 then w.log[#w.log + 1] = now - max(w.w - wait, 0) end
   end
   for _ = 1, spent do w.log[#w.log + 1] = now end
+  w.most = max(w.most, #w.log)
   return w
 end
 
@@ -122,21 +132,24 @@ local function into_bucket(w, spec)
   local b = fresh_bucket(spec.rate, spec.burst, true)
   local before, entries = nil, 0
   for _, moment in ipairs(w.log) do
-    if moment + w.w > now then
+    if moment + w.longest > now then
       if before then b.k = min(b.k + (moment - before) * b.r, b.z) end
-      b.k, before, entries = b.k - 1, moment, entries + 1
+      b.k, before = max(b.k - 1, 0), moment
     end
+    if moment + w.w > now then entries = entries + 1 end
   end
   if before then b.k = min(b.k + (now - before) * b.r, b.z) end
-  b.k = min(b.k, w.b - entries)
-  if w.block > now then b.k = min(b.k, 1 - (w.block - now) * b.r) end
+  b.k = min(b.k, max(w.b - entries, 0))
   return b
 end
 
--- Two versions of a program have different rules for one key: requests already sent still count under the new rule.
+-- Two versions of a program have different rules for one key: requests already sent still count under the new rule. From
+-- then on the key keeps both forms, and every request counts in both (`remember`), whichever admitted it.
 local function converted(old, spec)
-  local b = spec.seconds > 0 and into_window(old, spec) or into_bucket(old, spec)
+  local b = old.other or (spec.seconds > 0 and into_window(old, spec) or into_bucket(old, spec))
+  if old.w and old.block > now then b.k = min(b.k, 1 - (old.block - now) * b.r) end
   for _, name in ipairs({'adm', 'thr', 'p', 'cut', 'i', 'seeded'}) do b[name] = old[name] end
+  old.other, old.p, b.other = nil, nil, old
   return b
 end
 
@@ -161,10 +174,12 @@ local all, limits = {}, {}
 local function turn_back(b)
   local ahead = (b.at or now) - now
   if ahead <= CLOCK_CORRECTION then return end
-  for _, name in ipairs({'t', 'o', 'u', 'x', 'cut', 'la', 'block'}) do
-    if b[name] then b[name] = b[name] - ahead end
+  for _, form in ipairs({b, b.other}) do
+    for _, name in ipairs({'t', 'o', 'u', 'x', 'cut', 'la', 'up', 'block', 'gone'}) do
+      if form[name] then form[name] = form[name] - ahead end
+    end
+    for index, moment in ipairs(form.log or {}) do form.log[index] = moment - ahead end
   end
-  for index, moment in ipairs(b.log or {}) do b.log[index] = moment - ahead end
   for _, e in pairs(b.p) do
     for _, name in ipairs({'s', 'q', 'w', 'x', 'bk', 'cl', 'la', 'ps'}) do
       if e[name] then e[name] = e[name] - ahead end
@@ -180,13 +195,29 @@ local function publish(b, burst)
   if b.z < b.b then b.calm = false end
 end
 
+-- A window that is larger than any before: of what it would have counted, but `most` has pushed out, only the latest
+-- moment is known.
+local function enlarge(w, requests, seconds)
+  w.longest = max(w.longest, seconds)
+  if requests > w.most and w.gone and w.gone + w.longest > now then
+    local known = w.log
+    w.log = {}
+    for index = 1, requests - #known do w.log[index] = w.gone end
+    for _, moment in ipairs(known) do w.log[#w.log + 1] = moment end
+  end
+  w.most, w.b, w.w = max(w.most, requests), requests, seconds
+end
+
 local function enter(index, spec, b)
   b.at = now
-  if b.w then b.b = spec.burst elseif b.b ~= spec.burst then publish(b, spec.burst) end
   if b.w then
-    b.w = spec.seconds
-  elseif spec.kind ~= 'plan' and b.a ~= spec.rate then
+    enlarge(b, spec.burst, spec.seconds)
+  elseif b.b ~= spec.burst then
+    publish(b, spec.burst)
+  end
+  if not b.w and spec.kind ~= 'plan' and b.a ~= spec.rate then
     -- No header states the rate of such a limit, so the rule was changed. Until now, tokens flowed in at `pc`.
+    if spec.rate > b.a then b.up = now end
     b.r, b.a = min(spec.rate, b.r * spec.rate / b.a), spec.rate
   end
   local limit = {index = index, key = index == 1 and KEYS[1] or KEYS[index + 1], spec = spec, b = b, p = b.p, sold = 0}
@@ -215,6 +246,7 @@ for index, spec in ipairs(req.limits) do
     shared.app = nil
   end
   if b then turn_back(b) end
+  if b and b.w and not b.most then b.most, b.longest = max(b.b, #b.log), b.w end   -- kept by a version before 0.2
   if b and (b.w ~= nil) ~= (spec.seconds > 0) then b = converted(b, spec) end
   if not b and not spec.optional then
     b = create(spec)

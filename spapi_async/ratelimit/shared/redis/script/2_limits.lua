@@ -8,19 +8,30 @@ local function pace(b)
   return 1 / (1 / b.r + min(missing, 1 / b.r))
 end
 
+-- Drop the entries of a window that no version of its rule needs: old ones, and more than the widest window holds.
+local function trim(w)
+  local list = w.log
+  local dropped = max(#list - w.most, 0)
+  if dropped > 0 then w.gone = list[dropped] end
+  while dropped < #list and list[dropped + 1] + w.longest <= now do dropped = dropped + 1 end
+  if dropped == 0 then return end
+  w.log = {}
+  for index = dropped + 1, #list do w.log[index - dropped] = list[index] end
+end
+
+-- The number of entries that only longer windows count.
+local function outside(w)
+  local number = 0
+  while number < #w.log and w.log[number + 1] + w.w <= now do number = number + 1 end
+  return number
+end
+
 -- Add the tokens that have flowed in since the last exchange. A request is charged when it is sent. If the bucket was
 -- full then, nothing flowed into Amazon's bucket until the request arrived, perhaps `late` seconds later. So tokens
 -- that flow in here until `uncertain_until` are not counted on (`h`). They stay uncounted until this bucket is full:
 -- what would then overflow replaces them.
 local function settle(b, leased, uncertain_until, late)
-  if b.w then
-    local kept = {}
-    for _, moment in ipairs(b.log) do
-      if moment + b.w > now then kept[#kept + 1] = moment end
-    end
-    b.log = kept
-    return
-  end
+  if b.w then return trim(b) end
   local passed = max(0, now - b.t)
   local uncounted = min(passed, max(0, uncertain_until - b.t))
   -- At the pace that applied until now. The times of tokens already sold do not change: if the level is negative, it is
@@ -41,6 +52,20 @@ local function log(list, moment)
   local place = #list + 1
   while place > 1 and list[place - 1] > moment do place = place - 1 end
   table.insert(list, place, moment)
+end
+
+-- Count a request, which arrives at that moment at the latest, in the other form of the limit, which was not asked. Such
+-- a bucket does not run into debt: it would have refused the request, and its own version might wait for days.
+local function remember(limit, moment)
+  local other = limit.b.other
+  if not other then return end
+  if other.w then
+    log(other.log, moment)
+  else
+    local passed = max(0, moment - other.t)
+    other.k, other.t = min(other.k + passed * (other.pc or other.r), other.z), other.t + passed
+    other.k = max(min(other.k, 0), other.k - 1)
+  end
 end
 
 -- Until when, and by how much, requests of any process may arrive late at a full bucket.
@@ -95,14 +120,21 @@ local function bucket_delay(limit, held, number, spare)
 end
 
 -- Return unused tokens. In a window the oldest entry is removed, whichever request it belongs to, so the others expire
--- no earlier than they should. If the entry of the token has expired already, nothing is returned.
+-- no earlier than they should. If the entry, which is from `since` or later, may have expired already, nothing returns.
+local function give_back(b, count, since)
+  if not b.w then
+    b.k = min(b.k + count, b.z)
+  elseif min(since, now) > max(now - b.w, b.gone or 0) then
+    local oldest = outside(b) + 1
+    for _ = 1, min(count, #b.log - oldest + 1) do table.remove(b.log, oldest) end
+  end
+end
+
 local function credit(limit, count, since)
   local b = limit.b
   b.adm = b.adm - count
-  if not b.w then
-    b.k = min(b.k + count, b.z)
-  elseif since > now - b.w then
-    for _ = 1, min(count, #b.log) do table.remove(b.log, 1) end
-  end
+  give_back(b, count, since)
+  -- Nothing returns to a bucket that is not in force: it may have had no token for the request.
+  if b.other and b.other.w then give_back(b.other, count, since) end
 end
 

@@ -2,7 +2,8 @@
 
 local function forget(limit, pid)
   local b, e = limit.b, limit.p[pid]
-  if e and not b.w then
+  if b.w then b = b.other end
+  if e and b then
     if e.w >= b.o then b.d = max(b.d, e.d, e.p) end
     -- Its last requests may not have arrived yet.
     local sold = e.bk or 0
@@ -37,6 +38,7 @@ end
 
 -- If every request ever admitted has been answered, the last one at `landed`, and there was no 429 since, then the
 -- bucket has been filling since `landed` at the latest: its level is certain, and no lateness need be considered.
+-- (Unless its rate was lower for a part of that time.)
 for _, limit in ipairs(limits) do
   local b, landed = limit.b, limit.b.la or 0
   limit.e.cl, limit.e.la = req.clear, req.landed
@@ -45,7 +47,7 @@ for _, limit in ipairs(limits) do
     if (e.bk or 0) >= (e.cl or 0) and (e.bk or 0) > 0 then limit.certain = false end
     landed = max(landed, e.la or 0)
   end
-  limit.certain = limit.certain and landed > max(b.cut, 0)
+  limit.certain = limit.certain and landed > max(b.cut, b.up or 0, 0)
   if limit.certain then
     local level = min(b.z, (now - landed) * b.r)
     -- A bucket of one token was empty when it had served the last request, however late that arrived.
@@ -59,7 +61,7 @@ local function sweep(limit)
   local seen, processes = {}, 0
   for pid, e in pairs(limit.p) do
     if e.l > 0 and e.x <= now then
-      credit(limit, e.l, now)
+      credit(limit, e.l, e.x)
       e.l, e.bk = 0, now
     end
     if pid ~= req.me and now - e.s > FORGOTTEN_AFTER and e.l == 0 then

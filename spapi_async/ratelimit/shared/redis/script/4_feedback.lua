@@ -3,7 +3,7 @@
 -- The reply to an earlier request was lost. If that request was carried out, its tokens were not received: return them.
 if req.lost > 0 and me.n >= req.lost and me.g > 0 then
   unlease(req.me, me.gl)
-  for _, limit in ipairs(limits) do credit(limit, me.g, now) end
+  for _, limit in ipairs(limits) do credit(limit, me.g, limit.e.s) end
 end
 me.g, me.gl = 0, 0
 
@@ -63,7 +63,7 @@ end
 -- How much of a limit is left, as a fraction; of two that are equally full, the narrower one (a rule) is suspected.
 local function fullness(limit)
   local b = limit.b
-  local part = b.w and (b.b - #b.log) / b.b or b.k / b.z
+  local part = b.w and (b.b - #b.log + outside(b)) / b.b or b.k / b.z
   local breadth = (limit.spec.shared and 2 or 0) + (limit.spec.kind == 'rule' and 0 or 1)
   return part, breadth
 end
@@ -148,6 +148,7 @@ for _, f in ipairs(req.feedback) do
         else
           b.k = max(min(b.k, 0), b.k - f.spent)
         end
+        for _ = 1, min(f.spent, b.other and max(b.other.most or 0, b.other.b) or 0) do remember(limit, now) end
         b.adm = b.adm + f.spent
       end
     end

@@ -47,7 +47,8 @@ for _, limit in ipairs(limits) do
   limit.hold = withheld(limit)
   -- The first requests to a full bucket are unanswered; when they are answered, fewer tokens will be uncounted.
   guessing = guessing or (not b.w and limit.hold > b.h + 1)
-  if b.w then
+  limit.list = b.log
+  if b.w and #rivals > 0 then
     limit.list = {}
     for index, moment in ipairs(b.log) do limit.list[index] = moment end
   end
@@ -182,6 +183,7 @@ while sold < 400 and self.c[1] + self.c[2] + self.c[3] + self.c[4] > 0 do
       else
         may_be_late(limit, max(limit.b.k - limit.sold, 1), now + delay)
       end
+      if kind < 4 then remember(limit, now + delay + req.jitter) end
     end
     s.v = max(s.v, front)
     -- Only granted tokens count for the shares of priorities: a rival may still ask for the token of its turn.
@@ -196,7 +198,7 @@ while sold < 400 and self.c[1] + self.c[2] + self.c[3] + self.c[4] > 0 do
   for _, limit in ipairs(limits) do
     if winner.same_kind or is_common(limit) then
       limit.sold = limit.sold + 1
-      if limit.b.w then log(limit.list, now + delay + req.jitter) end
+      if limit.b.w and (winner ~= self or limit.list ~= limit.b.log) then log(limit.list, now + delay + req.jitter) end
     end
   end
   winner.c[kind] = winner.c[kind] - 1

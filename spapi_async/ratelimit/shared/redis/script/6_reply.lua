@@ -32,6 +32,7 @@ if gave_leased > 0 then
   local ends = now + lease + GRACE
   for _, limit in ipairs(limits) do
     limit.e.l, limit.e.x = limit.e.l + gave_leased, max(limit.e.x, ends)
+    for _ = 1, gave_leased do remember(limit, ends) end
   end
   me.x = ends
 end
@@ -51,15 +52,16 @@ local function report(limit)
   local b = limit.b
   if b.w then
     local starts, later = {}, {}
-    local entries, head = #b.log, min(#b.log, LONGEST_HEAD)
-    for index = 1, head do starts[index] = b.log[index] - now end
+    local old, entries = outside(b), #b.log
+    local head = min(old + LONGEST_HEAD, entries)
+    for index = old + 1, head do starts[index - old] = b.log[index] - now end
     local run = math.ceil((entries - head) / MOST_RUNS)
     for first = head + 1, entries, max(run, 1) do
       local last = min(first + run - 1, entries)
       later[#later + 1] = {b.log[last] - now, last - first + 1}
     end
     return {
-      level = b.b - #b.log, rate = b.b / b.w, announced = b.b / b.w, burst = b.b, pace = b.b / b.w, capacity = b.b,
+      level = b.b - entries + old, rate = b.b / b.w, announced = b.b / b.w, burst = b.b, pace = b.b / b.w, capacity = b.b,
       admitted = b.adm, throttled = b.thr, starts = starts, later = later,
       opens = max(0, b.block - now), seconds = b.w,
     }
@@ -77,7 +79,11 @@ for index in ipairs(req.limits) do states[index] = all[index] and report(all[ind
 for _, limit in ipairs(limits) do
   if req.bye > 0 then forget(limit, req.me) end
   if not limit.b.w then limit.b.pc = pace(limit.b) end
-  local fills = limit.b.w or limit.b.b / limit.b.r
+  local fills = 0
+  for _, form in ipairs({limit.b, limit.b.other}) do
+    if form.w then trim(form) end
+    fills = max(fills, form.longest or form.b / form.r)
+  end
   save(limit.key, limit.b, BUCKET_TTL + fills)
 end
 if req.bye > 0 then shared.p[req.me] = nil end
