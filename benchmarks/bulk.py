@@ -29,7 +29,7 @@ from saved import save
 
 from spapi_async import Application, Marketplace, SellingPartner
 from spapi_async.emulator import Emulator
-from spapi_async.emulator.data.products import product
+from spapi_async.emulator.data.products import product_at
 from spapi_async.workflows.bulk import crawl, pool
 
 SCALE = 5.0
@@ -74,13 +74,13 @@ async def counts(url: str) -> Result:
 
 def asins(number: int) -> Iterator[str]:
     """So many that the catalogue knows."""
-    return (product(0, index).asin for index in range(number))
+    return (product_at(0, index).asin for index in range(number))
 
 
 async def flood(call: Callable[[str], Awaitable[Any]], seconds: float, callers: int) -> list[float]:
     """When each answer came, with so many callers who each want one after the other."""
     started = time.monotonic()
-    wanted = [product(0, index).asin for index in range(ITEMS)]
+    wanted = [product_at(0, index).asin for index in range(ITEMS)]
     moments: list[float] = []
 
     async def caller(first: int) -> None:
@@ -115,7 +115,7 @@ async def measure_rates(seconds: float) -> list[Result]:
         async with emulator_process(SCALE) as url, Application("a", "b", endpoint=url) as app:
             sellers = [app.selling_partner(f"Atzr|{n}", marketplace="US") for n in range(number)]
             await asyncio.gather(
-                *(way([seller])(product(0, 0).asin) for seller in sellers)
+                *(way([seller])(product_at(0, 0).asin) for seller in sellers)
             )  # the scaled rate is learned
             before = await counts(url)
             moments = await flood(way(sellers), seconds, 1000 * number if way is not one_by_one else 100)

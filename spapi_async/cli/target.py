@@ -171,7 +171,7 @@ def _marketplaces(entries: Iterable[SellerEntry], environ: Mapping[str, str]) ->
 
     It has one address for all regions, so sellers of several regions sell in all of them.
     """
-    from spapi_async.emulator.data.places import USUAL
+    from spapi_async.emulator.data.places import DEFAULT_MARKETPLACES
 
     usual: list[Marketplace] = []
     named: list[Marketplace] = []
@@ -179,8 +179,12 @@ def _marketplaces(entries: Iterable[SellerEntry], environ: Mapping[str, str]) ->
         region, marketplace = entry.place(environ)
         here = [] if marketplace is None else [Marketplace.parse(marketplace)]
         named += [*here, *map(Marketplace.parse, entry.marketplaces)]
-        usual += USUAL[Region.parse(region) if region is not None else here[0].region] if region or here else ()
-    return list(dict.fromkeys([*usual, *named])) or list(USUAL[Region.NA])
+        usual += (
+            DEFAULT_MARKETPLACES[Region.parse(region) if region is not None else here[0].region]
+            if region or here
+            else ()
+        )
+    return list(dict.fromkeys([*usual, *named])) or list(DEFAULT_MARKETPLACES[Region.NA])
 
 
 def _chosen(entries: Sequence[SellerEntry], tags: Iterable[str]) -> list[SellerEntry]:
