@@ -1,4 +1,4 @@
-"""Which sellers are due, and which have a slice in the queue: shared by all processes of a fleet, in Redis."""
+"""The board of a fleet, in Redis: the sellers' states, when they are due, and which have a slice in the queue."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
 
 __all__ = ["Board", "SellerState"]
 
-_AT_ONCE = 1000  # sellers in one command: Redis does one at a time, and quota waits behind it
+_SELLERS_PER_COMMAND = 1000  # Redis runs one command at a time, and calls that wait for quota need it, too
 _STATE = msgspec.json.Decoder(SellerState)
 
-# A state takes the place of the one that it was made from, and of no other.
+# Writes a state only if the stored one is still that from which it was made.
 _SWAP = """
 if redis.call('hget', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('hset', KEYS[1], ARGV[1], ARGV[3])
@@ -32,12 +32,12 @@ return 1
 class Board:
     """The states of sellers in a hash, their due times in a sorted set, and a mark for each waiting or running slice.
 
-    A mark expires by itself. The cost of finding due sellers grows with their number, not with the size of the board.
+    Marks expire. The cost of finding due sellers grows with their number, not with the size of the board.
 
     Args:
         redis: a client; the caller closes it.
         name: the fleet's name; several fleets may use one Redis.
-        slice_seconds: the longest a slice may take.
+        slice_seconds: the longest duration of a slice.
     """
 
     def __init__(self, redis: Redis, name: str, *, slice_seconds: float) -> None:
@@ -49,9 +49,9 @@ class Board:
         self._swap: Any = redis.register_script(_SWAP)
 
     async def states(self) -> list[SellerState]:
-        """All states, the longest due first; unreadable ones are left out."""
+        """All readable states, the longest due first."""
         found: dict[bytes, SellerState] = {}  # a scan may return a seller twice
-        async for seller, raw in self._redis.hscan_iter(self._sellers, count=_AT_ONCE):
+        async for seller, raw in self._redis.hscan_iter(self._sellers, count=_SELLERS_PER_COMMAND):
             try:
                 found[seller] = _STATE.decode(raw)
             except msgspec.MsgspecError:
@@ -63,16 +63,16 @@ class Board:
         return _state(seller, await self._redis.hget(self._sellers, seller))
 
     async def due(self, now: float) -> list[tuple[str, float]]:
-        """Sellers whose next slice should have begun, and when, the longest due first."""
+        """Sellers whose next slice should have begun, with the time at which it should have, the longest due first."""
         found = await self._redis.zrangebyscore(self._due, "-inf", now, withscores=True)
         return [(name.decode(), due_at) for name, due_at in found]
 
     async def is_due(self, seller: str, due_at: float) -> bool:
-        """Whether this is still when its next slice should begin: any slice that has ended since has changed it."""
+        """Whether the seller is still due at this time; a slice that has ended since has changed it."""
         return bool(await self._redis.zscore(self._due, seller) == due_at)
 
     async def revoked(self) -> list[str]:
-        """Sellers that only a new authorisation helps."""
+        """Sellers that need a new authorisation."""
         return [name.decode() for name in await self._redis.zrangebyscore(self._due, math.inf, math.inf)]
 
     async def put(self, *states: SellerState) -> None:
@@ -84,7 +84,7 @@ class Board:
             await pipeline.execute()
 
     async def change(self, seller: str, change: Callable[[SellerState], SellerState]) -> None:
-        """Make one seller's state another, whoever else changes it; one that is on the board no longer stays away."""
+        """Change a seller's state, again if another process changed it meanwhile; do nothing if it left the board."""
         while (raw := await self._redis.hget(self._sellers, seller)) is not None:
             state = change(_state(seller, raw))
             new = [seller, raw, msgspec.json.encode(state), _score(state)]
@@ -93,8 +93,8 @@ class Board:
 
     async def keep(self, sellers: Collection[str]) -> None:
         """Make these sellers the only ones on the board; new ones are due at once."""
-        # A scan returns whoever is there all the time; ranks, which change meanwhile, would not promise that.
-        known = {name.decode() async for name, _ in self._redis.zscan_iter(self._due, count=_AT_ONCE)}
+        # A scan returns every seller that stays on the board; a reading by rank would not, because ranks change.
+        known = {name.decode() async for name, _ in self._redis.zscan_iter(self._due, count=_SELLERS_PER_COMMAND)}
         for gone in _some(known.difference(sellers)):
             await self._redis.hdel(self._sellers, *gone)
             await self._redis.zrem(self._due, *gone)
@@ -102,11 +102,11 @@ class Board:
             await self.put(*(SellerState(seller=seller) for seller in new))
 
     async def mark(self, seller: str) -> bool:
-        """Claim the seller's only place in the queue; False if one of its slices is already waiting or running."""
+        """Mark that a slice of the seller is queued; False if one is already waiting or running."""
         return bool(await self._redis.set(self._queued + seller, b"1", nx=True, ex=self._expiry))
 
     async def unmark(self, seller: str) -> None:
-        """The slice is over."""
+        """Remove the mark of a slice that has ended."""
         await self._redis.delete(self._queued + seller)
 
     async def queued(self, sellers: Iterable[str]) -> int:
@@ -119,14 +119,14 @@ class Board:
 
 
 def _some(sellers: Iterable[str]) -> Iterator[Sequence[str]]:
-    """The sellers in pieces, each as many as one command may take."""
+    """The sellers in chunks for one command each."""
     names = sorted(sellers)
-    for start in range(0, len(names), _AT_ONCE):
-        yield names[start : start + _AT_ONCE]
+    for start in range(0, len(names), _SELLERS_PER_COMMAND):
+        yield names[start : start + _SELLERS_PER_COMMAND]
 
 
 def _state(seller: str, raw: bytes | None) -> SellerState:
-    """A stored state; a new one where none is stored, or one that another version wrote."""
+    """The stored state, or a new one if none is stored or another version wrote it."""
     try:
         return _STATE.decode(raw) if raw is not None else SellerState(seller=seller)
     except msgspec.MsgspecError:

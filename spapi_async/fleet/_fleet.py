@@ -42,14 +42,14 @@ __all__ = ["Fleet", "FleetStatus"]
 logger = logging.getLogger("spapi_async.fleet")
 
 LONGEST_SLICE = 60.0  # seconds
-_STOPPING = 8.0  # seconds that slices have to commit the page they hold
-_LOOK = 1.0  # seconds between two looks at the board
-_READ_AGAIN = 60.0  # seconds between two readings of the directory
+_STOP_TIMEOUT = 8.0  # seconds that slices have to commit the page they hold
+_BOARD_INTERVAL = 1.0  # seconds between two readings of the board
+_DIRECTORY_INTERVAL = 60.0  # seconds between two readings of the directory
 _TASK = "slice"
 
 
 class FleetStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A fleet at a moment.
+    """The state of a fleet at one time.
 
     Attributes:
         sellers: all sellers on the board, the longest due first.
@@ -67,7 +67,7 @@ class FleetStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fleet:
-    """One fleet; each of its processes makes one with the same arguments.
+    """A fleet; each of its processes makes this object with the same arguments.
 
     Args:
         redis: ``redis://host``: the queue, the board and the shared quota.
@@ -108,13 +108,15 @@ class Fleet:
         **options: Any,
     ) -> None:
         if not 0 < slice_seconds <= LONGEST_SLICE:
-            raise ConfigurationError(f"slice_seconds must be more than 0 and at most {LONGEST_SLICE:g}")
+            raise ConfigurationError(
+                f"slice_seconds must be more than 0 and at most {LONGEST_SLICE:g}, not {slice_seconds!r}"
+            )
         if every <= timedelta(0):
             raise ConfigurationError(f"every must be more than zero, not {every!r}")
         if (database is None) == (job is None):
             raise ConfigurationError("a fleet needs either a database for orders or a job; give one of them")
         self.name = name
-        address_of(redis)  # refuses what cannot be one
+        address_of(redis)  # raises if the URL is invalid
         self._redis = redis
         self._database = database
         self._own_job = job
@@ -137,7 +139,7 @@ class Fleet:
     async def schedule(self) -> None:
         """Queue a slice of each seller that is due, until cancelled.
 
-        Only one process schedules; a second one takes over when the first has ended. An outage of Redis is waited out.
+        Only one process schedules; a second one takes over when the first has ended. It waits during outages of Redis.
 
         Raises:
             ConfigurationError: at the start, the directory cannot be read or Redis cannot be reached.
@@ -151,13 +153,13 @@ class Fleet:
                     lock = redis.lock(f"spapi:fleet:{self.name}:scheduler", timeout=30, blocking_timeout=5)
                     async with lock:
                         while True:
-                            if not listed or time.monotonic() - read_at >= _READ_AGAIN:
+                            if not listed or time.monotonic() - read_at >= _DIRECTORY_INTERVAL:
                                 listed, read_at = True, time.monotonic()
                                 await self._list(board)
                             await self._queue_due(broker, board)
                             await lock.reacquire()
-                            await anyio.sleep(_LOOK)
-                except (RedisError, SendTaskError, OSError) as error:  # the lock is taken, or Redis is away
+                            await anyio.sleep(_BOARD_INTERVAL)
+                except (RedisError, SendTaskError, OSError) as error:  # another process schedules, or Redis is down
                     logger.debug("not scheduling for the moment (%s)", type(error).__name__)
                     listed = False  # Redis may come back empty
                     await anyio.sleep(PAUSE)
@@ -171,7 +173,7 @@ class Fleet:
             logger.warning("the directory of sellers cannot be read; the sellers read before stay in force: %s", error)
             return
         await board.keep(names)
-        for seller in await board.revoked():  # perhaps there is a new authorisation: a slice finds out
+        for seller in await board.revoked():  # they may have been authorised again: try a slice
             await board.change(seller, lambda state: msgspec.structs.replace(state, revoked=False))
 
     async def _names(self) -> list[str]:
@@ -206,7 +208,7 @@ class Fleet:
             concurrency: the number of slices at once.
 
         Raises:
-            ConfigurationError: Redis cannot be reached before the first slice; a later outage is waited out.
+            ConfigurationError: Redis cannot be reached at the start; during a later outage the worker waits.
         """
         async with (
             self._application() as app,
@@ -221,12 +223,16 @@ class Fleet:
                 with anyio.CancelScope() as scope:
                     running.add(scope)
                     try:
-                        # In a long queue a mark expires, and a seller is queued again: one slice is enough.
+                        # If a mark expires in a long queue, the seller is queued again, but needs only one slice.
                         if await board.is_due(seller, due_at):
                             await self._slice_of(seller, app, job, board)
                     except RedisError as error:
-                        # The work is stored, but on the board the seller is still due: its slice is carried out again.
-                        logger.warning("the result of a slice of %s was not noted (%s)", seller, type(error).__name__)
+                        # The work is stored, but the seller is still due on the board, so it gets another slice.
+                        logger.warning(
+                            "the result of a slice of %s could not be written to Redis (%s); the slice is repeated",
+                            seller,
+                            type(error).__name__,
+                        )
                     finally:
                         running.discard(scope)
                         with (
@@ -242,12 +248,12 @@ class Fleet:
             try:
                 await asyncio.shield(listening)
             finally:
-                # A seller whose slice is cut off here is still due, and resumes elsewhere from its last page.
+                # A seller whose slice is cut off here is still due, and another worker resumes from its last page.
                 stop.set()
                 for scope in list(running):
                     scope.cancel()
                 with anyio.CancelScope(shield=True):
-                    await asyncio.wait([listening], timeout=_STOPPING)
+                    await asyncio.wait([listening], timeout=_STOP_TIMEOUT)
                 listening.cancel()
 
     async def _slice_of(self, name: str, app: Application, job: Job, board: Board) -> None:
@@ -277,7 +283,7 @@ class Fleet:
             "reason": reason,
             "rng": self._rng,
         }
-        # What it was before does not count: another process may have worked on this seller and noted it meanwhile.
+        # Made from the state on the board now: another process may have changed it since the slice began.
         await board.change(seller.name, lambda state: after(state, outcome, **facts))
 
     def _judge(self, seller: SellingPartner, error: Exception) -> tuple[Outcome, str]:
@@ -291,21 +297,21 @@ class Fleet:
             return Outcome.REVOKED, reason
         return Outcome.FAILED, reason
 
-    # ---- looking ----------------------------------------------------------------------------------------------------
+    # ---- status -----------------------------------------------------------------------------------------------------
 
     async def status(self) -> FleetStatus:
-        """The board as it is."""
+        """The current state of the fleet."""
         return await self.status_of(self._redis, name=self.name)
 
     @staticmethod
     async def status_of(redis: str, *, name: str = "orders") -> FleetStatus:
-        """The board of a fleet, from its Redis URL and name alone.
+        """The current state of a fleet, from its Redis URL and name.
 
         Raises:
             ConfigurationError: Redis cannot be reached.
         """
-        address_of(redis)  # refuses what cannot be one
-        client = Redis.from_url(redis, socket_timeout=60.0)  # a hundred thousand sellers take seconds
+        address_of(redis)  # raises if the URL is invalid
+        client = Redis.from_url(redis, socket_timeout=60.0)  # reading a hundred thousand sellers takes seconds
         try:
             board = Board(client, name, slice_seconds=LONGEST_SLICE)
             states = await board.states()
@@ -324,7 +330,7 @@ class Fleet:
             revoked=sum(state.revoked for state in states),
         )
 
-    # ---- what they share --------------------------------------------------------------------------------------------
+    # ---- resources --------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def _job(self) -> AsyncIterator[Job]:
@@ -339,7 +345,7 @@ class Fleet:
 
     @asynccontextmanager
     async def _application(self, *, for_names: bool = False) -> AsyncIterator[Application]:
-        if for_names:  # an application closes what it is given, and others use the same objects
+        if for_names:  # without limiter and stores, which this application would close although others use them
             options = {name: value for name, value in self._options.items() if name in ("endpoint", "sandbox")}
         else:
             options = {"limiter": RedisRateLimiter(self._redis), **self._options}
@@ -353,7 +359,7 @@ class Fleet:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[tuple[RedisStreamBroker, Board, Any]]:
-        """The queue, the board, and the client of both."""
+        """The queue, the board and their Redis client."""
         redis = Redis.from_url(self._redis, **connection_of(self._redis))
         board = Board(redis, self.name, slice_seconds=self._slice)
         broker = queue_of(self._redis, self.name, slice_seconds=self._slice)
@@ -374,7 +380,7 @@ def _unreachable(error: Exception) -> ConfigurationError:
 
 
 def _said(error: Exception) -> str:
-    """The text of an error without personal data: a database's first line has no values; other texts may have any."""
+    """The text of an error if it contains no personal data: the library's own, or the first line of a database's."""
     if isinstance(error, SPAPIError):
         return str(error)
     kind = type(error).__name__

@@ -487,8 +487,8 @@ async def test_a_cancellation_is_heard_whenever_it_comes(
     redis_url: str, sellers: str, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the middle of any command to Redis; nothing waits until its time for stopping is over."""
-    monkeypatch.setattr("spapi_async.fleet._fleet._LOOK", 0.001)
-    monkeypatch.setattr("spapi_async.fleet._fleet._STOPPING", 3600.0)
+    monkeypatch.setattr("spapi_async.fleet._fleet._BOARD_INTERVAL", 0.001)
+    monkeypatch.setattr("spapi_async.fleet._fleet._STOP_TIMEOUT", 3600.0)
     made: dict[str, Any] = {"client_id": "a", "client_secret": "b", "endpoint": "http://127.0.0.1:9"}
     for turns in range(80):
         fleet = Fleet(redis_url, None, SellerDirectory(sellers), job=_nothing, **made)
@@ -534,7 +534,7 @@ def test_a_fleet_has_a_database_or_a_job(sellers: str, database: str | None, job
         (("--job", "no_module_of_this_name:work"), "No module named 'no_module_of_this_name'"),
         (("--job", "json:nothing"), "nothing"),
         (("--job", "json"), "MODULE:FUNCTION"),
-        (("--job", "sys:path"), "this is not a function"),
+        (("--job", "sys:path"), "not a function"),
     ],
 )
 def test_a_job_that_is_none_is_a_usage_error(

@@ -213,7 +213,7 @@ async def test_a_seller_without_a_token_keeps_no_backend_from_starting(caplog: p
             with pytest.raises(LWAError):
                 await revoked.sellers_v1.get_marketplace_participations()
         assert application.closed
-    assert "could not be fetched ahead" in caplog.text
+    assert "could not be fetched in advance" in caplog.text
 
 
 async def test_a_lifespan_warms_up_and_closes() -> None:
