@@ -64,9 +64,9 @@ class Running:
         """Start a worker or the scheduler by its command."""
         words = [sys.executable, "-m", "spapi_async", "fleet", what, *self._options]
         made_up = {"LWA_APP_ID": "app", "LWA_CLIENT_SECRET": "secret"}
-        places = {"SP_API_ENDPOINT": self.emulator.url, "SP_API_REDIS": self.redis.url}
+        addresses = {"SP_API_ENDPOINT": self.emulator.url, "SP_API_REDIS": self.redis.url}
         self.processes[what].append(
-            subprocess.Popen(words, env={**os.environ, **made_up, **places}, stderr=subprocess.DEVNULL)
+            subprocess.Popen(words, env={**os.environ, **made_up, **addresses}, stderr=subprocess.DEVNULL)
         )
 
     def end(self) -> None:

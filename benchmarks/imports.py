@@ -23,7 +23,7 @@ from typing import Any
 
 from processes import HERE, canned_server
 
-__all__ = ["DEAREST", "ROUNDS", "measure", "own_modules", "ratio", "table"]
+__all__ = ["DEAREST", "ROUNDS", "measure", "ratio", "table"]
 
 ROUNDS = 21
 
@@ -65,7 +65,7 @@ def measure(rounds: int = ROUNDS, wheel: Path | None = None) -> Result:
         for _ in range(rounds + 1):
             for name, source in programs.items():
                 times[name].append(float(_python(environment, "-c", source, url).stdout))
-        own = own_modules(environment)
+        own = _own_modules(environment)
     medians = {
         name: statistics.median(values[1:]) for name, values in times.items()
     }  # without the first round, which fills the caches
@@ -105,7 +105,7 @@ def _python(environment: dict[str, str], *arguments: str) -> subprocess.Complete
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
 
 
-def own_modules(environment: dict[str, str]) -> Mapping[str, float]:
+def _own_modules(environment: dict[str, str]) -> Mapping[str, float]:
     """The slowest modules that the package imports and the base does not, in milliseconds by ``-X importtime``."""
     base, ours = _import_times(environment, _BASE), _import_times(environment, _OURS)
     extra = {name: cost for name, cost in ours.items() if name not in base}

@@ -41,7 +41,7 @@ from bodies import CASES
 from processes import Child, canned_server, program
 from subjects import LOWERED, SUBJECTS
 
-__all__ = ["BAR_SETS", "FLOOR", "OURS", "TURNS", "compare", "measure", "quartiles", "readme_table", "table"]
+__all__ = ["FLOOR", "OURS", "TURNS", "compare", "measure", "quartiles", "readme_table", "table"]
 
 CONCURRENCY = (1, 20, 100, 1000)
 TURNS = 7

@@ -187,7 +187,7 @@ def bulk_pictures(result: Result, folder: Path) -> None:
     figure, axes = plt.subplots(1, 3, figsize=(17, 5))
     for row, colour in zip(result["rates"], ("#868e96", "#d9480f", "#1971c2"), strict=True):
         share = row["items"] / max(len(row["moments"]), 1)
-        counts = [share * (place + 1) for place in range(len(row["moments"]))]
+        counts = [share * (index + 1) for index in range(len(row["moments"]))]
         axes[0].plot(row["moments"], counts, color=colour, label=f"{row['way']}: {row['rate']:,.0f} a second")
     axes[0].set(title="Items of the catalogue at one quota", xlabel="seconds", ylabel="items", yscale="log")
     axes[0].legend()
@@ -249,7 +249,7 @@ def live_picture(result: Result, path: Path) -> None:
     figure, panel = plt.subplots(figsize=(8, 4.8))
     for row, colour in zip(result["runs"], ("#d9480f", "#1971c2", "#2f9e44"), strict=True):
         late = sorted(max(seconds, 0.1) for seconds in row["late"])
-        shares = [100 * (place + 1) / len(late) for place in range(len(late))]
+        shares = [100 * (index + 1) / len(late) for index in range(len(late))]
         label = f"{row['run']}: median {row['median_seconds']:.1f} s, {row['missing_after_it']} missing once reconciled"
         panel.step(late, shares, where="post", color=colour, label=label)
     panel.axvline(120, color="black", linestyle=":", linewidth=1, label="Amazon's own delay of searches")

@@ -347,8 +347,8 @@ async def measure(server: str, new_url: Callable[[], str], orders: int, turns: i
             if number:
                 figures[name].append(spent)
     result = {}
-    for place, work in enumerate(("insert", "update")):
-        low, high = ([each[place] for each in figures[name]] for name in ("floor", "ours"))
+    for index, work in enumerate(("insert", "update")):
+        low, high = ([each[index] for each in figures[name]] for name in ("floor", "ours"))
         result[work] = {
             "floor µs": round(statistics.median(low) / orders * 1e6, 1),
             "ours µs": round(statistics.median(high) / orders * 1e6, 1),

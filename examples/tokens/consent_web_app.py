@@ -36,18 +36,21 @@ routes = web.RouteTableDef()
 @routes.get("/")
 async def index(_: web.Request) -> web.Response:
     """Let the selling partner pick a marketplace."""
-    links = (f'<li><a href="/connect?marketplace={place.name}">Amazon {place.name}</a></li>' for place in Marketplace)
+    links = (
+        f'<li><a href="/connect?marketplace={marketplace.name}">Amazon {marketplace.name}</a></li>'
+        for marketplace in Marketplace
+    )
     return page(f"<h1>Connect your account</h1><ul>{''.join(links)}</ul>")
 
 
 @routes.get("/connect")
 async def connect(request: web.Request) -> NoReturn:
     """Send the browser to Amazon's consent page; the state is kept in a cookie that scripts cannot read."""
-    place = Marketplace.parse(request.query.get("marketplace", "US"))
-    state = f"{place.name}.{new_state()}"
+    marketplace = Marketplace.parse(request.query.get("marketplace", "US"))
+    state = f"{marketplace.name}.{new_state()}"
     url = request.app[APP].authorization_url(
         os.environ.get("SP_API_APP_ID", "amzn1.sp.solution.example"),
-        place,
+        marketplace,
         state=state,
         redirect_uri=request.app[REDIRECT_URI],
         beta=True,  # while the application is a draft

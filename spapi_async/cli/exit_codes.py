@@ -30,7 +30,7 @@ from spapi_async.errors import (
     TransportError,
 )
 
-__all__ = ["API", "BUG", "DATABASE", "INTERRUPTED", "USAGE", "Interrupted", "describe", "exit_code", "failure_facts",
+__all__ = ["API", "DATABASE", "INTERRUPTED", "USAGE", "Interrupted", "describe", "exit_code", "failure_facts",
            "innermost"]  # fmt: skip
 
 BUG, USAGE, AUTH, API, NETWORK, QUOTA, DATABASE, INTERRUPTED = 1, 2, 3, 4, 5, 6, 7, 130

@@ -30,7 +30,7 @@ from spapi_async.workflows.orders import (
 if TYPE_CHECKING:
     from spapi_async.observe.prometheus import Metrics
 
-__all__ = ["FollowBar", "FollowFacts", "follow"]
+__all__ = ["follow"]
 
 _MEDIAN_OF = 1000  # the latest changes
 

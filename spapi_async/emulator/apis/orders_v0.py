@@ -20,7 +20,7 @@ __all__ = ["HANDLERS", "Search", "check_marketplaces", "find_order"]
 
 _ORDER_ID = re.compile(r"\d{3}-\d{7}-\d{7}\Z")
 _PAGE_SIZE = 10
-_MARKETPLACES = frozenset(place.value for place in Marketplace)
+_MARKETPLACES = frozenset(marketplace.value for marketplace in Marketplace)
 
 
 class Search:
@@ -140,13 +140,13 @@ def _as_a_page(call: Call, orders: Sequence[StoredOrder]) -> Sequence[StoredOrde
     return sorted(orders, key=lambda order: rng_for(order.order_id, "place").random())
 
 
-def check_marketplaces(places: Iterable[str]) -> None:
+def check_marketplaces(marketplaces: Iterable[str]) -> None:
     """Refuse ids that are not marketplaces, such as "US", because Amazon would.
 
     Raises:
         Refusal: 403, in Amazon's words for a marketplace of another region.
     """
-    if unknown := sorted(set(places) - _MARKETPLACES):
+    if unknown := sorted(set(marketplaces) - _MARKETPLACES):
         # The emulator has no region, so it accepts the marketplaces of all regions.
         raise Refusal(
             403,
@@ -214,7 +214,7 @@ def _updated(call: Call, order: StoredOrder) -> float:
 
 def _wanted(arguments: dict[str, Any]) -> Callable[[StoredOrder], bool]:
     """A function that tests an order against all filters of the request."""
-    places = frozenset(arguments["MarketplaceIds"])
+    marketplaces = frozenset(arguments["MarketplaceIds"])
     statuses = frozenset(arguments.get("OrderStatuses") or ())
     channels = frozenset(arguments.get("FulfillmentChannels") or ())
     ids = frozenset(arguments.get("AmazonOrderIds") or ())
@@ -227,7 +227,7 @@ def _wanted(arguments: dict[str, Any]) -> Callable[[StoredOrder], bool]:
     def wanted(order: StoredOrder) -> bool:
         return (
             not none_match
-            and order.marketplace in places
+            and order.marketplace in marketplaces
             and (not statuses or order.status in statuses)
             and (not channels or ("AFN" if order.fulfilled_by_amazon else "MFN") in channels)
             and (not ids or order.order_id in ids)

@@ -9,9 +9,9 @@ from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.replies import Refusal, Reply, bad_input
 from spapi_async.emulator.identity.tokens import AccessToken, Covers
 
-__all__ = ["HANDLERS", "RDT_LIFETIME", "RESTRICTED_REPORTS"]
+__all__ = ["HANDLERS", "RESTRICTED_REPORTS"]
 
-RDT_LIFETIME = 3600.0
+_RDT_LIFETIME = 3600.0
 _MAX_RESOURCES = 50
 
 # The report types with personal data; the same list in Amazon's guides of 2021, 2022 and 2023.
@@ -49,12 +49,12 @@ def _create(call: Call) -> Reply:
         application=call.token.application,
         seller=call.token.seller,
         refresh_token=call.token.refresh_token,
-        expires_at=call.now + RDT_LIFETIME,
+        expires_at=call.now + _RDT_LIFETIME,
         covers=Covers(covered),
     )
     value = call.world.tokens.issue("Atz.sprdt|", token)
     # Without an envelope, although an old guide shows "payload".
-    return Reply.json({"restrictedDataToken": value, "expiresIn": int(RDT_LIFETIME)})
+    return Reply.json({"restrictedDataToken": value, "expiresIn": int(_RDT_LIFETIME)})
 
 
 def _resource(call: Call, resource: dict[str, Any]) -> tuple[str, str, frozenset[str]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Field", "FieldType", "Fragment", "GraphQLError", "Name", "Query", "Schema", "Selection", "Spread", "bare",
+__all__ = ["Field", "Fragment", "GraphQLError", "Name", "Query", "Schema", "Selection", "Spread", "bare",
            "parse_query", "parse_schema"]  # fmt: skip
 
 _TOKEN = re.compile(

@@ -45,7 +45,7 @@ def offers_of(seed: int, product: Product, condition: str = "New") -> list[Offer
 def money(cents: int, marketplace_id: str) -> dict[str, Any]:
     """An amount as Amazon writes it in pricing and fees: a JSON number."""
     try:
-        place = Marketplace(marketplace_id).name
+        country = Marketplace(marketplace_id).name
     except ValueError:
-        place = "US"
-    return {"CurrencyCode": _CURRENCIES.get(place, "EUR"), "Amount": cents / 100}
+        country = "US"
+    return {"CurrencyCode": _CURRENCIES.get(country, "EUR"), "Amount": cents / 100}

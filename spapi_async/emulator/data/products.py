@@ -178,5 +178,5 @@ def _asin(index: int) -> str:
 
 def _ean(number: int) -> str:
     body = f"4{number:011d}"
-    weights = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(body))
+    weights = sum(int(digit) * (3 if index % 2 else 1) for index, digit in enumerate(body))
     return body + str(-weights % 10)

@@ -20,7 +20,6 @@ __all__ = [
     "Reply",
     "bad_input",
     "encode",
-    "error_body",
     "expired_token",
     "fault_reply",
     "gateway_headers",

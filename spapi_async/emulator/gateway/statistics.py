@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["OperationCount", "Received", "Statistics"]
+__all__ = ["Received", "Statistics"]
 
 
 class OperationCount(msgspec.Struct):
