@@ -48,7 +48,9 @@ def parse_arguments(operation: Operation[Any], words: Sequence[str], pairs: Iter
         parameter = known.get(_plain(name))
         if parameter is None:
             names = ", ".join(p.name for p in operation.parameters if p.location != "body") or "none"
-            raise ConfigurationError(f"there is no parameter {name!r}; there are {names}", operation=operation.name)
+            raise ConfigurationError(
+                f"there is no parameter {name!r}; its parameters: {names}", operation=operation.name
+            )
         given.setdefault(parameter, []).append(value)
     parameters = {parameter.name: parameter for parameter in operation.parameters}
     return {name: _value(operation, parameters.get(name), name, values) for name, values in given.items()}

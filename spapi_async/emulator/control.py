@@ -82,7 +82,8 @@ class Control:
         except msgspec.MsgspecError as error:
             return 400, {"error": str(error)}
         state = self._state(what) if method == "GET" else None
-        return (404, {"error": f"no such control request: {method} {what}"}) if state is None else (200, state)
+        unknown = {"error": f"no such control request: {method} {what}; spapi_async.emulator documents them"}
+        return (404, unknown) if state is None else (200, state)
 
     def _state(self, what: str) -> dict[str, Any] | None:
         if what == "limits":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spapi_async.emulator.apis.orders_v0 import Search, check_marketplaces, find_order
-from spapi_async.emulator.data.order_forms import order_2026, status_2026
+from spapi_async.emulator.data.order_json import order_2026, status_2026
 from spapi_async.emulator.data.orders import StoredOrder
 from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.replies import Reply, bad_input, encode, not_permitted

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from spapi_async.emulator.data.order_forms import item_buyer_info, items_v0, order_v0, shipping_address
+from spapi_async.emulator.data.order_json import item_buyer_info, items_v0, order_v0, shipping_address
 from spapi_async.emulator.data.orders import StoredOrder
 from spapi_async.emulator.data.products import rng_for
 from spapi_async.emulator.data.world import Call, Handler

@@ -132,7 +132,7 @@ class Seller:
 
     def _order_changed(self, order: StoredOrder) -> None:
         now = self._world.now()
-        notice = order_changed(self.id, order, now)  # as it is at this moment
+        notice = order_changed(self.id, order, now)  # made now: the order may change before it is sent
         self._world.notification_service.schedule(self.id, now, lambda _: notice)
 
     def _job_began(self, job: Job) -> None:
