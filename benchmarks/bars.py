@@ -1,4 +1,4 @@
-"""What the figures are held to, and where each bound is from."""
+"""The bound of each figure, the source of the bound, and whether the figure meets it."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ Result = dict[str, Any]
 _OURS = "spapi_async"
 _PAGE = "getOrders page of 100"
 
-# Where bounds are from.
+# The sources of bounds.
 _TARGET = "target"
 """Set before anything was measured."""
 _QUOTA = "quota"
 """What Amazon's usage plan allows a client that wastes none of it."""
 _MEASURED = "measured"
-"""A quarter or more above what version 0.1.0 showed on a quiet machine: held against growing unnoticed."""
+"""At least a quarter above what version 0.1.0 showed on a quiet machine, to detect growth."""
 _FLAT = "flat"
-"""Cost that does not grow, with room for caches of the processor and for the collector of garbage."""
+"""The cost should not grow; the bound leaves a margin for processor caches and garbage collection."""
 
 
 SOURCES = (
-    "Bounds are targets set before anything was measured, what the quota allows, a margin above what an earlier quiet "
-    "run measured, or a limit on growth that stands for flat."
+    "A bound is a target that was set before anything was measured (target), what the quota allows (quota), a margin "
+    "above an earlier run on a quiet machine (measured), or a limit on a cost that should not grow (flat)."
 )
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """One promise and what was measured; ``at_most`` says which side is good."""
+    """A figure's name, its bound and the measured value; ``at_most`` says whether the bound is an upper one."""
 
     promise: str
     bound: float
@@ -49,12 +49,12 @@ class Bar(msgspec.Struct, frozen=True):
 
     @property
     def held(self) -> bool:
-        """Whether the figure is on the good side."""
+        """Whether the figure meets its bound."""
         return self.measured <= self.bound if self.at_most else self.measured >= self.bound
 
 
 def bars(results: Result) -> list[Bar]:
-    """The bars of those measurements that were taken."""
+    """The bars of the measurements in these results."""
     judges: dict[str, Callable[[Any], list[Bar]]] = {
         "overhead": _overhead,
         "limiter": _limiter,
@@ -109,7 +109,7 @@ def _queueing(result: Result) -> list[Bar]:
     of = f"{long['waiters']:,} waiting, times the cost with {short['waiters']:,}"
     return [
         Bar(f"hand-over, {of}", 1.5, long["hand_over_us"] / short["hand_over_us"], source=_FLAT),
-        # The collector of garbage goes through the tasks that wait, again with each quarter more of them.
+        # The garbage collector traverses all waiting tasks each time their number has grown by a quarter.
         Bar(f"joining the queue, {of}", 3.0, long["enqueue_us"] / short["enqueue_us"], source=_MEASURED),
     ]
 
@@ -127,7 +127,7 @@ def _memory(rows: list[Result]) -> list[Bar]:
         for each, whole in (bounds[row["kind"]],)
         for bar in (
             Bar(f"{row['kind']}: bytes", each, row["bytes_each"], source=_MEASURED),
-            Bar(f"process with {row['count']:,} of them: MB", whole, row["process_mb"], source=_MEASURED),
+            Bar(f"{row['kind']}: MB of a process with {row['count']:,}", whole, row["process_mb"], source=_MEASURED),
         )
     ]
 
@@ -180,7 +180,12 @@ def _documents(result: Result) -> list[Bar]:
         Bar(f"items of one array: times the speed of {items['plain']}", 0.35, 1 / items["ratio"], at_most=False),
         *(Bar(f"{row['task']}: growth of memory, MB", 48, row["growth_mb"]) for row in (rows, items)),
         *(
-            Bar(f"nesting, {row['name']}: cost of a byte in four times the size", 1.5, row["growth"], source=_FLAT)
+            Bar(
+                f"nesting, {row['name']}: growth of the cost per byte at four times the size",
+                1.5,
+                row["growth"],
+                source=_FLAT,
+            )
             for row in result["nesting"]
         ),
     ]
@@ -190,10 +195,10 @@ def _bulk(result: Result) -> list[Bar]:
     one, batched, pooled = (row["rate"] for row in result["rates"])
     crawled = result["crawl"]
     return [
-        Bar("catalogue items a second: times one by one", 20, batched / one, at_most=False, source=_QUOTA),
-        Bar("items a search", 19.9, result["rates"][1]["per_search"], at_most=False, source=_QUOTA),
+        Bar("catalogue items per second: times one by one", 20, batched / one, at_most=False, source=_QUOTA),
+        Bar("items per search", 19.9, result["rates"][1]["per_search"], at_most=False, source=_QUOTA),
         Bar("a pool of five sellers: times one", 4.97, pooled / batched, at_most=False, source=_QUOTA),
-        Bar("processor time a look-up: times an item of a page of 20", 1.5, result["cost"]["ratio"]),
+        Bar("processor time per look-up: times an item of a page of 20", 1.5, result["cost"]["ratio"]),
         Bar("crawl: MB", 150, crawled["peak_mb"]),
         Bar("crawl: 429s", 0, crawled["throttled"]),
     ]
@@ -201,7 +206,7 @@ def _bulk(result: Result) -> list[Bar]:
 
 def _orders(result: Result) -> list[Bar]:
     runs = {row["run"]: row for row in result["runs"]}
-    loop = runs[LOOP]["hours_that_quota_allows"]  # without a loss; measured, it takes longer
+    loop = runs[LOOP]["hours_that_quota_allows"]  # the ideal time; the measured one is longer
     coarse = runs[COARSE]
     return [
         *(
@@ -217,7 +222,11 @@ def _orders(result: Result) -> list[Bar]:
             coarse["hours"] + coarse["processor_seconds"] / 3600,
         ),
         *(
-            Bar(f"{name}: forecast off by, from a tenth of the work on", 0.1, row["forecast_off_at_most_afterwards"])
+            Bar(
+                f"{name}: error of the forecast after the first tenth of the work",
+                0.1,
+                row["forecast_off_at_most_afterwards"],
+            )
             for name, row in runs.items()
             if row["forecast_off_at_most_afterwards"] is not None
         ),
@@ -230,11 +239,11 @@ def _live(result: Result) -> list[Bar]:
     bounds = {FOLLOWED_BY_QUEUE: 5.0, FOLLOWED_BY_V0: 165.0, FOLLOWED_ALONE: 225.0}
     return [
         *(
-            Bar(f"followed {name}: median of seconds to the commit", bound, runs[name]["median_seconds"])
+            Bar(f"followed {name}: median seconds to the commit", bound, runs[name]["median_seconds"])
             for name, bound in bounds.items()
         ),
         *(
-            Bar(f"followed {name}: orders missing once reconciled", 0, runs[name]["missing_after_it"])
+            Bar(f"followed {name}: orders missing after reconciliation", 0, runs[name]["missing_after_it"])
             for name in bounds
         ),
         Bar("followed: throttled replies", 0, sum(row["throttled"] for row in runs.values()), source=_QUOTA),

@@ -1,4 +1,4 @@
-"""Canned replies: JSON that obeys Amazon's models, at the sizes of real pages. All people and things are made up."""
+"""Canned replies: JSON that is valid by Amazon's models and as large as real pages. All data is made up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MARKETPLACE = "ATVPDKIKX0DER"
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One kind of call: its name here, the path that the server answers, the body, how many things the body holds."""
+    """One kind of call: its name, the path that the server answers, the body, and the number of items in the body."""
 
     name: str
     path: str
@@ -23,26 +23,26 @@ class Case(msgspec.Struct, frozen=True):
 
 
 def order_id(number: int) -> str:
-    """An order id in Amazon's form, another for every number."""
+    """An order id in Amazon's format, a different one for each number."""
     return f"902-{number % 10_000_000:07d}-{number * 7919 % 10_000_000:07d}"
 
 
 def _order(number: int) -> dict[str, Any]:
-    dice = random.Random(number)
-    day = f"2026-{dice.randint(1, 9):02d}-{dice.randint(1, 27):02d}"
+    rng = random.Random(number)
+    day = f"2026-{rng.randint(1, 9):02d}-{rng.randint(1, 27):02d}"
     business = number % 7 == 0
     return {
         "AmazonOrderId": order_id(number),
         "SellerOrderId": order_id(number),
-        "PurchaseDate": f"{day}T08:{dice.randint(10, 59)}:31Z",
-        "LastUpdateDate": f"{day}T19:{dice.randint(10, 59)}:02Z",
-        "OrderStatus": dice.choice(["Shipped", "Unshipped", "Pending", "Canceled"]),
-        "FulfillmentChannel": dice.choice(["AFN", "MFN"]),
+        "PurchaseDate": f"{day}T08:{rng.randint(10, 59)}:31Z",
+        "LastUpdateDate": f"{day}T19:{rng.randint(10, 59)}:02Z",
+        "OrderStatus": rng.choice(["Shipped", "Unshipped", "Pending", "Canceled"]),
+        "FulfillmentChannel": rng.choice(["AFN", "MFN"]),
         "SalesChannel": "Amazon.com",
         "ShipServiceLevel": "Std US D2D Dom",
-        "OrderTotal": {"CurrencyCode": "USD", "Amount": f"{dice.randint(5, 400)}.{dice.randint(10, 99)}"},
-        "NumberOfItemsShipped": dice.randint(0, 3),
-        "NumberOfItemsUnshipped": dice.randint(0, 2),
+        "OrderTotal": {"CurrencyCode": "USD", "Amount": f"{rng.randint(5, 400)}.{rng.randint(10, 99)}"},
+        "NumberOfItemsShipped": rng.randint(0, 3),
+        "NumberOfItemsUnshipped": rng.randint(0, 2),
         "PaymentMethod": "Other",
         "PaymentMethodDetails": ["Standard"],
         "MarketplaceId": MARKETPLACE,

@@ -1,12 +1,12 @@
-"""Items of the catalogue: what batching, pooling and crawling bring, against the emulator's own buckets.
+"""Catalogue items: the gain from batching, pooling and crawling, with the emulator's usage plans.
 
-``bulk.py [--seconds 20] [--million 1000000] [--results DIR]``. The emulator runs in a process of its own, with quota so
-many times Amazon's that a run takes seconds; all figures but the last are of one quota.
+``bulk.py [--seconds 20] [--million 1000000] [--results DIR]``. The emulator runs in a separate process, with Amazon's
+quota multiplied so that a run takes seconds; the same factor applies to all figures except those of the crawl.
 
-1. One by one: getCatalogItem, as fast as its quota allows.
-2. ``seller.catalog.item`` by as many callers as want to, one seller; then five sellers in a pool.
-3. The processor time of an item that is looked up by itself, next to one of a page of 20 asked for by hand.
-4. A crawl of a million identifiers, the memory it takes, and how many requests were throttled.
+1. getCatalogItem one by one, as fast as its quota allows.
+2. ``seller.catalog.item`` by many concurrent callers with one seller; then with five sellers in a pool.
+3. The processor time of an item that is looked up separately, compared with an item of a page of 20 requested by hand.
+4. A crawl of a million identifiers: its memory and the number of throttled requests.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from saved import save
 
 from spapi_async import Application, Marketplace, SellingPartner
 from spapi_async.emulator import Emulator
-from spapi_async.emulator.data.products import product
+from spapi_async.emulator.data.products import product_at
 from spapi_async.workflows.bulk import crawl, pool
 
 SCALE = 5.0
-CRAWL_SCALE = 25.0  # 20 ms between two searches: a pause of the collector or the disk does not bunch them
+CRAWL_SCALE = 25.0  # 20 ms between two searches, which is longer than pauses of the garbage collector or the disk
 PAIRS = 15
 ITEMS = 5000
 SEARCH, GET = "catalog_items_2022_04_01.search_catalog_items", "catalog_items_2022_04_01.get_catalog_item"
@@ -49,7 +49,7 @@ async def _serve(scale: float, products: int) -> None:
 
 @asynccontextmanager
 async def emulator_process(scale: float, products: int = ITEMS) -> AsyncIterator[str]:
-    """The URL of an emulator in a process of its own."""
+    """The URL of an emulator in a separate process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, __file__, "--serve", str(scale), str(products),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -67,20 +67,20 @@ async def emulator_process(scale: float, products: int = ITEMS) -> AsyncIterator
 
 
 async def counts(url: str) -> Result:
-    """Requests and 429s, as the emulator counts them."""
+    """The emulator's counts of requests and 429s."""
     with await asyncio.to_thread(urllib.request.urlopen, f"{url}/_emulator/stats") as reply:
         return dict(json.load(reply)["operations"])
 
 
 def asins(number: int) -> Iterator[str]:
-    """So many that the catalogue knows."""
-    return (product(0, index).asin for index in range(number))
+    """The first ``number`` ASINs of the catalogue."""
+    return (product_at(0, index).asin for index in range(number))
 
 
 async def flood(call: Callable[[str], Awaitable[Any]], seconds: float, callers: int) -> list[float]:
-    """When each answer came, with so many callers who each want one after the other."""
+    """The times at which replies came, with ``callers`` concurrent callers that each make one call after the other."""
     started = time.monotonic()
-    wanted = [product(0, index).asin for index in range(ITEMS)]
+    wanted = [product_at(0, index).asin for index in range(ITEMS)]
     moments: list[float] = []
 
     async def caller(first: int) -> None:
@@ -115,8 +115,8 @@ async def measure_rates(seconds: float) -> list[Result]:
         async with emulator_process(SCALE) as url, Application("a", "b", endpoint=url) as app:
             sellers = [app.selling_partner(f"Atzr|{n}", marketplace="US") for n in range(number)]
             await asyncio.gather(
-                *(way([seller])(product(0, 0).asin) for seller in sellers)
-            )  # the scaled rate is learned
+                *(way([seller])(product_at(0, 0).asin) for seller in sellers)
+            )  # so that the limiter learns the scaled rate
             before = await counts(url)
             moments = await flood(way(sellers), seconds, 1000 * number if way is not one_by_one else 100)
             after = await counts(url)
@@ -142,7 +142,7 @@ async def measure_rates(seconds: float) -> list[Result]:
 
 
 async def measure_cost(pairs: int) -> Result:
-    """Microseconds of processor time an item, by hand and looked up, measured in turn."""
+    """Microseconds of processor time per item, by hand and looked up, measured alternately."""
     wanted = list(asins(ITEMS))
     pages = [wanted[start : start + 20] for start in range(0, ITEMS, 20)]
     async with emulator_process(2000.0) as url, Application("a", "b", endpoint=url) as app:
@@ -186,7 +186,7 @@ async def measure_cost(pairs: int) -> Result:
 
 
 async def measure_crawl(number: int, scale: float) -> Result:
-    """A crawl of so many identifiers into JSON lines: seconds, memory over time, 429s."""
+    """A crawl of ``number`` identifiers into JSON lines: seconds, memory over time, 429s."""
     samples: list[tuple[float, float]] = []
     done: list[tuple[float, int]] = []
     async with emulator_process(scale, number) as url, Application("a", "b", endpoint=url) as app:
@@ -228,7 +228,7 @@ def table(result: Result) -> str:
     """Markdown."""
     rates, cost, crawled = result["rates"], result["cost"], result["crawl"]
     lines = [
-        f"| the same quota ({SCALE:g} times Amazon's) | items a second | against one by one | items a search | 429s |",
+        f"| the same quota ({SCALE:g} times Amazon's) | items/s | times one by one | items per search | 429s |",
         "|---|---:|---:|---:|---:|",
     ]
     lines += [
@@ -238,23 +238,23 @@ def table(result: Result) -> str:
     ]
     low, high = cost["quartiles"]
     lines.append(
-        f"\nProcessor time an item: {cost['hand_us']:.1f} µs in a page of 20 asked for by hand,"
-        f" {cost['look_up_us']:.1f} µs looked up by a task of its own: {cost['ratio']:.2f}x ({low:.2f} to {high:.2f})."
+        f"\nProcessor time per item: {cost['hand_us']:.1f} µs in a page of 20 requested by hand,"
+        f" {cost['look_up_us']:.1f} µs looked up in a separate task: {cost['ratio']:.2f}x ({low:.2f} to {high:.2f})."
     )
     lines.append(
         f"\nCrawl of {crawled['identifiers']:,} identifiers: {crawled['found']:,} found in {crawled['seconds']:,.0f} s"
-        f" ({crawled['rate']:,.0f} a second), {crawled['peak_mb']:.0f} MB, {crawled['throttled']} 429s."
+        f" ({crawled['rate']:,.0f} per second), {crawled['peak_mb']:.0f} MB, {crawled['throttled']} 429s."
     )
     return "\n".join(lines)
 
 
 def measure(*, seconds: float = 20.0, identifiers: int = 200_000) -> Result:
-    """All of it, with a crawl that takes some minutes."""
+    """Measure everything, with a crawl that takes a few minutes."""
     return asyncio.run(main(seconds, identifiers, CRAWL_SCALE))
 
 
 async def main(seconds: float, million: int, scale: float) -> Result:
-    """Everything, one after the other."""
+    """Measure everything, one after the other."""
     return {
         "rates": await measure_rates(seconds),
         "cost": await measure_cost(PAIRS),
@@ -266,7 +266,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--million", type=int, default=1_000_000)
-    parser.add_argument("--scale", type=float, default=CRAWL_SCALE, help="of the crawl's quota")
+    parser.add_argument("--scale", type=float, default=CRAWL_SCALE, help="the factor of the crawl's quota")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--serve", nargs=2)
     chosen = parser.parse_args()

@@ -1,7 +1,7 @@
-"""A server that costs next to nothing: it knows four replies and sends their bytes.
+"""A server that costs almost nothing: it sends the bytes of four fixed replies.
 
-``canned_server.py [--silent]`` prints its port. When silent it gives tokens and answers nothing else, so that calls
-stay in flight. ``GET /_last`` answers how large the request before it was.
+``canned_server.py [--silent]`` prints its port. With ``--silent`` it answers only requests for tokens, so that calls
+stay in flight. ``GET /_last`` returns the size of the previous request.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from bodies import CASES
 
 __all__ = ["RATE"]
 
-# What the server announces as everybody's rate, in requests per second: quotas must not be what is measured.
+# The announced rate of all operations, in requests per second; so high that quota does not influence the measurement.
 RATE = 100_000.0
 
 _SILENT = "--silent" in sys.argv
 
-# The headers of a real reply, so that parsing them costs what it costs.
+# The headers of a real reply, because parsing them is part of the cost.
 _HEADERS = (
     "Server: Server\r\n"
     "Date: Sun, 22 Nov 2026 07:00:00 GMT\r\n"
@@ -49,7 +49,7 @@ _ORDER, _ORDERS, _CATALOG = (_reply(case.body()) for case in CASES.values())
 
 
 class _Canned(asyncio.Protocol):
-    """One connection. A GET has no body; a POST, which only asks for a token, says how long its body is."""
+    """One connection. GETs have no body; POSTs, which are requests for tokens, have a Content-Length."""
 
     transport: asyncio.Transport
     last = b""
@@ -96,7 +96,7 @@ async def _main() -> None:
     server = await asyncio.get_running_loop().create_server(_Canned, "127.0.0.1", 0, backlog=4096)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
-    await asyncio.to_thread(sys.stdin.read)  # until whoever started it is gone
+    await asyncio.to_thread(sys.stdin.read)  # until the parent process ends
     server.close()
 
 

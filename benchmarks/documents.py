@@ -1,12 +1,12 @@
-"""Documents of gigabytes: rows of a gzipped report, items of one JSON array, and the growth of memory meanwhile.
+"""Documents of gigabytes: rows of a gzipped report, items of one JSON array, and the growth of memory while reading.
 
-A local process serves them, made on the fly of the same gzip members over and over; ours come over HTTP, as they do in
-life. The plain ways get the same bytes from memory: ``gzip`` with ``csv.DictReader``, and ``zlib`` with msgspec's
-``decode_lines`` over the same items as lines. Each reading is a process of its own, ours and the plain one in turn;
-processor time; a ratio is the median of the ratios of neighbours. Both sides inflate with zlib; what the extra
-``speed`` makes of ours, which is to inflate with isal, is measured beside.
+A local process serves the documents, which repeat the same gzip members; this client reads them over HTTP, as from
+Amazon. The plain programs get the same bytes from memory: ``gzip`` with ``csv.DictReader``, and ``zlib`` with msgspec's
+``decode_lines`` over the same items as lines. Each reading runs in a new process, alternately with this client and the
+plain program, and its processor time is measured; a ratio is the median of the ratios of neighbours. Both sides use
+zlib; this client is also measured with isal, which the extra ``speed`` installs.
 
-Nesting that is meant to hurt is read in two sizes: time must grow with the size and not with its square.
+Adversarial nesting is read in two sizes, to check that time grows in proportion to the size and not to its square.
 ``python benchmarks/documents.py [--megabytes 2000] [--pairs 3]``
 """
 
@@ -53,7 +53,7 @@ Result = dict[str, Any]
 
 
 class Members:
-    """A document as gzip members: the first, one that is repeated, the last."""
+    """A document of gzip members: a first one, a repeated one and a last one."""
 
     def __init__(self, first: bytes, middle: bytes, last: bytes, megabytes: int) -> None:
         self.repeats = max(1, round(megabytes * 1e6 / len(middle)))
@@ -94,7 +94,7 @@ def _items() -> list[bytes]:
 
 
 def _item(number: int) -> bytes:
-    """As in a sales and traffic report by ASIN."""
+    """An item as in a sales and traffic report by ASIN."""
     money = {"amount": number % 9000 / 100, "currencyCode": "EUR"}
     sales = {"unitsOrdered": number % 50, "orderedProductSales": money, "totalOrderItems": number % 40}
     traffic = {
@@ -108,13 +108,13 @@ def _item(number: int) -> bytes:
 
 
 DOCUMENTS = {"rows": rows_document, "items": items_document, "lines": lines_document}
-# What is compared: task, our way with its document, the plain way with its document.
+# The comparisons: task, this client's method with its document, the plain program with its document.
 TASKS = (("rows to dicts", ("iter_rows", "rows"), ("gzip, csv.DictReader", "rows")),
          ("items of one array", ("iter_json_items", "items"), ("zlib, decode_lines", "lines")))  # fmt: skip
 
 
 def measure(megabytes: int = MEGABYTES, pairs: int = PAIRS) -> Result:
-    """For each task: processor seconds of both ways, their ratio, the growth of memory of ours."""
+    """For each task: the processor seconds of both sides, their ratio, and the growth of this client's memory."""
     rows = []
     for task, (own, document), (plain, plain_document) in TASKS:
         readings: dict[str, list[Result]] = {"plain": [], "zlib": [], "isal": []}
@@ -146,7 +146,7 @@ def measure(megabytes: int = MEGABYTES, pairs: int = PAIRS) -> Result:
     return {"pairs": pairs, "rows": rows, "nesting": [_nesting(name) for name in ADVERSARIES]}
 
 
-# Units of which documents are made that hurt readers who go back, and what may stand before and behind them all.
+# Adversarial documents, which are slow for readers that backtrack: the repeated unit, the text before, the text behind.
 ADVERSARIES: dict[str, tuple[bytes, bytes, bytes]] = {
     "deep items": (b'{"a":' * 300 + b"1" + b"}" * 300 + b",", b"[", b"1]"),
     "one item of brackets": (b"[[[[[[[[[[[[1]]]]]]]]]]]],", b"[[", b"1]]"),
@@ -157,7 +157,7 @@ ADVERSARIES: dict[str, tuple[bytes, bytes, bytes]] = {
 
 
 def _nesting(name: str) -> Result:
-    """How much more processor time four times the size takes."""
+    """The growth of the processor time per byte at four times the size."""
     unit, before, behind = ADVERSARIES[name]
     path = "rows" if name == "beside the path" else ""
     seconds = []
@@ -179,7 +179,7 @@ async def _read_from_memory(content: bytes, path: str) -> None:
             async for _ in document.iter_json_items(path):
                 pass
         except DecodeError:
-            pass  # some have no end
+            pass  # one of them is never closed
 
 
 class _Memory:
@@ -207,7 +207,7 @@ def _document(pool: Any, url: str) -> Document:
 
 
 async def _read(what: str, url: str) -> int:
-    """Ours: how many rows or items there are."""
+    """Count the rows or items with this client."""
     pool, count = SessionPool(user_agent="benchmark/1"), 0
     async with _document(pool, url) as document:
         async for _ in document.iter_rows() if what == "rows" else document.iter_json_items("rows"):
@@ -239,14 +239,14 @@ def _read_plainly(what: str, members: Members) -> int:
 
 
 class _Raw(io.RawIOBase):
-    """A file of chunks."""
+    """A file object that reads from chunks."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._rest = b""
 
     def readable(self) -> bool:
-        """It is."""
+        """True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -258,19 +258,19 @@ class _Raw(io.RawIOBase):
 
 
 def _most_resident() -> float:
-    """The most megabytes in memory so far; ``ru_maxrss`` would be the parent's where that is larger."""
+    """The peak resident size in megabytes; ``ru_maxrss`` could be the parent's, if that is larger."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 
 
 def _resident() -> float:
-    """Megabytes of this process that are in memory now."""
+    """The resident size of this process in megabytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 1e6
 
 
 def _child(what: str, source: list[str], megabytes: int) -> Result:
-    """One reading; memory grows from after the imports to its highest."""
+    """One reading; the growth of memory is from the size after the imports to the peak."""
     if source:
         url, inflater = source
         _gzip.deflate = streaming.INFLATERS[inflater]
@@ -299,14 +299,14 @@ async def _serve(what: str, megabytes: int) -> None:
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     sys.stdout.write(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/\n")
     sys.stdout.flush()
-    await asyncio.to_thread(sys.stdin.read)  # until whoever started it is gone
+    await asyncio.to_thread(sys.stdin.read)  # until the parent process ends
     server.close()
 
 
 def table(result: Result) -> str:
     """Markdown."""
     lines = [
-        "| what | size, MB | plain | s | ours | s | times its time | memory grew by, MB |",
+        "| what | size, MB | plain | s | ours | s | times the plain time | growth of memory, MB |",
         "|---|---:|---|---:|---|---:|---:|---:|",
         *(
             f"| {row['task']} | {row['megabytes']:,} | {row['plain']} | {row['plain_seconds']:.1f} | {row['own']} "
@@ -314,7 +314,7 @@ def table(result: Result) -> str:
             for row in result["rows"]
         ),
         "",
-        f"| {_ADVERSARIAL_MEGABYTES[0]} MB of JSON meant to hurt | s | four times as much, s | growth for each MB |",
+        f"| {_ADVERSARIAL_MEGABYTES[0]} MB of adversarial JSON | s | four times the size, s | growth per MB |",
         "|---|---:|---:|---:|",
         *(
             f"| {row['name']} | {row['seconds'][0]:.2f} | {row['seconds'][1]:.2f} | {row['growth']:.2f} |"

@@ -1,4 +1,4 @@
-"""The emulator as the referee, in a process of its own. Prints its URL, and a listing that can be asked for."""
+"""The emulator of one contestant, in a separate process. Prints its URL, and a listing that can be requested."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Referee"]
 
 
 class Referee(msgspec.Struct):
-    """What the racers are told."""
+    """The facts that a contestant needs."""
 
     url: str
     seller: str
@@ -25,7 +25,7 @@ class Referee(msgspec.Struct):
 
 
 async def _listing(url: str, seller: str) -> str:
-    """A SKU of the seller's, asked for through another operation than the raced one."""
+    """A SKU of the seller, requested through another operation than the measured one."""
     form = {"grant_type": "refresh_token", "refresh_token": REFRESH_TOKEN, "client_id": CLIENT_ID}
     async with aiohttp.ClientSession(raise_for_status=True) as session:
         async with session.post(f"{url}/auth/o2/token", data={**form, "client_secret": CLIENT_SECRET}) as reply:
@@ -40,7 +40,7 @@ async def _main() -> None:
         seller = seller_of(REFRESH_TOKEN)
         referee = Referee(emulator.url, seller, await _listing(emulator.url, seller))
         print(msgspec.json.encode(referee).decode(), flush=True)
-        await asyncio.to_thread(sys.stdin.read)  # until whoever started it is gone
+        await asyncio.to_thread(sys.stdin.read)  # until the parent process ends
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""What a fleet carries, and how it comes through trouble: real workers, Redis and PostgreSQL, the emulator beside them.
+"""The capacity of a fleet, and its recovery from failures, with real workers, Redis, PostgreSQL and the emulator.
 
 ``python benchmarks/fleet.py [--sellers 300] [--orders 30] [--workers 3] [--every 20] [--seconds 60] [--save]``, in the
 environment of the tests, on a quiet machine; about three minutes, never more than six. The emulator's usage plans are
 ``--rate-scale`` times Amazon's.
 
-The scheduler's look at a board of 100,000 sellers is measured by itself. Then every seller is read once. Then, for
-``--seconds``, every seller has an order changed once in ``--every``, and what a slice costs is counted: processor time
-of workers, scheduler, Redis and PostgreSQL, commands, transactions. Then comes the trouble: a worker is killed, one is
+The scheduler's check of a board of 100,000 sellers is measured separately. Then every seller is read once. Then, for
+``--seconds``, one order of every seller changes in each period of ``--every``, and the cost of a slice is measured:
+processor time of workers, scheduler, Redis and PostgreSQL, commands, transactions. Then a worker is killed, one is
 added, PostgreSQL's connections are cut, Redis is restarted empty, and every seller's orders change; when the database
 is equal to the emulator, they change again. At the end workers get SIGTERM.
 """
@@ -45,7 +45,7 @@ _SEARCH = "orders_2026_01_01.search_orders"
 
 
 class Running:
-    """A fleet, its servers, and the emulator that knows the truth."""
+    """A fleet, its servers, and the emulator with the true orders."""
 
     def __init__(
         self, asked: argparse.Namespace, redis: RedisServer, database: str, postgres: int, emulator: Emulator
@@ -61,16 +61,16 @@ class Running:
         self.processes: dict[str, list[subprocess.Popen[bytes]]] = {"schedule": [], "worker": []}
 
     def start(self, what: str) -> None:
-        """A worker, or the scheduler, as a user starts it."""
+        """Start a worker or the scheduler by its command."""
         words = [sys.executable, "-m", "spapi_async", "fleet", what, *self._options]
         made_up = {"LWA_APP_ID": "app", "LWA_CLIENT_SECRET": "secret"}
-        places = {"SP_API_ENDPOINT": self.emulator.url, "SP_API_REDIS": self.redis.url}
+        addresses = {"SP_API_ENDPOINT": self.emulator.url, "SP_API_REDIS": self.redis.url}
         self.processes[what].append(
-            subprocess.Popen(words, env={**os.environ, **made_up, **places}, stderr=subprocess.DEVNULL)
+            subprocess.Popen(words, env={**os.environ, **made_up, **addresses}, stderr=subprocess.DEVNULL)
         )
 
     def end(self) -> None:
-        """Kill what is left."""
+        """Kill the processes that are still running."""
         for process in (each for group in self.processes.values() for each in group):
             process.kill()
             process.wait()
@@ -85,12 +85,12 @@ class Running:
             await connection.close()
 
     async def is_equal(self) -> bool:
-        """Whether the database holds what the emulator does."""
+        """Whether the database contains the emulator's orders with their last updates."""
         try:
             rows = await self.query("SELECT order_id, extract(epoch FROM last_updated_at)::bigint AS at FROM orders")
         except asyncpg.UndefinedTableError:
             return False
-        sellers = self.emulator.world.sellers  # what no client could ask for at once
+        sellers = self.emulator.world.sellers  # read directly, which is faster than by calls
         truth = {order.order_id: int(order.updated) for seller in sellers for order in seller.orders.since(0)}
         return len(sellers) == self.asked.sellers and {row["order_id"]: row["at"] for row in rows} == truth
 
@@ -103,7 +103,7 @@ class Running:
         """Change orders of every seller."""
         self.emulator.change_orders(add=1, update=2)
 
-    # ---- what it costs ----------------------------------------------------------------------------------------------
+    # ---- costs ------------------------------------------------------------------------------------------------------
 
     async def costs(self) -> dict[str, float]:
         """Processor seconds, commands, transactions and slices so far."""
@@ -145,15 +145,15 @@ def _cpu(pid: int) -> float:
 
 
 async def _until(condition: Callable[[], Awaitable[bool]]) -> float:
-    """Seconds until something is true."""
+    """Wait until a condition is true; return the seconds."""
     began = time.monotonic()
-    while not await condition():  # noqa: ASYNC110 - other processes make it so
+    while not await condition():  # noqa: ASYNC110 - other processes make it true
         await anyio.sleep(0.5)
     return round(time.monotonic() - began, 1)
 
 
 async def _steady(running: Running) -> dict[str, Any]:
-    """What slices cost while some orders change and nothing is wrong."""
+    """The cost of slices while some orders change and nothing fails."""
     before = await running.costs()
     lags = []
     names = [f"A{n}" for n in range(running.asked.sellers)]
@@ -179,7 +179,7 @@ async def _steady(running: Running) -> dict[str, Any]:
 
 
 async def _trouble(running: Running) -> dict[str, Any]:
-    """Seconds until the database is equal to the emulator, whatever happened."""
+    """Seconds until the database is equal to the emulator after several failures."""
     running.processes["worker"][0].send_signal(signal.SIGKILL)
     running.start("worker")
     others = "datname = current_database() AND pid <> pg_backend_pid()"
@@ -195,7 +195,7 @@ async def _trouble(running: Running) -> dict[str, Any]:
 
 
 async def _end(running: Running) -> dict[str, Any]:
-    """How long SIGTERM takes, and whether all is in order."""
+    """The seconds that workers take to stop after SIGTERM, and the final counts."""
     status = await Fleet.status_of(running.redis.url)
     began = time.monotonic()
     alive = [process for process in running.processes["worker"] if process.poll() is None]
@@ -218,7 +218,7 @@ async def _end(running: Running) -> dict[str, Any]:
 
 
 async def _board(redis: RedisServer, sellers: int) -> dict[str, Any]:
-    """Processor milliseconds of one look at a board, as the scheduler has each second: one seller in 200 is due."""
+    """Processor milliseconds of the scheduler's check of a board, of which one seller in 200 is due."""
     looks = 20
     async with Redis.from_url(redis.url) as client:
         board = Board(client, "board", slice_seconds=50)
@@ -266,11 +266,11 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--sellers", type=int, default=300)
-    parser.add_argument("--orders", type=int, default=30, help="of each seller")
+    parser.add_argument("--orders", type=int, default=30, help="the orders of each seller")
     parser.add_argument("--workers", type=int, default=3)
-    parser.add_argument("--every", type=int, default=20, help="seconds between two turns of a seller")
+    parser.add_argument("--every", type=int, default=20, help="seconds between two slices of a seller")
     parser.add_argument("--rate-scale", type=float, default=500.0)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of the steady part")
+    parser.add_argument("--seconds", type=float, default=60.0, help="the duration of the part without failures")
     parser.add_argument("--save", action="store_true")
     asked = parser.parse_args()
     sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "support"))

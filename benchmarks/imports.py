@@ -1,8 +1,8 @@
-"""What importing ``spapi_async`` and the first call of an API cost, against ``import aiohttp, msgspec``.
+"""The cost of importing ``spapi_async`` and of the first call of an API, compared with ``import aiohttp, msgspec``.
 
-Every public name is imported, since the package imports each when it is first asked for. Fresh processes in turn,
-processor time inside the process around the import, medians. Bytecode is compiled beforehand, as an installed
-package's is.
+Every public name is imported, because the package imports each one at its first use. Figures are medians of the
+processor time around the import, measured alternately in fresh processes. Bytecode is compiled beforehand, as in an
+installed package.
 ``python benchmarks/imports.py [--rounds 21] [--wheel FILE]``
 """
 
@@ -23,12 +23,12 @@ from typing import Any
 
 from processes import HERE, canned_server
 
-__all__ = ["DEAREST", "ROUNDS", "measure", "own_modules", "ratio", "table"]
+__all__ = ["DEAREST", "ROUNDS", "measure", "ratio", "table"]
 
 ROUNDS = 21
 
 DEAREST = "first use of the dearest API (shipping_v2) after that"
-"""Found by importing each of the 72 in fresh processes: the most structs, enumerations and parameters."""
+"""The slowest of all 72 APIs, each imported in fresh processes; it has the most structs, enums and parameters."""
 
 _TIMED = "import time; t = time.process_time(); {}; print((time.process_time() - t) * 1e3)"
 _BASE = "import aiohttp, msgspec"
@@ -49,7 +49,7 @@ Result = dict[str, Any]
 
 
 def measure(rounds: int = ROUNDS, wheel: Path | None = None) -> Result:
-    """Milliseconds of each, the ratio of the import to its base, and what the first call of one API adds."""
+    """Milliseconds of each program, the ratio of the import to its base, and the slowest own modules."""
     programs = {
         "import aiohttp, msgspec": _TIMED.format(_BASE),
         _OURS: _TIMED.format(_OURS),
@@ -64,14 +64,16 @@ def measure(rounds: int = ROUNDS, wheel: Path | None = None) -> Result:
         for _ in range(rounds + 1):
             for name, source in programs.items():
                 times[name].append(float(_python(environment, "-c", source, url).stdout))
-        own = own_modules(environment)
-    medians = {name: statistics.median(values[1:]) for name, values in times.items()}  # the first one filled the caches
+        own = _own_modules(environment)
+    medians = {
+        name: statistics.median(values[1:]) for name, values in times.items()
+    }  # without the first round, which fills the caches
     pairs = zip(times[_OURS][1:], times["import aiohttp, msgspec"][1:], strict=True)
     return {"ms": medians, "ratio": statistics.median(ours / base for ours, base in pairs), "own": own}
 
 
 def ratio(rounds: int = ROUNDS) -> float:
-    """Of the import to its base alone: the median of the ratios of pairs."""
+    """The ratio of the import to its base: the median of the ratios of pairs."""
     programs = [_TIMED.format(_OURS), _TIMED.format(_BASE)]
     pairs = []
     with _bytecode() as environment:
@@ -83,9 +85,9 @@ def ratio(rounds: int = ROUNDS) -> float:
 
 @contextmanager
 def _bytecode(wheel: Path | None = None) -> Iterator[dict[str, str]]:
-    """The environment of processes that keep their bytecode in a directory of their own, whatever the caller's says.
+    """The environment of processes that import the package from the wheel or from this tree.
 
-    They import the package from the wheel, or from this tree.
+    They keep their bytecode in a separate directory, whatever the caller's environment says.
     """
     with tempfile.TemporaryDirectory() as directory:
         package = HERE.parent
@@ -102,15 +104,15 @@ def _python(environment: dict[str, str], *arguments: str) -> subprocess.Complete
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
 
 
-def own_modules(environment: dict[str, str]) -> Mapping[str, float]:
-    """Which imports beyond the base's the package pays for, in milliseconds, from ``-X importtime``."""
+def _own_modules(environment: dict[str, str]) -> Mapping[str, float]:
+    """The slowest modules that the package imports and the base does not, in milliseconds by ``-X importtime``."""
     base, ours = _import_times(environment, _BASE), _import_times(environment, _OURS)
     extra = {name: cost for name, cost in ours.items() if name not in base}
     return dict(sorted(extra.items(), key=lambda pair: -pair[1])[:12])
 
 
 def _import_times(environment: dict[str, str], source: str) -> dict[str, float]:
-    """The least of five runs for each module: the rest is other programs' doing."""
+    """The shortest of five times for each module, because other programs can only make it longer."""
     least: dict[str, float] = {}
     for _ in range(5):
         lines = _python(environment, "-X", "importtime", "-c", source).stderr.splitlines()
@@ -137,6 +139,6 @@ if __name__ == "__main__":
     chosen = parser.parse_args()
     outcome = measure(chosen.rounds, chosen.wheel)
     print(table(outcome))
-    print("\ndearest modules that the base does not import:")
+    print("\nslowest modules that the base does not import:")
     for module, milliseconds in outcome["own"].items():
         print(f"  {milliseconds:6.2f} ms  {module}")

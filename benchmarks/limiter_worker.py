@@ -1,7 +1,7 @@
-"""One worker of the limiter's race: makes its share of the requests with one client, as that client's users would.
+"""One worker of the limiter's benchmark: makes its share of the requests with one client, as its users would.
 
 ``limiter_worker.py SUBJECT URL SELLER SKU REQUESTS WORKERS SECONDS [REDIS_URL]``. It prints ``"ready"``, waits for a
-line, asks for everything at once, and prints when each request was asked and answered and whether it succeeded.
+line, makes all calls at once, and prints when each call began and ended and whether it succeeded.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from subjects import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
 __all__ = ["RACERS"]
 
 RATE = 5.0
-# Time between two looks at our own limiter's state, in seconds.
-SAMPLING = 0.05
+# Seconds between two samples of our own limiter's state.
+SAMPLE_INTERVAL = 0.05
 
 Call = Callable[[], Awaitable[Any]]
 Look = Callable[[], tuple[float, int]]
 
 
 class Job(msgspec.Struct):
-    """The command line."""
+    """The arguments of the command line."""
 
     subject: str
     url: str
@@ -44,7 +44,7 @@ class Job(msgspec.Struct):
 
 @asynccontextmanager
 async def ours(job: Job) -> AsyncIterator[tuple[Call, Look | None]]:
-    """Our client; with several workers they share one Redis."""
+    """Our client; several workers share quota through Redis."""
     from spapi_async import Application, Region
 
     options: dict[str, Any] = {}
@@ -69,7 +69,7 @@ async def ours(job: Job) -> AsyncIterator[tuple[Call, Look | None]]:
 
 @asynccontextmanager
 async def pacer(job: Job) -> AsyncIterator[tuple[Call, Look | None]]:
-    """What one writes in ten lines: a pause of 1 / rate after each request. It knows no burst and no other process."""
+    """A simple solution in ten lines: a pause of 1 / rate before each request, ignoring bursts and other processes."""
     import aiohttp
 
     async with aiohttp.ClientSession(raise_for_status=True) as session:
@@ -90,7 +90,7 @@ async def pacer(job: Job) -> AsyncIterator[tuple[Call, Look | None]]:
 
 @asynccontextmanager
 async def amzn_selling_partner(job: Job) -> AsyncIterator[tuple[Call, Look | None]]:
-    """Its throttle (a bucket for each client object) and its two retries, as they come."""
+    """amzn-selling-partner with its default throttle (a bucket for each client object) and two retries."""
     from subjects.amzn_selling_partner_async import at
 
     async with at(job.url) as client:
@@ -103,7 +103,7 @@ async def amzn_selling_partner(job: Job) -> AsyncIterator[tuple[Call, Look | Non
 
 @asynccontextmanager
 async def python_amazon_sp_api(job: Job) -> AsyncIterator[tuple[Call, Look | None]]:
-    """Its asynchronous client, which neither waits nor retries."""
+    """python-amazon-sp-api's asynchronous client, which neither waits nor retries."""
     from sp_api.asyncio.api.listings_items.listings_items_2021_08_01 import ListingsItemsV20210801
     from subjects.python_amazon_sp_api_async import at
 
@@ -117,7 +117,7 @@ async def python_amazon_sp_api(job: Job) -> AsyncIterator[tuple[Call, Look | Non
 
 @asynccontextmanager
 async def python_amazon_sp_api_retry(job: Job) -> AsyncIterator[tuple[Call, Look | None]]:
-    """Its synchronous client under its own ``throttle_retry``, in twenty threads over all workers."""
+    """python-amazon-sp-api's synchronous client with its ``throttle_retry``, in twenty threads over all workers."""
     from sp_api.api.listings_items.listings_items_2021_08_01 import ListingsItemsV20210801
     from sp_api.auth import AccessTokenClient
     from sp_api.util import throttle_retry
@@ -159,7 +159,7 @@ async def _main(job: Job) -> None:
             asked = time.time()
             try:
                 await call()
-            except Exception as error:  # noqa: BLE001  # each client has errors of its own: which one is the result
+            except Exception as error:  # noqa: BLE001  # each client has its own errors, and the class is recorded
                 records.append((asked, time.time(), type(error).__name__))
             else:
                 records.append((asked, time.time(), ""))
@@ -167,7 +167,7 @@ async def _main(job: Job) -> None:
         async def watch(look: Look) -> None:
             while True:
                 samples.append((time.time(), *look()))
-                await asyncio.sleep(SAMPLING)
+                await asyncio.sleep(SAMPLE_INTERVAL)
 
         started = time.time()
         watcher = asyncio.ensure_future(watch(look)) if look else None
@@ -177,7 +177,7 @@ async def _main(job: Job) -> None:
         if watcher:
             watcher.cancel()
         print(msgspec.json.encode({"records": records, "samples": samples}).decode(), flush=True)
-    os._exit(0)  # without waiting for threads that are asleep between retries
+    os._exit(0)  # without waiting for threads that sleep between retries
 
 
 if __name__ == "__main__":

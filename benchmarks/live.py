@@ -1,13 +1,14 @@
 """How late changes are stored while orders are followed: with a queue, by searches and Orders v0, by searches alone.
 
 ``python benchmarks/live.py [--sellers 20] [--rate-scale 10] [--minutes 6] [--save]``. The emulator's usage plans, its
-delay of searches (two minutes), latency and reports are so many times faster; hours of waiting pass at once
-(:mod:`virtual_hours`), so the machine's own work costs no time. Orders change in bursts. Of the notifications 10 % are
-lost, 10 % come twice, each up to a second late, and 5 % arrive after everything was reconciled. Some orders become
-visible only when searches have long passed their date. Lateness is shown as it would be at Amazon's pace.
+delay of searches (two minutes), its latency and its reports are ``--rate-scale`` times faster than Amazon's. Waiting
+takes no real time (:mod:`virtual_hours`), and the machine's own work takes no virtual time. Orders change in bursts. Of
+the notifications 10 % are lost, 10 % are delivered twice, each is up to a second late, and 5 % arrive after
+reconciliation. Some orders appear in the lists only after searches have passed their date. Times are converted to
+Amazon's pace.
 
-Afterwards following stops and begins again more than two hours later, when each seller's orders are held against a
-report once: then every order must be stored as the emulator has it.
+Then following stops, and starts again more than two hours later. Each seller's orders are then reconciled once with a
+report, after which every order must be stored as the emulator has it.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ Result = dict[str, Any]
 RESULTS = Path(__file__).resolve().parent / "results"
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 QUEUE, V0, ALONE = "with a queue", "searches and Orders v0", "searches alone"
-HELD_BACK = 0.05  # of the messages: until everything is reconciled
-UNSEEN = timedelta(minutes=20)  # so late that searches, which overlap by five minutes, have passed it
+HELD_BACK = 0.05  # share of the messages that arrive after reconciliation
+UNSEEN = timedelta(minutes=20)  # so late that searches, which overlap by five minutes, do not find the order
 RECONCILED = timedelta(hours=2, minutes=15)
 SETTLED = 360.0  # seconds at Amazon's pace after the last change
 
 
 class Run(NamedTuple):
-    """What is used."""
+    """Whether a queue is used, and the sources."""
 
     queue: bool
     sources: tuple[Source, ...]
@@ -66,7 +67,7 @@ RUNS = {
 
 
 class Heard:
-    """What was said while orders were followed."""
+    """Collects the events of following: how late changes are stored, and who has been reconciled."""
 
     def __init__(self, scale: float, sellers: int) -> None:
         self._scale = scale
@@ -75,13 +76,13 @@ class Heard:
         self.begin_reconciling()
 
     def begin_reconciling(self) -> None:
-        """Count anew."""
+        """Reset the counts of reconciliation."""
         self.found = 0
         self._reconciled: set[str] = set()
         self.all_reconciled = anyio.Event()
 
     def __call__(self, event: SyncEvent) -> None:
-        """Note how late changes are, and who was reconciled two hours after."""
+        """Record how late changes are, and reconciliations of orders that are two hours old."""
         if isinstance(event, OrdersFresh):
             self.late.extend(seconds * self._scale for seconds in event.seconds)
         elif isinstance(event, OrdersReconciled) and event.hours == 2:
@@ -92,18 +93,18 @@ class Heard:
 
 
 class Mailbox:
-    """What arrives in the emulator's mailbox, some of it much later; the ids that sellers are known by here."""
+    """The emulator's notifications, with the seller ids of the client; some are held back for a long time."""
 
     def __init__(self, emulator: Emulator, handles: list[SellingPartner]) -> None:
         self._emulator = emulator
-        # The emulator names sellers by their tokens.
+        # The emulator derives seller ids from refresh tokens.
         self._names = {seller_of(f"Atzr|{number}"): str(handle.seller_id) for number, handle in enumerate(handles)}
         self._rng = random.Random(2)
         self._seen = 0
         self.held_back: list[str] = []
 
     async def messages(self) -> AsyncIterator[str]:
-        """As they come."""
+        """The notifications as they arrive."""
         while True:
             arrived = self._emulator.notifications
             new, self._seen = arrived[self._seen :], len(arrived)
@@ -118,13 +119,13 @@ class Mailbox:
             await anyio.sleep(0.05)
 
     async def late(self) -> AsyncIterator[str]:
-        """Those that were held back."""
+        """The notifications that were held back."""
         for text in self.held_back:
             yield text
 
 
 async def _change(emulator: Emulator, clock: Hourglass, seconds: float) -> None:
-    """Bursts of changes, and now and then an order that shows up late."""
+    """Make bursts of changes, and sometimes an order that appears late in the lists."""
     rng, ends = random.Random(1), clock.monotonic() + seconds
     while clock.monotonic() < ends:
         emulator.change_orders(add=int(rng.random() < 0.3), update=rng.choice([0, 1, 1, 3]))
@@ -194,7 +195,7 @@ async def _run(name: str, sellers: int, scale: float, minutes: float) -> Result:
 
 
 async def _differences(emulator: Emulator, url: str) -> int:
-    """Orders that are not stored as the emulator has them, by their last update."""
+    """The number of orders that are not stored with the emulator's last update."""
     async with OrderDatabase(url) as database:
         latest = {
             change.order_id: change.updated_at.timestamp()
@@ -206,7 +207,7 @@ async def _differences(emulator: Emulator, url: str) -> int:
 
 
 def measure(*, sellers: int = 20, scale: float = 10.0, minutes: float = 6.0) -> Result:
-    """Each run."""
+    """Measure each run."""
     rows = []
     for name in RUNS:
         row = run(_run(name, sellers, scale, minutes))

@@ -1,7 +1,7 @@
-"""Memory: an idle seller's handle, a call that waits for quota, a call whose reply is under way.
+"""Memory of an idle seller's handle, of a call that waits for quota, and of a call that waits for its reply.
 
-Bytes each, from what Python allocated (tracemalloc), and the resident size of the whole process with all of them in
-it; each measured in a process of its own. ``python benchmarks/memory.py``
+Bytes each, by Python's allocations (tracemalloc), and the resident size of a process that contains all of them; each
+measured in a new process. ``python benchmarks/memory.py``
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Result = dict[str, Any]
 
 
 def measure(counts: dict[str, int] | None = None) -> list[Result]:
-    """A row for each kind of thing: bytes each, how many there were, and the megabytes of the process."""
+    """A row for each kind of object: bytes each, their number, and the megabytes of the process."""
     rows = []
     for kind, count in (counts or COUNTS).items():
         row: Result = {"kind": kind, "count": count}
@@ -46,7 +46,7 @@ def measure(counts: dict[str, int] | None = None) -> list[Result]:
 
 
 def _resident() -> float:
-    """Megabytes of this process that are in memory now."""
+    """The resident size of this process in megabytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 1e6
 
@@ -56,7 +56,7 @@ async def _child(kind: str, count: int, url: str, *, traced: bool) -> None:
 
     async with Application("benchmark", "secret", endpoint=url, connections=count, timeout=3600) as app:
         one = app.selling_partner("Atzr|first", region=Region.NA)
-        # Import what is imported at first use, so that it is not counted as part of the things.
+        # Import modules that are imported at first use, so that they are not counted.
         names = (one.orders_v0, one.catalog_items_2022_04_01)
         assert names
         gc.collect()
@@ -86,7 +86,7 @@ async def _things(app: Any, one: Any, kind: str, count: int) -> tuple[list[Any],
         from subjects.ours import give_room
 
         give_room()
-    # The server never answers a GET: what has its quota stays in flight, the rest stays queued.
+    # The server never answers a GET: calls that got quota stay in flight, all others stay queued.
     surplus = 30 if kind == "queued call" else 0
     tasks = [asyncio.ensure_future(one.orders_v0.get_order(order_id(number))) for number in range(count + surplus)]
     for _ in range(50):
@@ -102,7 +102,7 @@ async def _things(app: Any, one: Any, kind: str, count: int) -> tuple[list[Any],
 
 def table(rows: list[Result]) -> str:
     """Markdown."""
-    lines = ["| memory | each | how many | process before | process with them |", "|---|---:|---:|---:|---:|"]
+    lines = ["| memory of | each | number | process before | process with them |", "|---|---:|---:|---:|---:|"]
     lines += [
         f"| {row['kind']} | {row['bytes_each']:,} B | {row['count']:,} "
         f"| {row['process_before_mb']} MB | {row['process_mb']} MB |"

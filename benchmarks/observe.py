@@ -1,7 +1,7 @@
-"""What observers cost a call: getOrder with and without, in pairs within one run.
+"""The cost of observers: getOrder with an observer and without, measured alternately in one run.
 
 ``python benchmarks/observe.py [--calls 400] [--turns 41] [--save]``. Processor time of this process per call, 50 at
-once, against a server of canned replies in a process of its own. A ratio is the median over pairs of turns.
+once, against an emulator in another process. A ratio is the median over pairs of turns.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SUBJECTS: dict[str, Callable[[], Observer]] = {
 
 
 async def _turn(app: Application, order_id: str, calls: int) -> float:
-    """Seconds of processor time a call."""
+    """Seconds of processor time per call."""
     seller = app.selling_partner("Atzr|benchmark", region="NA")
     left = calls
 
@@ -63,7 +63,7 @@ async def _measure(url: str, calls: int, turns: int) -> dict[str, float]:
     found: dict[str, float] = {}
     order_id = ""
     for name, make in SUBJECTS.items():
-        # Both are made anew for each subject: an application that has run for longer is a little slower or faster.
+        # Both are new for each subject, because the cost of a call changes slightly while an application runs.
         async with (
             Application("app", "secret", endpoint=url) as bare,
             Application("app", "secret", endpoint=url, observers=[make()]) as watched,
@@ -80,7 +80,7 @@ async def _measure(url: str, calls: int, turns: int) -> dict[str, float]:
                 costs = {id(app): await _turn(app, order_id, calls) for app in pair}
                 ratios.append(costs[id(watched)] / costs[id(bare)])
             found[name] = round(statistics.median(ratios), 3)
-            print(f"{name}: {found[name]} x a call without", flush=True)
+            print(f"{name}: {found[name]} times a call without an observer", flush=True)
     return found
 
 

@@ -1,11 +1,10 @@
-"""How fast a new seller's orders arrive, by the sources in use, beside what their quotas allow; and what was foreseen.
+"""The time to read a new seller's orders, for several sets of sources, compared with what quotas allow and forecasts.
 
 ``python benchmarks/orders.py [--orders 10000] [--history 300000] [--rate-scale 1] [--only NAME …] [--save]``. The
-emulator has Amazon's usage plans, or some that are so many times faster, with report delays scaled alike; nobody else
-calls. Hours of waiting pass at once (:mod:`virtual_hours`), so times are those that quota and latency make; processor
-time stands beside them. What the quotas allow is arithmetic: bursts and rates of the operations, and orders a request.
-
-A forecast is right when the end that it foresees is the end. It is held to that from the first tenth of the work on.
+emulator has Amazon's usage plans and report delays, ``--rate-scale`` times faster; nothing else uses the quota. Waiting
+takes no real time (:mod:`virtual_hours`), so the times are those of quota and latency; processor time is measured
+separately. What the quotas allow is calculated from burst, rate and orders per request of the operations. The error of
+a forecast is the difference between the forecast end and the real one, after the first tenth of the work.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ Result = dict[str, Any]
 
 RESULTS = Path(__file__).resolve().parent / "results"
 LATENCY = 0.1  # seconds on the wire, each way
-REPORT = 120.0  # seconds that a report takes to be made
+REPORT = 120.0  # seconds until a report is done
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 DAYS, HISTORY_DAYS = 60, 728
 
@@ -46,7 +45,7 @@ COARSE = "two years, coarse by reports"
 
 
 class Quota(NamedTuple):
-    """One source: requests a second, burst, whole orders a request."""
+    """One source: requests per second, burst, complete orders per request."""
 
     rate: float
     burst: float
@@ -54,7 +53,7 @@ class Quota(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What is asked of the sync, and which quotas bring whole orders then."""
+    """The options of the sync, and the quotas of the operations that return complete orders."""
 
     options: Result
     quotas: tuple[Quota, ...]
@@ -81,7 +80,7 @@ def allowed(quotas: Sequence[Quota], orders: int) -> float:
 
 
 class Heard:
-    """What a run said of itself, by the time that had passed."""
+    """Collects the events of a run, with the time since its start."""
 
     def __init__(self, *, coarse: bool) -> None:
         self._began = asyncio.get_running_loop().time()
@@ -93,11 +92,11 @@ class Heard:
 
     @property
     def seconds(self) -> float:
-        """Since the run began."""
+        """The seconds since the run began."""
         return asyncio.get_running_loop().time() - self._began
 
     def __call__(self, event: SyncEvent) -> None:
-        """Note what it says; a coarse run ends when everything is listed."""
+        """Record an event; end a coarse run when all orders are listed."""
         if isinstance(event, PageStored):
             listed = event.orders if event.operation.startswith("reports") else 0
             self._done += listed if self._coarse else event.completed
@@ -110,12 +109,12 @@ class Heard:
             self.listed.cancel()
 
     def errors(self, end: float, orders: int) -> list[float]:
-        """How far off each forecast was from the first tenth on, as shares of the whole time."""
+        """The error of each forecast after the first tenth, as a share of the whole time."""
         return [abs(foreseen / end - 1) for _, done, foreseen in self.foreseen if done >= orders / 10]
 
 
 async def _run(name: str, orders: int, scale: float) -> Result:
-    """One seller from nothing."""
+    """Sync one new seller."""
     chosen, coarse, clock = RUNS[name], name == COARSE, Hourglass()
     days = HISTORY_DAYS if coarse else DAYS
     since = datetime.fromtimestamp(clock.time(), UTC) - timedelta(days=days + 2)
@@ -164,7 +163,7 @@ async def _run(name: str, orders: int, scale: float) -> Result:
 
 
 def _line(quotas: Sequence[Quota], orders: int) -> list[tuple[float, float]]:
-    """What the quotas allow by which hour."""
+    """The number of orders that the quotas allow, over the hours."""
     hours = allowed(quotas, orders) / 3600 if quotas else 0.0
     points = [hours * step / 50 for step in range(51)] if quotas else []
     return [(at, sum(quota.orders * (quota.burst + quota.rate * at * 3600) for quota in quotas)) for at in points]
@@ -175,7 +174,7 @@ def _thinned(series: list[Any]) -> list[Any]:
 
 
 def measure(*, orders: int = 10_000, history: int = 300_000, scale: float = 1.0, only: Sequence[str] = ()) -> Result:
-    """Every run, or some."""
+    """Measure every run, or those named."""
     rows = []
     for name in only or RUNS:
         row = run(_run(name, history if name == COARSE else orders, scale))
@@ -187,19 +186,21 @@ def measure(*, orders: int = 10_000, history: int = 300_000, scale: float = 1.0,
 def table(result: Result) -> str:
     """Markdown."""
     lines = [
-        "| from nothing | orders | hours of quota | allowed | times that | forecast off by | 429s |",
+        "| a new seller by | orders | hours of quota | hours allowed | ratio | error of forecast | 429s |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in result["runs"]:
         allowed_hours = "" if row["ratio"] is None else f"{row['hours_that_quota_allows']:.2f}"
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         worst = row["forecast_off_at_most_afterwards"]
-        off = "" if worst is None else f"{row['forecast_off_at_a_tenth']:.1%}, then {worst:.1%} at most"
+        off = "" if worst is None else f"{row['forecast_off_at_a_tenth']:.1%}, then at most {worst:.1%}"
         lines.append(
             f"| {row['run']} | {row['orders']:,} | {row['hours']:.2f} | {allowed_hours} | {ratio} | {off}"
             f" | {row['throttled']} |"
         )
-    lines.append("\nThe forecast's error is that of the end it foresees, from a tenth of the work on.")
+    lines.append(
+        "\nThe error is that of the forecast end: after a tenth of the work, and the largest one from then on."
+    )
     return "\n".join(lines)
 
 
@@ -207,7 +208,7 @@ def main() -> None:
     """Run each, print a line for each, then the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=10_000)
-    parser.add_argument("--history", type=int, default=300_000, help="orders of the coarse run")
+    parser.add_argument("--history", type=int, default=300_000, help="the number of orders of the coarse run")
     parser.add_argument("--rate-scale", type=float, default=1.0)
     parser.add_argument("--only", action="append", choices=list(RUNS))
     parser.add_argument("--save", action="store_true")

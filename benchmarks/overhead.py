@@ -1,27 +1,26 @@
-"""Processor time per call in the client's process, side by side: the floor, this client and three others.
+"""Processor time per call in the client's process: the floor (bare aiohttp), this client and three others.
 
-A server in its own process answers canned bytes. At each point (a kind of call, so many at once) every subject has a
-fresh process, so that no figure depends on what was measured before it; ``subject_process`` tells how a batch is
-measured, the same for all: after uncounted calls that wake up its connections, and after a collection of garbage. A
-batch costs each subject about the same processor time; a client that takes calls asynchronously makes no fewer than
-50, nor fewer than are to be under way at once. Amazon's own client has a thread for each core, so that no more than
-that are ever under way, and it makes no fewer.
+A server in another process sends canned bytes. At each point (a kind of call, a number of calls at once) every subject
+has a fresh process, so that no figure depends on earlier measurements. ``subject_process`` measures a batch in the same
+way for all: after uncounted calls that open connections, and after a garbage collection. A batch costs each subject
+about the same processor time. An asynchronous client makes at least 50 calls, and at least as many as are made at once.
+Amazon's own client has a thread for each core, so it makes at most that many at once, and at least as many in a batch.
 
-*Turns.* A figure is the median of 7 turns in which every subject makes a batch, the floor or this client first. Where
-the bars are, at 100 at once, it is the median of 25: five in each of five sets of fresh processes, because processes of
-one program can differ by a fifth as long as they live (what is freed first settles when glibc gives memory back). A
-ratio is the median of the ratios within each turn, which takes out what the machine did meanwhile; its spread is told
-by the quartiles of those.
+*Turns.* A figure is the median of 7 turns in which every subject makes a batch, first the floor or this client,
+alternately. At 100 at once, where the bars are, it is the median of 25 turns: five in each of five sets of fresh
+processes, because processes of one program can differ by a fifth for as long as they run (the first memory that is
+freed determines when glibc returns memory). A ratio is the median of the ratios within each turn, which removes the
+influence of other work on the machine; the quartiles of these ratios show the spread.
 
-*Fairness.* The floor and this client run on the same event loop (asyncio's own), talk to the same server over at most
-100 connections, send as many headers in as many bytes (``--requests`` shows what each subject sends) and get the same
-replies. What differs is what is measured: this client waits for its limiter, asks its token cache, watches a time
-limit, decodes into types, checks them, and tells an observer of every event; the floor awaits ``session.get(...)``,
-reads, and decodes into dicts. The floor's session is as aiohttp makes it. aiohttp costs less when it is told to keep no
-cookies, to set no timers and to take an encoded URL as it is, which is what this client tells it, and asyncio costs
-less when glibc takes its read buffers from the heap, which this client sees to; the same floor with these settings is
-measured too, and this client is given as a multiple of both. The others are driven as their manuals say, on one client
-object that is kept open, with their own pacing on and given room, and their own limits of connections.
+*Fairness.* The floor and this client run on the same event loop (asyncio's own), use the same server over at most 100
+connections, send the same number of headers and bytes (``--requests`` shows what each subject sends) and get the same
+replies. The difference between them is what is measured: this client waits for its limiter, uses its token cache,
+enforces a timeout, decodes into types, checks them, and calls an observer with every event; the floor awaits
+``session.get(...)``, reads, and decodes into dicts. The floor's session has aiohttp's defaults. aiohttp costs less
+without cookies and timers and with URLs that are already encoded, and asyncio costs less if glibc takes its read
+buffers from the heap; this client uses these settings. A floor with the same settings ("lowered") is therefore
+measured, too, and this client is shown as a multiple of both. The other clients are used as their documentation says:
+one client object that is kept open, with its own pacing (but enough quota) and its own limit of connections.
 
 ``python benchmarks/overhead.py [--only CASE] [--concurrency 100] [--subjects floor,ours] [--requests]``
 """
@@ -42,13 +41,13 @@ from bodies import CASES
 from processes import Child, canned_server, program
 from subjects import LOWERED, SUBJECTS
 
-__all__ = ["BAR_SETS", "FLOOR", "OURS", "TURNS", "compare", "measure", "quartiles", "readme_table", "table"]
+__all__ = ["FLOOR", "OURS", "TURNS", "compare", "measure", "quartiles", "readme_table", "table"]
 
 CONCURRENCY = (1, 20, 100, 1000)
 TURNS = 7
-# Where the bars are: so many sets of processes, so many turns in each.
+# The concurrency that has bars, with the number of sets of processes and of turns in each.
 BAR_AT, BAR_SETS = 100, (5, 5)
-# A batch should cost about this much processor time, in seconds, and hold at least so many calls.
+# The processor time that a batch should cost, in seconds, and the least and the most calls in it.
 BATCH_COST = 0.2
 LEAST_CALLS, MOST_CALLS = 50, 2000
 WARM_UP = 40
@@ -69,7 +68,7 @@ def measure(
     batch_cost: float = BATCH_COST,
     lowered: bool = True,
 ) -> Result:
-    """Every case at every concurrency for every subject: versions, and rows with microseconds, ratios and quartiles."""
+    """Measure every subject in every case at every concurrency: versions, and rows with microseconds and ratios."""
     rows: list[Result] = []
     versions: dict[str, str] = {}
     with canned_server() as url:
@@ -91,7 +90,7 @@ def measure(
 
 
 def _children(stack: ExitStack, names: Iterable[str], url: str) -> dict[str, Child]:
-    """A process for each; they start side by side."""
+    """A process for each subject; they start concurrently."""
     modules = {**SUBJECTS, LOWERED: "floor_lowered"}
     started = {name: stack.enter_context(program("subject_process.py", modules[name], url)) for name in names}
     return {name: Child(process) for name, process in started.items()}
@@ -110,7 +109,7 @@ def _measure_point(children: dict[str, Child], case: str, width: int, turns: int
 
 
 def compare(name: str, costs: Costs) -> Result:
-    """The median of a subject, and of its multiples of the floor and of this client within each turn."""
+    """A subject's median cost, and the median of its ratios to the floor and to this client within each turn."""
     own = costs[name]
     row: Result = {"us": statistics.median(own), "us_turns": [round(us, 1) for us in own]}
     for key, base in (("ratio", FLOOR), ("over_ours", OURS)):
@@ -129,12 +128,12 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _batch(child: Child, name: str, case: str, width: int, batch_cost: float) -> Result:
-    """Warm up, and find how many calls make a batch."""
+    """Warm up, and determine the number of calls in a batch."""
     alone = name.endswith("(sync)")
     least = min(width, os.cpu_count() or 1) if alone else max(width, LEAST_CALLS)
     batch = {"case": case, "concurrency": width, "warm_up": 0 if alone else WARM_UP}
     few = min(least, 100)
-    for _ in range(1 if alone else 2):  # the first makes connections
+    for _ in range(1 if alone else 2):  # the first time opens connections
         cost = child.ask(batch | {"calls": few})
     return batch | {"calls": max(least, min(MOST_CALLS, int(batch_cost / (cost["cpu"] / few))))}
 
@@ -145,9 +144,9 @@ def table(result: Result) -> str:
     names = list(dict.fromkeys(row["subject"] for row in rows))
     sets, turns_each = result["bar_sets"]
     text = (
-        f"Medians of {result['turns']} turns, and at {BAR_AT} at once of {sets * turns_each} in {sets} sets of fresh "
-        "processes; in brackets the median of the multiples of the floor within each turn, for spapi_async with their "
-        "quartiles."
+        f"Medians of {result['turns']} turns, and at {BAR_AT} at once of {sets * turns_each} in {sets} sets of "
+        "fresh processes; in brackets the median of the multiples of the floor (aiohttp with msgspec) within each "
+        "turn, for spapi_async also their quartiles."
     )
     lines = [
         text,
@@ -165,7 +164,7 @@ def table(result: Result) -> str:
 
 
 def readme_table(result: Result) -> str:
-    """Markdown: the same for fewer points."""
+    """Markdown: the same for the points that the README shows."""
     rows = [row for row in result["rows"] if row["case"] == "getOrder" or row["concurrency"] == BAR_AT]
     return table({**result, "rows": [row for row in rows if row["subject"] != LOWERED]})
 
@@ -179,11 +178,11 @@ def _cell(name: str, row: Result) -> str:
 
 
 def _lowered_table(result: Result) -> list[str]:
-    """Markdown: what aiohttp costs with the settings that this client gives it, and this client in terms of that."""
+    """Markdown: the cost of aiohttp with this client's settings, and this client as a multiple of it."""
     lowered = {row["case"]: row for row in result["rows"] if row["subject"] == LOWERED}
     if not lowered:
         return []
-    head = f"| {BAR_AT} at once | floor, lowered | of the floor | spapi_async, of the lowered floor |"
+    head = f"| {BAR_AT} at once | floor with this client's settings | times the floor | spapi_async, times that |"
     return ["", head, "|---|---:|---:|---:|"] + [
         f"| {case} | {row['us']:,.0f} µs | {row['ratio']:.2f}x | {1 / row['over_ours']:.2f}x |"
         for case, row in lowered.items()
@@ -210,9 +209,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=list(CASES))
     parser.add_argument("--concurrency", type=int, action="append")
     parser.add_argument(
-        "--subjects", help="modules of benchmarks/subjects, with commas", default=",".join(SUBJECTS.values())
+        "--subjects", help="modules of benchmarks/subjects, separated by commas", default=",".join(SUBJECTS.values())
     )
-    parser.add_argument("--requests", action="store_true", help="measure nothing: show the size of what each one sends")
+    parser.add_argument("--requests", action="store_true", help="measure nothing, show the size of the requests")
     return parser.parse_args()
 
 

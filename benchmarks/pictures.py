@@ -1,4 +1,4 @@
-"""The plots, drawn from results: they decide nothing and measure nothing."""
+"""Draws the plots from the results."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _DPI = 130
 
 
 def limiter_picture(rows: list[Result], path: Path, *, rate: float = 5.0, burst: int = 10) -> None:
-    """Requests answered, callers waiting, tokens left in the emulator's bucket, over time; a column for each crew."""
+    """Answered requests, waiting callers and tokens in the bucket over time; a column for each number of workers."""
     counts = sorted({row["workers"] for row in rows})
     figure, axes = plt.subplots(3, len(counts), figsize=(6 * len(counts), 9), sharex="col", sharey="row", squeeze=False)
     for column, count in enumerate(counts):
@@ -55,7 +55,7 @@ def limiter_picture(rows: list[Result], path: Path, *, rate: float = 5.0, burst:
         lines = answered.plot(
             edge, [burst, total], color="black", linewidth=1, linestyle=":", label="what the quota allows"
         )
-        # Ours last, so that it lies on top.
+        # Ours is drawn last, so that it is on top.
         for row in sorted(group, key=lambda row: row["racer"] == _OURS):
             style: Result = {"color": _COLOURS[row["racer"]], "linewidth": 2.2 if row["racer"] == _OURS else 1.2}
             moments = row["answered_at"]
@@ -66,7 +66,7 @@ def limiter_picture(rows: list[Result], path: Path, *, rate: float = 5.0, burst:
             left = [total - index for index in range(len(gone) + 1)] + [total - len(gone)]
             waiting.step([0, *gone, horizon], left, where="post", **style)
             tokens.plot(*_bucket(moments, horizon, rate, burst), **style)
-        # The curves fall: the middle panel has room at its upper right.
+        # The curves fall, so there is room for the legend at the upper right.
         waiting.legend(handles=[lines[0], *lines[:0:-1]], fontsize=7, loc="upper right")
         tokens.set(xlabel="time, seconds", xlim=(0, horizon), ylim=(-0.5, burst + 0.5))
     for panel, name in zip(
@@ -82,7 +82,7 @@ def limiter_picture(rows: list[Result], path: Path, *, rate: float = 5.0, burst:
 
 
 def _bucket(moments: list[float], horizon: float, rate: float, burst: int) -> tuple[list[float], list[float]]:
-    """The lows of the bucket, reconstructed from the requests that it let through, and how it fills up at the end."""
+    """The tokens after each admitted request, calculated from their times, and the refilling at the end."""
     times, levels, level, last = [0.0], [float(burst)], float(burst), 0.0
     for moment in moments:
         level = max(0.0, min(burst, level + (moment - last) * rate) - 1)
@@ -94,7 +94,7 @@ def _bucket(moments: list[float], horizon: float, rate: float, burst: int) -> tu
 
 
 def overhead_picture(result: Result, path: Path) -> None:
-    """Processor time per call at each concurrency, logarithmic, a panel for each kind of call."""
+    """Processor time per call over concurrency, both logarithmic, with a panel for each kind of call."""
     rows = [row for row in result["rows"] if row["subject"] in _COLOURS]
     cases = list(dict.fromkeys(row["case"] for row in rows))
     figure, axes = plt.subplots(1, len(cases), figsize=(5 * len(cases), 4.8), squeeze=False)
@@ -115,7 +115,7 @@ def overhead_picture(result: Result, path: Path) -> None:
 
 
 def scaling_picture(result: Result, path: Path) -> None:
-    """Cost per call, ours and the floor's, against sellers and against concurrency; below, the ratio."""
+    """Cost per call of this client and of the floor over sellers and over concurrency; below, the ratio."""
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), sharex="col", sharey="row", height_ratios=(3, 2))
     names = {"sellers": "sellers (100 calls at once)", "concurrency": "calls at once (one seller)"}
     for column, (key, name) in enumerate(names.items()):
@@ -140,7 +140,7 @@ def scaling_picture(result: Result, path: Path) -> None:
 
 
 def queueing_picture(result: Result, path: Path) -> None:
-    """Cost of joining a queue and of a hand-over against its length."""
+    """Cost of joining a queue and of a hand-over, over the length of the queue."""
     figure, panel = plt.subplots(figsize=(6, 4.4))
     waiters = [row["waiters"] for row in result["queues"]]
     panel.plot(waiters, [row["hand_over_us"] for row in result["queues"]], marker="o", label="hand-over")
@@ -155,7 +155,7 @@ def queueing_picture(result: Result, path: Path) -> None:
 
 
 def _plain_ticks(panel: Any, points: list[int], name: str) -> None:
-    """Ticks where something was measured, as whole numbers."""
+    """Ticks at the measured points, as whole numbers."""
     panel.set_xticks(points, [f"{point:,}" for point in points])
     panel.set_xticks([], minor=True)
     panel.set_xlabel(name)
@@ -167,7 +167,7 @@ def _number(value: float, _position: float) -> str:
 
 
 def _sparse(value: float, _position: int) -> str:
-    """Of the ticks between powers of ten, the second and the fifth."""
+    """Labels only for ticks at 2 and 5 times a power of ten."""
     return f"{value:,.0f}" if f"{value:e}"[0] in "25" else ""
 
 
@@ -187,7 +187,7 @@ def bulk_pictures(result: Result, folder: Path) -> None:
     figure, axes = plt.subplots(1, 3, figsize=(17, 5))
     for row, colour in zip(result["rates"], ("#868e96", "#d9480f", "#1971c2"), strict=True):
         share = row["items"] / max(len(row["moments"]), 1)
-        counts = [share * (place + 1) for place in range(len(row["moments"]))]
+        counts = [share * (index + 1) for index in range(len(row["moments"]))]
         axes[0].plot(row["moments"], counts, color=colour, label=f"{row['way']}: {row['rate']:,.0f} a second")
     axes[0].set(title="Items of the catalogue at one quota", xlabel="seconds", ylabel="items", yscale="log")
     axes[0].legend()
@@ -217,7 +217,7 @@ def bulk_pictures(result: Result, folder: Path) -> None:
 
 
 def orders_picture(result: Result, path: Path) -> None:
-    """A column for each run: orders over hours beside what quota allows, and the end that was foreseen at each hour."""
+    """A column for each run: orders over hours, compared with what quota allows, and the forecast end over hours."""
     rows = result["runs"]
     figure, axes = plt.subplots(2, len(rows), figsize=(4.2 * len(rows), 7), squeeze=False, sharex="col")
     for column, row in enumerate(rows):
@@ -228,7 +228,7 @@ def orders_picture(result: Result, path: Path) -> None:
             done.plot(*zip(*row["allowed"], strict=True), color="black", linestyle=":", label="what the quotas allow")
         done.set_title("\n".join(textwrap.wrap(f"{row['run']}: {end:.2f} h, {row['throttled']} × 429", 36)), fontsize=9)  # noqa: RUF001  # a times sign
         if row["foreseen"]:
-            foreseen.plot(*zip(*row["foreseen"], strict=True), color=_COLOURS[_OURS], label="foreseen end")
+            foreseen.plot(*zip(*row["foreseen"], strict=True), color=_COLOURS[_OURS], label="forecast end")
             foreseen.axhspan(0.9 * end, 1.1 * end, color="#868e96", alpha=0.2, label="the end, ± 10 %")
             foreseen.axvline(row["tenth_at"], color="black", linewidth=0.8, linestyle=":", label="a tenth is done")
             foreseen.set(xlabel="hours of quota", ylim=(0, 1.6 * end), xlim=(0, None))
@@ -239,17 +239,17 @@ def orders_picture(result: Result, path: Path) -> None:
             panel.grid(visible=True, alpha=0.2)
             panel.legend(fontsize=7, loc="lower right")
     axes[0][0].set_ylabel("orders")
-    axes[1][0].set_ylabel("end that is foreseen, hours")
+    axes[1][0].set_ylabel("forecast end, hours")
     figure.suptitle("A new seller's orders, by the sources in use")
     _save(figure, path)
 
 
 def live_picture(result: Result, path: Path) -> None:
-    """Which share of the changes was stored how late, logarithmic, for each way of following."""
+    """The cumulative share of changes over the seconds to their commit, for each way of following."""
     figure, panel = plt.subplots(figsize=(8, 4.8))
     for row, colour in zip(result["runs"], ("#d9480f", "#1971c2", "#2f9e44"), strict=True):
         late = sorted(max(seconds, 0.1) for seconds in row["late"])
-        shares = [100 * (place + 1) / len(late) for place in range(len(late))]
+        shares = [100 * (index + 1) / len(late) for index in range(len(late))]
         label = f"{row['run']}: median {row['median_seconds']:.1f} s, {row['missing_after_it']} missing once reconciled"
         panel.step(late, shares, where="post", color=colour, label=label)
     panel.axvline(120, color="black", linestyle=":", linewidth=1, label="Amazon's own delay of searches")

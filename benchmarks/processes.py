@@ -1,4 +1,4 @@
-"""The processes of a measurement: the canned server, and a child for each subject that is driven line by line."""
+"""The processes of a measurement: the canned server, and a child for each subject, which answers line by line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 
 @contextmanager
 def program(*arguments: str, python: str = sys.executable) -> Iterator[subprocess.Popen[str]]:
-    """A program of this directory, its standard input and output as pipes, ended when the block ends."""
+    """A program of this directory with pipes for its standard input and output; it is killed when the block ends."""
     process = subprocess.Popen(
         [python, str(HERE / arguments[0]), *arguments[1:]],
         stdin=subprocess.PIPE,
@@ -56,13 +56,13 @@ def measured_alone(name: str, options: Mapping[str, Any]) -> Any:
 
 @contextmanager
 def canned_server() -> Iterator[str]:
-    """The URL of a canned server in a process of its own."""
+    """The URL of a canned server in another process."""
     with program("canned_server.py") as process:
         yield f"http://127.0.0.1:{read_line(process)}"
 
 
 def read_line(process: subprocess.Popen[str]) -> str:
-    """The next line that the program prints; it must not end instead."""
+    """The next line that the program prints; exits if the program ends instead."""
     assert process.stdout
     line = process.stdout.readline()
     if not line:
@@ -82,7 +82,7 @@ class Child:
         return msgspec.json.decode(read_line(self._process))
 
     def ask(self, question: dict[str, Any]) -> Any:
-        """Send and wait for the answer."""
+        """Send a question and wait for the answer."""
         assert self._process.stdin
         self._process.stdin.write(msgspec.json.encode(question).decode() + "\n")
         self._process.stdin.flush()

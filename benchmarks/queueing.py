@@ -1,7 +1,7 @@
-"""The in-process limiter alone, in processor time: an admission with a token at hand, a hand-over in a long queue.
+"""Processor time of the in-process limiter alone: an admission with a token available, a hand-over in a long queue.
 
-A short queue is made again and again until as many callers have gone through it as through a long one, so that all
-figures rest on enough work; medians over rounds.
+Short queues are repeated until as many callers have passed through them as through a long one, so that all figures are
+based on enough work. Figures are medians over rounds.
 ``python benchmarks/queueing.py [--rounds 7]``
 """
 
@@ -28,9 +28,9 @@ __all__ = ["ROUNDS", "measure", "table"]
 WAITERS = (1_000, 10_000, 100_000)
 ROUNDS = 7
 ACQUISITIONS = 20_000
-# Callers that a sample takes through a queue, at least.
+# The least number of callers in a sample.
 CALLERS = 10_000
-# Fast enough that a queue drains at the speed of the processor, in requests per second.
+# Requests per second; so high that the processor alone limits how fast a queue drains.
 VAST = 1e5
 
 Result = dict[str, Any]
@@ -67,7 +67,7 @@ def _account() -> Account:
 
 
 async def _uncontended() -> float:
-    """Take a token that is there, send, report: what every call pays whose quota is free."""
+    """The cost of a call's use of the limiter when a token is available: acquire and observe."""
     limiter, operation, account = LocalRateLimiter(), _operation(VAST, int(VAST)), _account()
     try:
         for _ in range(100):
@@ -82,16 +82,16 @@ async def _uncontended() -> float:
 
 
 def _queues(waiters: int) -> tuple[float, float]:
-    """The mean over as many queues as make a sample."""
+    """The mean over the queues of a sample."""
     samples = [asyncio.run(_queue(waiters)) for _ in range(max(1, CALLERS // waiters))]
     return statistics.fmean(enqueue for enqueue, _ in samples), statistics.fmean(handed for _, handed in samples)
 
 
 async def _queue(waiters: int) -> tuple[float, float]:
-    """``waiters`` callers of one empty bucket: what joining the queue costs each, and what the hand-over costs each.
+    """The cost per caller of joining the queue of an empty bucket, and of the hand-over, with ``waiters`` callers.
 
-    The bucket is slow while they gather; then the rate header announces a vast one, and they go through one by one.
-    Starting a task and waking it is part of both figures, as it is of any caller's day.
+    The bucket is slow while they join; then a rate header announces a very high rate, and they pass one by one. The
+    figures include starting a task and waking it, as in a real program.
     """
     limiter, operation, account = LocalRateLimiter(), _operation(1e-6, 1), _account()
     try:
@@ -121,7 +121,7 @@ def table(result: Result) -> str:
     lines = [
         "| the limiter alone | joining the queue | hand-over |",
         "|---|---:|---:|",
-        f"| a token at hand (take, report) | - | {result['uncontended_us']:.1f} µs |",
+        f"| a token available (acquire, observe) | - | {result['uncontended_us']:.1f} µs |",
     ]
     lines += [
         f"| {row['waiters']:,} waiting | {row['enqueue_us']:.1f} µs | {row['hand_over_us']:.1f} µs |"

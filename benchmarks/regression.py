@@ -1,9 +1,9 @@
-"""A short guard for CI: ratios within one run, wide margins, no other client needed. Exits with 1 when one is passed.
+"""A short check for CI: ratios within one run, wide margins, no other client needed. Exits with 1 if one is exceeded.
 
 ``python benchmarks/regression.py``. A ratio is a median over turns in which both sides are measured one after the
-other, so that a busy machine slows both; it was seen to move by a tenth between runs on two busy cores. The margins
-are a third or more above what a quiet machine shows: this finds a mistake that makes calls much dearer, not a percent.
-One that is passed is measured again, alone: a machine that stumbled does not stumble three times in the same place.
+other, so that a busy machine slows both; it varied by a tenth between runs on two busy cores. The bounds are at least a
+third above the figures of a quiet machine: the check detects mistakes that make calls much more expensive, not a change
+of one percent. A ratio that exceeds its bound is measured up to twice more, and must exceed it each time to fail.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PAIR = (overhead.FLOOR, overhead.OURS)
 
 
 def main() -> int:
-    """Measure, judge, print."""
+    """Measure, compare with the bounds, and print."""
     started = time.monotonic()
     guards: list[Callable[[], Bar]] = [
         lambda: Bar("getOrder, 100 at once: times the floor", 1.75, _overhead("getOrder"), source="guard"),

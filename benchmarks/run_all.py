@@ -1,10 +1,10 @@
 """All measurements in one run: ``python benchmarks/run_all.py``, on a machine that does nothing else.
 
 Writes ``benchmarks/results/``: ``results.json`` with the figures and the versions of everything measured,
-``results.md`` with the tables and the bars, the pictures. What stands there is always of one complete run: a shortened
-one (``--quick``) or a part (``--only overhead,limiter``) goes to a directory of its own, whose name is printed, or to
-``--into DIRECTORY``. ``--readme`` measures nothing and prints the table that the README shows, from the results that
-are there. Install ``benchmarks/requirements.txt`` first.
+``results.md`` with the tables and the bars, and the pictures. These are always the results of one complete run: those
+of a shortened one (``--quick``) or of a part (``--only overhead,limiter``) go to a new directory, whose name is
+printed, or to ``--into DIRECTORY``. ``--readme`` measures nothing and prints the README's table from the existing
+results. Install ``benchmarks/requirements.txt`` first.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "scaling": ("Scaling", scaling.table),
     "streaming": ("Reading a report", streaming.table),
     "documents": ("Documents of gigabytes", documents.table),
-    "bulk": ("Items of the catalogue in bulk", bulk.table),
+    "bulk": ("Catalogue items in bulk", bulk.table),
     "orders": ("Orders of a new seller", orders.table),
     "live": ("Orders followed as they change", live.table),
 }
@@ -104,7 +104,7 @@ def main() -> int:
 
 
 def _target(chosen: argparse.Namespace) -> Path:
-    """Committed results are of one complete run, and nothing else takes their place."""
+    """Where results go: to the committed ones only from one complete run."""
     if chosen.into:
         return Path(chosen.into)
     if chosen.quick or set(chosen.only) != set(MEASUREMENTS):
@@ -155,8 +155,8 @@ def _versions() -> dict[str, str]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer turns, fewer requests")
-    parser.add_argument("--only", default=",".join(MEASUREMENTS), help="names of measurements, with commas")
-    parser.add_argument("--into", help="directory to write to")
+    parser.add_argument("--only", default=",".join(MEASUREMENTS), help="names of measurements, separated by commas")
+    parser.add_argument("--into", help="write the results to this directory")
     parser.add_argument("--readme", action="store_true", help="measure nothing, print the README's table")
     chosen = parser.parse_args()
     chosen.only = chosen.only.split(",")

@@ -1,4 +1,4 @@
-"""What is kept of a run: its figures. The series that pictures are drawn from are as good as the pictures."""
+"""Saves the figures of a run, without the series from which the pictures are drawn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["save"]
 
-_SERIES = 30  # a list of more plain values, or of pairs, is one
+_MAX_FIGURES = 30  # a longer list of plain values or pairs is a series
 
 
 def save(results: Any, path: Path) -> None:
@@ -23,4 +23,4 @@ def _figures(value: Any) -> Any:
 
 
 def _is_series(value: Any) -> bool:
-    return isinstance(value, list) and len(value) > _SERIES and not isinstance(value[0], dict)
+    return isinstance(value, list) and len(value) > _MAX_FIGURES and not isinstance(value[0], dict)

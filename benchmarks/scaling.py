@@ -1,9 +1,9 @@
-"""How the cost of a call grows: with the number of sellers, and with the number of calls at once.
+"""How the cost of a call grows with the number of sellers, and with the number of calls at once.
 
-``getOrder`` against the canned server, processor time per call; beside each figure the floor's, measured in the same
-turn at the same concurrency. Under many calls at once the floor itself grows: more objects are alive when garbage is
-collected, and caches of the processor hold less of them. What grows in this client is the ratio. A growth is the ratio
-as a multiple of the first one. ``python benchmarks/scaling.py [--turns 7]``
+Processor time per ``getOrder`` against the canned server, and that of the floor, measured in the same turn at the same
+concurrency. With many calls at once the cost of the floor grows, too, because garbage collections traverse more
+objects, and processor caches hold a smaller part of them; only a growing ratio is due to this client. The growth is the
+ratio divided by the first one. ``python benchmarks/scaling.py [--turns 7]``
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SELLERS = (1, 10, 100, 1_000, 10_000)
 CONCURRENCY = (1, 10, 100, 1_000, 5_000)
 TURNS = 7
 CALLS = 1_000
-# With many sellers so many calls are under way; the floor knows no sellers.
+# Calls at once in the measurement of sellers; the floor has no sellers.
 AT_ONCE = 100
 CASE = "getOrder"
 
@@ -52,9 +52,9 @@ def measure(
 def _rows(
     ours: Child, floor: Child, points: Sequence[int], turns: int, of: Callable[[int], tuple[str, int, int]]
 ) -> list[Result]:
-    """Of each point: the case, how many calls are under way, and how many are made before the clock starts.
+    """A row for each point; ``of`` returns its case, the calls at once, and the calls before the measurement.
 
-    The points of a turn follow one another, as the turns do, so that a slow minute of the machine meets all points.
+    Each turn measures all points, so that a slow minute of the machine affects all of them.
     """
     costs: dict[int, Costs] = {point: {OURS: [], FLOOR: []} for point in points}
     for point in points:
@@ -82,7 +82,7 @@ def table(result: dict[str, list[Result]]) -> str:
     lines: list[str] = []
     for key, title in titles.items():
         lines += [
-            f"| {title} | spapi_async | the floor | ratio (quartiles) | its growth |",
+            f"| {title} | spapi_async | the floor | ratio (quartiles) | growth of the ratio |",
             "|---:|---:|---:|---:|---:|",
         ]
         for row in result[key]:

@@ -1,9 +1,9 @@
-"""Reading a report: rows and megabytes a second of ``Document``, against the standard library over the same bytes.
+"""Reading a report: rows and megabytes per second of ``Document``, compared with the standard library.
 
-A tab-separated report in cp1252 of some twenty megabytes, gzipped. "in memory" hands the bytes over from memory, "over
-HTTP" gets them from a local process; there the plain way is aiohttp with zlib. The plain ways know neither charsets nor
-resumption, and the in-memory ones need not give way to an event loop. Both sides inflate with zlib; what the extra
-``speed`` makes of ours, which is to inflate with isal, is measured beside.
+The report is tab-separated, in cp1252, of about twenty megabytes, gzipped. "in memory" reads the bytes from memory,
+"over HTTP" from a local process, where the plain program uses aiohttp with zlib. The plain programs detect no charset
+and resume nothing, and those in memory need no event loop. Both sides use zlib; this client is also measured with isal,
+which the extra ``speed`` installs.
 Processor time of this process, interleaved rounds, medians; a ratio is the median of the ratios within each round.
 ``python benchmarks/streaming.py [--rounds 7]``
 """
@@ -49,7 +49,7 @@ Way = Callable[[], Awaitable[int]]
 
 
 def report(rows: int) -> bytes:
-    """The text of a report, as Amazon's flat files look."""
+    """The text of a report, like Amazon's flat files."""
     header = "amazon-order-id\tpurchase-date\torder-status\tsku\tproduct-name\tquantity\titem-price\tship-city"
     lines = [
         f"902-{number:07d}-{number * 7919 % 10_000_000:07d}\t2026-11-22T07:{number % 60:02d}:00+00:00\tShipped"
@@ -60,7 +60,7 @@ def report(rows: int) -> bytes:
 
 
 def measure(rounds: int = ROUNDS, rows: int = ROWS) -> Result:
-    """For each task and source: what was read a second by each way, and ours as a multiple of the plain one's time."""
+    """For each task and source: rows and megabytes per second of both sides, and the ratio of their times."""
     text = report(rows)
     packed = gzip.compress(text, 6)
     with program("streaming.py", "--serve", str(rows)) as server:
@@ -70,7 +70,7 @@ def measure(rounds: int = ROUNDS, rows: int = ROWS) -> Result:
 
 async def _measure(packed: bytes, url: str, rounds: int, rows: int, size: int) -> Result:
     pool = SessionPool(user_agent="benchmark/1")
-    # What is read, where it comes from: the plain way and its name, ours and its name.
+    # By task and source: the name of the plain program and the program, the name of our method and the method.
     cases: dict[tuple[str, str], tuple[str, Way, str, Way]] = {
         ("bytes", "in memory"): (
             "zlib.decompressobj",
@@ -127,7 +127,7 @@ async def _measure(packed: bytes, url: str, rounds: int, rows: int, size: int) -
 
 
 def _inflating(way: Way, inflater: str) -> Way:
-    """Our way with one inflater or the other."""
+    """Our method with one of the inflaters."""
 
     async def inflated() -> int:
         _gzip.deflate = INFLATERS[inflater]
@@ -146,7 +146,7 @@ def _figures(plain: list[float], own: list[float], rows: int, size: int) -> Resu
 
 
 class _Memory:
-    """Stands in for the transport: a reply whose bytes are there already."""
+    """A transport whose reply is already in memory."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -215,7 +215,7 @@ async def _plain_http(url: str) -> int:
 
 
 async def _plain_http_rows(url: str) -> int:
-    """What one writes by hand: lines cut from decoded chunks and queued up for the csv parser."""
+    """A hand-written solution: split decoded chunks into lines and queue these for the csv parser."""
     inflate, decoder, rest, count = zlib.decompressobj(31), codecs.getincrementaldecoder("cp1252")(), "", 0
     lines: deque[str] = deque()
     reader: Any = csv.DictReader(iter(lines.popleft, None), delimiter="\t")
@@ -234,7 +234,7 @@ def table(result: Result) -> str:
     lines = [
         f"{result['megabytes']:.0f} MB, {result['rows_read']:,} rows.",
         "",
-        "| what, from where | plain | rows/s | MB/s | ours | rows/s | MB/s | times its time |",
+        "| what, from where | plain | rows/s | MB/s | ours | rows/s | MB/s | times the plain time |",
         "|---|---|---:|---:|---|---:|---:|---:|",
     ]
     for row in result["rows"]:
@@ -257,7 +257,7 @@ async def _serve(content: bytes) -> None:
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
-    await asyncio.to_thread(sys.stdin.read)  # until whoever started it is gone
+    await asyncio.to_thread(sys.stdin.read)  # until the parent process ends
     server.close()
 
 

@@ -1,8 +1,8 @@
-"""The process in which one subject runs: reads batches to perform from its standard input, answers what they cost.
+"""The process of one subject: reads batches from its standard input, performs them, and prints their cost.
 
-``subject_process.py MODULE URL``; each line in and out is a JSON object. Before a batch come some calls that are not
-counted, since the process may have stood still for a while and connections may have been given up; then garbage is
-collected. The collector stays on during the batch, as in an application. All this is the same for every subject.
+``subject_process.py MODULE URL``; each line of input and output is a JSON object. Before a batch some calls are made
+that are not counted, because connections may have been closed while the process was idle; then garbage is collected.
+The garbage collector stays enabled during the batch, as in an application. This is the same for every subject.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Batch(msgspec.Struct):
 
 
 class Cost(msgspec.Struct):
-    """What a batch took, in seconds: of this process's processor time, and by the clock."""
+    """The seconds that a batch took: processor time of this process, and elapsed time."""
 
     cpu: float
     wall: float
@@ -40,7 +40,7 @@ class Cost(msgspec.Struct):
 
 
 async def _perform(subject: Any, batch: Batch) -> Cost:
-    """Warm up, run a batch and check that every call decoded all that was sent."""
+    """Warm up, run a batch and check that every call decoded the whole reply."""
     if batch.warm_up:
         width = min(batch.concurrency, _WARM_UP_WIDTH)
         await _calls(subject, Batch(batch.case, width, batch.warm_up))
@@ -51,7 +51,7 @@ async def _perform(subject: Any, batch: Batch) -> Cost:
     # A case that is not in the list is a variant of getOrder: one thing for each call.
     expected = batch.calls * (CASES[batch.case].things if batch.case in CASES else 1)
     if things != expected:
-        raise SystemExit(f"{batch.case}: {things} things came back, not {expected}")
+        raise SystemExit(f"{batch.case}: {things} items were decoded, not {expected}")
     return cost
 
 
@@ -80,7 +80,7 @@ async def _main(module_name: str, url: str) -> None:
     versions = {name: importlib.metadata.version(name) for name in module.DISTRIBUTIONS}
     async with module.connect(url) as subject:
         print(msgspec.json.encode(versions).decode(), flush=True)
-        # Reading blocks the loop between batches: nothing else is due then.
+        # Reading blocks the loop between batches, when it has nothing else to do.
         for line in sys.stdin:
             cost = await _perform(subject, msgspec.json.decode(line, type=Batch))
             print(msgspec.json.encode(cost).decode(), flush=True)

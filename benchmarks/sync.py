@@ -1,14 +1,14 @@
-"""What an order costs on its way into the database, beside a loop that has nothing else to do.
+"""The cost of syncing an order into a database, compared with a minimal loop.
 
 ``python benchmarks/sync.py [--orders 4000] [--turns 5] [--items] [--save]``. Processor time of this process per order,
-fetched and committed in pages of 100, new orders and updated ones, SQLite and PostgreSQL. The floor is a loop of bare
-aiohttp, msgspec and the driver's ``executemany`` over the same rows: orders, items, changes and a checkpoint. It judges
-nothing: no mending, no older versions, no personal data, no fencing, no comparison with what is stored. Nobody observes
-the sync: with observers it looks for violations of the model too. Both are measured in turns within one run; the
-figures are medians.
+fetched and committed in pages of 100, for new and for updated orders, with SQLite and PostgreSQL. The floor is a loop
+of bare aiohttp, msgspec and the driver's ``executemany`` over the same rows: orders, items and changes. It has no
+tolerance of violations, no check for older versions, no removal of personal data, no fencing and no comparison with the
+stored order. The sync has no observers; with observers it would also look for violations. Both are measured alternately
+in one run; the figures are medians.
 
-An update moves an order's date and status and leaves its items alone. The floor writes them again, the sync sees that
-it need not; with ``--items`` every update changes each item too, so that both have to.
+An update changes an order's date and status, but not its items. The floor writes the items again, the sync detects that
+they are unchanged; with ``--items`` every update also changes each item, so that both must write them.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _EARLIEST = "2025-01-01T00:00:00Z"
 RESULT = Path(__file__).resolve().parent / "results" / "sync.json"
 
 
-# ---- the server: orders that were made before ------------------------------------------------------------------------
+# ---- the server: orders made in advance ------------------------------------------------------------------------------
 
 
 async def make_orders(orders: int, *, items: bool) -> list[list[dict[str, Any]]]:
-    """The emulator's orders by last update, as they were a year ago, and then each updated since and shipped."""
+    """The emulator's orders by last update in two versions: a year ago, and updated since and shipped."""
     found: list[dict[str, Any]] = []
     async with Emulator(orders=orders, rate_scale=1e9) as emulator, aiohttp.ClientSession() as session:
         form = {"grant_type": "refresh_token", "refresh_token": "Atzr|x", "client_id": "a", "client_secret": "b"}
@@ -68,7 +68,7 @@ async def make_orders(orders: int, *, items: bool) -> list[list[dict[str, Any]]]
 
 
 def _is_whole(order: dict[str, Any]) -> bool:
-    """The emulator breaks its model now and then, as Amazon does; the floor could not read that."""
+    """Whether an order is valid; the emulator, like Amazon, sometimes sends others, which the floor cannot read."""
     try:
         for item in _ORDER.decode(msgspec.json.encode(order)).order_items:
             _ITEM.decode(item)
@@ -78,7 +78,7 @@ def _is_whole(order: dict[str, Any]) -> bool:
 
 
 def _version(order: dict[str, Any], version: int, *, items: bool) -> dict[str, Any]:
-    """The order as it was a year ago, or as it is, shipped."""
+    """The order as it was a year ago (version 0), or shipped (version 1)."""
     changed = copy.deepcopy(order)
     if version == 0:
         moved = datetime.fromisoformat(order["lastUpdatedTime"]) - timedelta(days=365)
@@ -86,13 +86,13 @@ def _version(order: dict[str, Any], version: int, *, items: bool) -> dict[str, A
         return changed
     changed["fulfillment"]["fulfillmentStatus"] = "SHIPPED"
     for item in changed["orderItems"] if items else ():
-        # One more than was ordered: whatever stood there before, it is another number.
+        # One more than was ordered, so that it differs from any previous number.
         item.setdefault("fulfillment", {})["quantityFulfilled"] = item["quantityOrdered"] + 1
     return changed
 
 
 async def serve(folder: Path) -> None:
-    """Serve the orders of a folder, by the times asked for; their version is the last that ``/_version/N`` chose."""
+    """Serve the orders in a folder as searchOrders does; ``/_version/N`` chooses their version."""
     versions = [
         [
             (datetime.fromisoformat(msgspec.json.decode(raw)["lastUpdatedTime"]), bytes(raw))
@@ -201,7 +201,7 @@ _PAGE, _ORDER, _ITEM = msgspec.json.Decoder(_Page), msgspec.json.Decoder(_Order)
 
 
 def _rows(raws: list[msgspec.Raw], now: datetime, number: int, time_of: Callable[[datetime], Any]) -> list[list[Any]]:
-    """The rows of a page: orders, items, changes."""
+    """The rows of a page for the tables of orders, items and changes."""
     orders: list[Any] = []
     items: list[Any] = []
     changes: list[Any] = []
@@ -251,14 +251,14 @@ _KEPT = {
 }
 
 
-def _statement(table: str, place: str) -> str:
-    places = ", ".join(place if place == "?" else f"${n}" for n in range(1, _COLUMNS[table] + 1))
+def _statement(table: str, placeholder: str) -> str:
+    values = ", ".join(placeholder if placeholder == "?" else f"${n}" for n in range(1, _COLUMNS[table] + 1))
     kept = ", ".join(f"{name} = excluded.{name}" for name in _KEPT[table].split())
-    return f"INSERT INTO {table} VALUES ({places}) ON CONFLICT ({_KEYS[table]}) DO UPDATE SET {kept}"
+    return f"INSERT INTO {table} VALUES ({values}) ON CONFLICT ({_KEYS[table]}) DO UPDATE SET {kept}"
 
 
 async def floor(server: str, url: str) -> None:
-    """Fetch and commit every page."""
+    """Fetch and commit every page with the minimal loop."""
     if url.startswith("sqlite"):
         await _floor_sqlite(server, url)
     else:
@@ -324,9 +324,9 @@ async def ours(server: str, url: str) -> None:
 
 
 async def turn(server: str, url: str, job: Callable[[str, str], Coroutine[Any, Any, None]]) -> tuple[float, float]:
-    """Seconds of processor time to insert everything into an empty database, and to update everything in it."""
+    """Seconds of processor time to insert all orders into an empty database, and to update all of them."""
     async with OrderDatabase(url):
-        pass  # its tables
+        pass  # creates the tables
     spent = []
     async with aiohttp.ClientSession() as session:
         for version in range(2):
@@ -339,7 +339,7 @@ async def turn(server: str, url: str, job: Callable[[str, str], Coroutine[Any, A
 
 
 async def measure(server: str, new_url: Callable[[], str], orders: int, turns: int) -> dict[str, dict[str, float]]:
-    """Microseconds an order, and how many times the floor."""
+    """Microseconds per order, and the multiple of the floor."""
     figures: dict[str, list[tuple[float, float]]] = {"floor": [], "ours": []}
     for number in range(turns + 1):  # the first warms up
         for name, job in (("floor", floor), ("ours", ours)):
@@ -347,8 +347,8 @@ async def measure(server: str, new_url: Callable[[], str], orders: int, turns: i
             if number:
                 figures[name].append(spent)
     result = {}
-    for place, work in enumerate(("insert", "update")):
-        low, high = ([each[place] for each in figures[name]] for name in ("floor", "ours"))
+    for index, work in enumerate(("insert", "update")):
+        low, high = ([each[index] for each in figures[name]] for name in ("floor", "ours"))
         result[work] = {
             "floor µs": round(statistics.median(low) / orders * 1e6, 1),
             "ours µs": round(statistics.median(high) / orders * 1e6, 1),
@@ -362,7 +362,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--orders", type=int, default=4000)
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--items", action="store_true", help="let each update change the items too")
+    parser.add_argument("--items", action="store_true", help="let each update also change the items")
     parser.add_argument("--save", action="store_true")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -370,7 +370,7 @@ def main() -> None:
         asyncio.run(serve(asked.serve))
         return
     if asked.items and asked.save:
-        parser.error("what is saved is measured without --items")
+        parser.error("--save and --items exclude each other: saved results are without --items")
     sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "support"))
     from servers import PostgresServer
 

@@ -1,8 +1,8 @@
-"""An event loop on which hours of waiting for quota pass at once, with real sockets, SQLite and the emulator on it.
+"""An event loop with virtual time, on which hours of waiting take no real time, with real sockets, SQLite and emulator.
 
-The clock stands while anything happens, and goes straight to the next timer when nothing does: neither a socket nor
-SQLite's thread. So a run takes as long as its processor work, and shows the time that quota, latency and Amazon's
-delays would make of it; processor time itself costs none of it, and is measured apart.
+The clock stands still while sockets or SQLite's thread are active, and jumps to the next timer when they are idle. A
+run therefore takes only as long as its processor work, and the virtual time is the time that quota, latency and
+Amazon's delays would take. Processor time does not advance the clock; it is measured separately.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ __all__ = ["EPOCH", "Hourglass", "in_virtual_hours", "run"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_LOOK_AGAIN = 0.0005  # real seconds, while a thread is at work
+_POLL_INTERVAL = 0.0005  # real seconds, while a thread works
 EPOCH = 1_790_000_000.0
-"""The wall clock's time at which such a loop starts."""
+"""The time of the virtual wall clock when the loop starts."""
 
 
 class Hourglass:
-    """The library's and the emulator's Clock on the running loop's time."""
+    """A clock for the library and the emulator that shows the running loop's time."""
 
     def monotonic(self) -> float:
         """The loop's time."""
         return asyncio.get_running_loop().time()
 
     def time(self) -> float:
-        """The wall clock that goes with it."""
+        """The virtual wall clock."""
         return EPOCH + asyncio.get_running_loop().time()
 
     async def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Wait in virtual time."""
         await asyncio.sleep(seconds)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on such a loop, which starts at 0."""
+    """Run a coroutine on a loop with virtual time, which starts at 0."""
     with _watched_threads(), asyncio.Runner(loop_factory=_Loop) as runner:
         return runner.run(main)
 
 
 def in_virtual_hours(main: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
-    """Make a plain function of a coroutine function, such as a test, that runs on such a loop."""
+    """Decorate a coroutine function, such as a test, to run in virtual time when it is called."""
 
     @functools.wraps(main)
     def running(*arguments: P.args, **options: P.kwargs) -> T:
@@ -70,7 +70,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Polls, and lets the time that was asked for pass at once when this process is idle."""
+    """Polls; if this process is idle, advances the clock by the timeout at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         if timeout is None:
             return super().select(None)
         while _jobs.under_way and timeout > 0:
-            if events := super().select(_LOOK_AGAIN):
+            if events := super().select(_POLL_INTERVAL):
                 return events
         events = super().select(0)
         if not events:
@@ -89,7 +89,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class _Jobs:
-    """What other threads were given to do and have not done yet."""
+    """The number of jobs that other threads have not finished yet."""
 
     under_way = 0
 
@@ -98,7 +98,7 @@ _jobs = _Jobs()
 
 
 class _WatchedQueue(queue.SimpleQueue[Any]):
-    """What SQLite's thread takes its jobs from, each with the future that it answers."""
+    """The queue from which SQLite's thread takes its jobs, each with the future for its result."""
 
     def put_nowait(self, item: Any) -> None:
         future = item[0]

@@ -14,7 +14,7 @@ import spapi_async
 from spapi_async import Application, Marketplace
 from spapi_async.api import NAMESPACES, operations
 from spapi_async.emulator import Emulator
-from spapi_async.emulator.data.products import product
+from spapi_async.emulator.data.products import product_at
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ async def real_names(app: Application) -> dict[str, str]:
     return {
         "902-3159896-1390916": page.orders[0].order_id,
         "TEA/POT 1": listings.items[0].sku,
-        "B07XJ8C8F5": product(0, 1).asin,
+        "B07XJ8C8F5": product_at(0, 1).asin,
         "asyncio.run(": "await (",
         "message.content.amazon_order_id)": "message.content.amazon_order_id); break",
     }

@@ -1,7 +1,7 @@
-"""The clients that are compared, each driven as its own documentation says and pointed at a local server.
+"""The clients that are compared, each used as its documentation says, against a local server.
 
-A subject is a module with ``DISTRIBUTIONS`` (what to record the versions of) and ``connect(url)``, an asynchronous
-context manager that yields a ``Subject``. The others' pacing stays switched on and is given room, as ours is.
+A subject is a module with ``DISTRIBUTIONS`` (packages whose versions are recorded) and ``connect(url)``, an
+asynchronous context manager that yields a ``Subject``. All pacing is enabled, with enough quota that no client waits.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ SUBJECTS = {
     "amzn-sp-api (sync)": "amzn_sp_api_sync",
 }
 
-# The floor once more, with our settings of aiohttp.
+# The floor with our settings of aiohttp.
 LOWERED = "aiohttp lowered + msgspec, untyped"
 
 
 class Subject(Protocol):
-    """What a subject yields: for each case a call that returns how many things it decoded."""
+    """What ``connect`` yields: for each case a call that returns the number of items that it decoded."""
 
     calls: Mapping[str, Callable[[int], Awaitable[int]]]
     batch: Callable[[str, int, int], Any] | None

@@ -1,4 +1,4 @@
-"""amzn-selling-partner, its asynchronous client on its own transport."""
+"""The asynchronous client of amzn-selling-partner, with its own transport."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OPERATIONS = ("orders_v0.getOrder", "orders_v0.getOrders", "catalog_items_v2022
 
 
 def at(url: str, **options: Any) -> AsyncSellingPartner:
-    """A client pointed at ``url``. It takes the address of LWA; that of the API is its region's, so the region lies."""
+    """A client that uses ``url``: LWA's URL is an option, the API's is that of the region, which is a fake."""
 
     class _Here:
         def base_url(self, *, sandbox: bool) -> str:  # noqa: ARG002
@@ -37,7 +37,7 @@ def at(url: str, **options: Any) -> AsyncSellingPartner:
 
 @asynccontextmanager
 async def connect(url: str) -> AsyncIterator[SimpleNamespace]:
-    """The client with its own throttle on, and room in it: it learns no rate from a header of a 2xx reply."""
+    """The client with its throttle enabled and a high rate, which it does not learn from the headers of 2xx replies."""
     async with at(url) as client:
         for operation in _OPERATIONS:
             client.http._bucket(operation, RateLimit(1e6, 1_000_000))  # noqa: SLF001

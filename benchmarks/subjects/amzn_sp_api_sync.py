@@ -1,4 +1,4 @@
-"""amzn-sp-api, Amazon's own client: synchronous; concurrency is its ``async_req=True``: a thread for each core."""
+"""amzn-sp-api, Amazon's synchronous client; concurrent calls use its ``async_req=True``, with a thread per core."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DISTRIBUTIONS = ("amzn-sp-api", "urllib3", "requests")
 
 @asynccontextmanager
 async def connect(url: str) -> AsyncIterator[SimpleNamespace]:
-    """One client for both APIs. It sets logging up when imported; that is turned down, which only makes it cheaper."""
+    """One client for both APIs. Its import configures logging; raising the level here only makes it faster."""
     logging.getLogger().setLevel(logging.ERROR)
     config = SPAPIConfig(client_id=CLIENT_ID, client_secret=CLIENT_SECRET, refresh_token=REFRESH_TOKEN, region="NA")
     client = SPAPIClient(config, oauth_endpoint=f"{url}/auth/o2/token", endpoint=url).api_client

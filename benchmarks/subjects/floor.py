@@ -1,7 +1,7 @@
-"""The floor: aiohttp as bare as an application would write it, and msgspec into dicts. No quota, no retry, no types.
+"""The floor: bare aiohttp with msgspec decoding into dicts, without quota, retries or types.
 
-It sends what our client sends: the same headers, as long and as many, each a constant; and gets the same replies. The
-session is as aiohttp makes it: 100 connections, as ours, a cookie jar, a total timeout.
+It sends as many headers and bytes as our client, with constant values, and gets the same replies. The session has
+aiohttp's defaults: 100 connections, like ours, a cookie jar and a total timeout.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HEADERS = {"user-agent": _AGENT, "accept": "application/json, application/hal+j
 
 @asynccontextmanager
 async def connect(url: str, *, lowered: bool = False) -> AsyncIterator[SimpleNamespace]:
-    """A session and three functions on it; ``lowered`` is told in ``floor_lowered``."""
+    """A session and three functions that use it; ``floor_lowered`` explains ``lowered``."""
     options: dict[str, Any] = {}
     address: Any = str
     if lowered:

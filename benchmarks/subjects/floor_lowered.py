@@ -1,7 +1,7 @@
-"""The floor with what our client sets: no cookie jar, no timer for each call, addresses encoded already.
+"""The floor with the settings of our client: no cookie jar, no timer for each call, URLs that are already encoded.
 
-And a block of memory is freed so that glibc takes asyncio's read buffers from the heap, as our client does. What of our
-distance to the floor is owed to these settings, and not to our own code, shows in its distance to this.
+It also frees a block of memory so that glibc takes asyncio's read buffers from the heap, as our client does. Its
+difference to the floor shows the effect of these settings, as opposed to that of our own code.
 """
 
 from __future__ import annotations
@@ -18,6 +18,6 @@ __all__ = ["DISTRIBUTIONS", "connect"]
 
 @asynccontextmanager
 async def connect(url: str) -> AsyncIterator[SimpleNamespace]:
-    """As the floor."""
+    """The floor's functions with these settings."""
     async with floor.connect(url, lowered=True) as subject:
         yield subject

@@ -1,4 +1,4 @@
-"""Our client with everything on: limiter, tokens, retries, typed decoding, an observer of every event."""
+"""Our client with all features: limiter, tokens, retries, typed decoding, an observer of every event."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OPERATIONS = (
 
 
 def give_room() -> None:
-    """Replace the usage plans of the measured operations by vast ones: the limiter works as ever and has tokens."""
+    """Give the measured operations very large usage plans, so that the limiter works as usual but never waits."""
     for module_name, name in _OPERATIONS:
         module = importlib.import_module(f"spapi_async.api.{module_name}")
         operation = getattr(module, name)
@@ -67,4 +67,4 @@ async def connect(url: str, **options: Any) -> AsyncIterator[SimpleNamespace]:
             batch=None,
             app=app,
         )
-        assert seen[0], "the observer was told nothing"
+        assert seen[0], "the observer was not called"

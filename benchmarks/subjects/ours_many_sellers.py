@@ -1,4 +1,4 @@
-"""Our client with up to ten thousand sellers in one application; a case is named after how many take part."""
+"""Our client with up to ten thousand sellers in one application; the name of a case contains their number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["DISTRIBUTIONS", "connect"]
 
 
 class _Cases(dict[str, Callable[[int], Awaitable[int]]]):
-    """Makes the call of a case when it is first asked for: ``"getOrder of 100 sellers"``."""
+    """Makes the call of a case, such as ``"getOrder of 100 sellers"``, when it is first used."""
 
     def __init__(self, app: Application) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class _Cases(dict[str, Callable[[int], Awaitable[int]]]):
 
 @asynccontextmanager
 async def connect(url: str) -> AsyncIterator[SimpleNamespace]:
-    """One application; the sellers come with the cases."""
+    """One application; the sellers are made with the cases."""
     give_room()
     async with Application(CLIENT_ID, CLIENT_SECRET, endpoint=url, observers=(lambda _event: None,)) as app:
         yield SimpleNamespace(calls=_Cases(app), batch=None)

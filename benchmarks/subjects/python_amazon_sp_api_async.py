@@ -1,8 +1,8 @@
-"""python-amazon-sp-api, its asynchronous clients. It has no pacing of its own: a 429 raises.
+"""The asynchronous clients of python-amazon-sp-api. They have no pacing: a 429 raises.
 
-With a thousand calls at once its connection pool (httpx 0.28) has two gaits: five to ten milliseconds a call where an
-idle connection is at hand when they begin, and fifty to sixty where there is none, as after a pause of five seconds,
-when idle ones expire. The calls that wake up connections before each batch make the figures those of the cheaper gait.
+With a thousand calls at once, its connection pool (httpx 0.28) takes five to ten milliseconds per call if there is an
+idle connection when they begin, but fifty to sixty if there is none, as after a pause of five seconds, when idle ones
+expire. Because of the calls that are made before each batch, the figures are those of the faster case.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DISTRIBUTIONS = ("python-amazon-sp-api", "httpx")
 
 
 def at(url: str, client_type: Any, **options: Any) -> Any:
-    """A client of ``client_type`` pointed at ``url``; neither of its addresses can be given, so both are set."""
+    """A client of ``client_type`` that uses ``url``; it has no option for its URLs, so both are set as attributes."""
     AccessTokenClient.scheme, AccessTokenClient.host = "http://", url.removeprefix("http://")
     client = client_type(
         refresh_token=REFRESH_TOKEN,

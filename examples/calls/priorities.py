@@ -1,6 +1,6 @@
 """A bulk crawl and a web backend share one seller's quota: the interactive calls go first.
 
-Run it: ``python examples/calls/priorities.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/calls/priorities.py``. It starts an emulator of its own and contacts no other server.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from spapi_async.emulator import Emulator
 
 
 async def crawl(seller: SellingPartner, order_ids: list[str]) -> None:
-    """Fetch many orders, whenever there is quota to spare."""
+    """Fetch many orders with the quota that other calls leave."""
     with call_options(priority=Priority.BULK):
         async with asyncio.TaskGroup() as group:
             for order_id in order_ids:
@@ -19,17 +19,17 @@ async def crawl(seller: SellingPartner, order_ids: list[str]) -> None:
 
 
 async def answer_a_customer(seller: SellingPartner, order_id: str) -> str:
-    """Answer within a second, or say at once when it will be possible."""
+    """Answer within a second, or say at once in how many seconds it will be possible."""
     with call_options(priority=Priority.INTERACTIVE, max_wait=1.0):
         try:
             found = await seller.orders_2026_01_01.get_order(order_id)
         except RateLimitWaitError as busy:
-            return f"quota is {busy.retry_after or 0:.1f} s away"
+            return f"quota is available in {busy.retry_after or 0:.1f} s"
     return f"order was updated on {found.order.last_updated_time:%d %B}"
 
 
 async def main() -> None:
-    """Put two hundred bulk calls in the queue, then ask as a web page would."""
+    """Queue two hundred bulk calls, then make interactive calls as a web backend would."""
     async with (
         Emulator(orders=200, rate_scale=40) as emulator,
         Application("amzn1.application-oa2-client.example", "secret", endpoint=emulator.url) as app,

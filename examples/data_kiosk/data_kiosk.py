@@ -1,6 +1,6 @@
 """A Data Kiosk query as typed rows, all pages of them.
 
-Run it: ``python examples/data_kiosk/data_kiosk.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/data_kiosk/data_kiosk.py``. It starts an emulator of its own and contacts no other server.
 """
 
 import asyncio
@@ -28,14 +28,14 @@ class Units(msgspec.Struct, rename="camel"):
 
 
 class Sales(msgspec.Struct, rename="camel"):
-    """As much of a row as is wanted here; fields that a row has more are ignored."""
+    """The fields of a row that this program uses; all others are ignored."""
 
     sku: str
     sales: Units
 
 
 async def count_units(seller: SellingPartner, days: int = 30) -> dict[str, int]:
-    """Ask, wait, read."""
+    """Send the query, wait for it and read its rows."""
     today = datetime.now(UTC).date()
     query = QUERY % (today - timedelta(days=days), today)
     async with seller.data_kiosk.download(query, Sales) as rows:
@@ -43,7 +43,7 @@ async def count_units(seller: SellingPartner, days: int = 30) -> dict[str, int]:
 
 
 async def main() -> None:
-    """The whole of it, on an emulator that answers queries at once."""
+    """Run it on an emulator that finishes queries at once."""
     async with (
         Emulator(processing=0.0, orders=40) as emulator,
         Application("app", "secret", endpoint=emulator.url) as app,

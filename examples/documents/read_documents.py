@@ -1,6 +1,6 @@
 """A report as rows, as a Parquet file with typed columns, and the items of a JSON report, one at a time.
 
-Run it: ``python examples/documents/read_documents.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/documents/read_documents.py``. It starts an emulator of its own and contacts no other server.
 The Parquet file needs the extra ``arrow``.
 """
 
@@ -16,7 +16,7 @@ from spapi_async.emulator import Emulator
 
 
 class Sale(msgspec.Struct, rename="kebab"):
-    """What this program wants of a row of a JSON report; the rest is passed over."""
+    """The fields of an item that this program uses; all others are ignored."""
 
     amazon_order_id: str
     sku: str
@@ -24,7 +24,7 @@ class Sale(msgspec.Struct, rename="kebab"):
 
 
 async def document_of(seller: SellingPartner, report_type: str) -> str:
-    """The document id of a report; here the emulator has it at once."""
+    """The document id of a new report, which the emulator finishes at once."""
     reports = seller.reports_2021_06_30
     made = await reports.create_report(body={"reportType": report_type, "marketplaceIds": ["ATVPDKIKX0DER"]})
     report = await reports.get_report(made.report_id)
@@ -33,7 +33,7 @@ async def document_of(seller: SellingPartner, report_type: str) -> str:
 
 
 async def read_rows(seller: SellingPartner, document_id: str) -> None:
-    """Count what was sold, in a few hundred kilobytes of memory whatever the size of the report."""
+    """Add up the quantities; this takes a few hundred kilobytes of memory, whatever the size of the report."""
     sold = 0
     async with seller.documents.report(document_id) as document:
         async for row in document.iter_rows():
@@ -43,7 +43,7 @@ async def read_rows(seller: SellingPartner, document_id: str) -> None:
 
 
 async def write_parquet(seller: SellingPartner, document_id: str, path: Path) -> None:
-    """Text, except where a type is known."""
+    """Save the rows as Parquet; columns are text unless the schema gives them a type."""
     schema = {"quantity": pa.int32(), "item-price": pa.decimal128(12, 2)}
     async with seller.documents.report(document_id) as document:
         rows = await document.save_parquet(path, schema=schema)
@@ -51,7 +51,7 @@ async def write_parquet(seller: SellingPartner, document_id: str, path: Path) ->
 
 
 async def read_json(seller: SellingPartner, document_id: str) -> None:
-    """One array in one big object, item by item."""
+    """Read the items of an array in a large JSON object, one at a time."""
     async with seller.documents.report(document_id) as document:
         async for sale in document.iter_json_items("rows", type=Sale):
             print(sale.amazon_order_id, sale.sku, sale.item_price)

@@ -1,7 +1,7 @@
-"""Files that go up and come down: a picture for A+ content with its progress, a file at a presigned URL, a label.
+"""Upload a picture for A+ content with progress, download a file from a presigned URL, decode a label.
 
-Run it: ``python examples/documents/send_and_fetch_files.py``. It starts an emulator of its own and talks to nothing
-else.
+Run it: ``python examples/documents/send_and_fetch_files.py``. It starts an emulator of its own and contacts no other
+server.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from spapi_async.workflows.documents import label_bytes
 
 
 async def send_picture(seller: SellingPartner, picture: Path) -> str:
-    """Upload to a destination for A+ content; the id goes into the content document."""
+    """Upload a picture for A+ content; the content document then refers to the returned id."""
 
     def progress(sent: int, total: int | None) -> None:
         print(f"\r{sent:,} of {total:,} bytes sent", end="")
@@ -29,18 +29,18 @@ async def send_picture(seller: SellingPartner, picture: Path) -> str:
 
 
 async def fetch(seller: SellingPartner, url: str, target: Path) -> None:
-    """Save what is at a presigned URL out of a reply: an invoice, a schema, a label."""
+    """Save the file at a presigned URL from a reply, such as an invoice, a schema or a label."""
     try:
         async with seller.documents.url(url) as document:
             size = await document.save(target)
     except DocumentUrlExpiredError as error:
-        print(f"too late: {error}")
+        print(f"the URL has expired: {error}")
     else:
         print(f"{target.name}: {size:,} bytes of {document.content_type}")
 
 
 async def main() -> None:
-    """Send one file, fetch another, unpack a third."""
+    """Upload a file, download another one, and decode a label."""
     async with (
         Emulator(orders=20, processing=0.0) as emulator,
         Application("amzn1.application-oa2-client.example", "secret", endpoint=emulator.url) as app,
@@ -59,7 +59,7 @@ async def main() -> None:
             reply = await feeds.get_feed_document(feed.result_feed_document_id)
             await fetch(seller, reply.url, Path(directory) / "result.json.gz")
             await fetch(seller, reply.url.replace("X-Amz-Expires=300", "X-Amz-Expires=0"), Path(directory) / "late")
-        contents = base64.b64encode(b"^XA^FO20,20^FDTEA^FS^XZ").decode()  # as PackageDocument.contents holds it
+        contents = base64.b64encode(b"^XA^FO20,20^FDTEA^FS^XZ").decode()  # as in PackageDocument.contents
         print(label_bytes(contents).decode())
 
 

@@ -1,6 +1,6 @@
-"""Changes of listings in one feed, each answered; and a flat file that is submitted once, whatever happens.
+"""A feed of listing changes, with an outcome for each; and a flat file that is submitted exactly once.
 
-Run it: ``python examples/feeds/listings_feed.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/feeds/listings_feed.py``. It starts an emulator of its own and contacts no other server.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from spapi_async.workflows.journal import Journal
 
 
 async def change_listings(seller: SellingPartner) -> list[str]:
-    """Three changes; the SKUs that Amazon refused."""
+    """Submit three changes; return the SKUs that Amazon refused."""
     listings = ListingsFeed()
     listings.put("CASE-1", "LUGGAGE", {"item_name": [{"value": "A case"}]})
     listings.patch("CASE-1", "LUGGAGE", [{"op": "add", "path": "/attributes/color", "value": [{"value": "blue"}]}])
@@ -29,13 +29,13 @@ async def change_listings(seller: SellingPartner) -> list[str]:
 
 
 async def send_stock(seller: SellingPartner, file: Path) -> None:
-    """A flat file; with a journal, a process that is killed here and started again submits it once."""
+    """Submit a flat file; with a journal it is submitted once, even if this process is killed and started again."""
     result = await seller.feeds.submit(FEED_TYPES.POST_FLAT_FILE_INVLOADER_DATA, file, marketplaces=["US"])
     print(result.text)
 
 
 async def main() -> None:
-    """Both, on an emulator that is done with feeds at once."""
+    """Do both on an emulator that finishes feeds at once."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "stock.txt"
         file.write_text("sku\tquantity\nCASE-1\t7\n", encoding="utf-8")

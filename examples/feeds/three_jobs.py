@@ -1,7 +1,7 @@
-"""A report, a listings feed of three messages and a Data Kiosk query, each waited for and read: a whole program.
+"""A complete program that reads a report, submits a listings feed of three messages and runs a Data Kiosk query.
 
 Run it: ``python examples/feeds/three_jobs.py``. It reads credentials from the environment, as ``connect`` does, with
-``SP_API_SELLER_ID`` for the feed. ``SP_API_ENDPOINT`` points it at an emulator (``spapi-async emulator``).
+``SP_API_SELLER_ID`` for the feed. To run it on an emulator (``spapi-async emulator``), set ``SP_API_ENDPOINT``.
 """
 
 import asyncio

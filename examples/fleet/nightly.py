@@ -10,7 +10,7 @@ from spapi_async import SellingPartner
 
 
 async def listings(seller: SellingPartner) -> None:
-    """Ask for the report unless the journal knows of one, wait, save. A slice that ends here is continued elsewhere."""
+    """Request the report unless the journal has it, wait and save it. Another worker can resume at any await."""
     run = await seller.reports.request("GET_MERCHANT_LISTINGS_ALL_DATA", marketplaces=["US"], reuse=timedelta(hours=20))
     await run.wait()
     async with run.document() as document:

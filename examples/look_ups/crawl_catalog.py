@@ -1,6 +1,6 @@
-"""The catalogue crawl of a whole file, in one call; stop it and start it again as you like.
+"""A catalogue crawl of a whole file in one call; you can stop it and start it again at any time.
 
-Run it: ``python examples/look_ups/crawl_catalog.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/look_ups/crawl_catalog.py``. It starts an emulator of its own and contacts no other server.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from spapi_async.workflows.bulk import crawl, read_identifiers
 
 
 async def main(folder: Path) -> None:
-    """Two sellers of one firm look up what the file lists."""
+    """Look up the ASINs in a file with the quota of two sellers."""
     asins = folder / "asins.txt"
     asins.write_text("B000000007\nB0ROJS1ACB\nB000000000\nB000000007\n")
     async with (

@@ -1,6 +1,6 @@
-"""Twenty web requests want an item each, and one request to Amazon brings them all.
+"""Twenty look-ups of one item each, which are combined into one request to Amazon.
 
-Run it: ``python examples/look_ups/look_ups.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/look_ups/look_ups.py``. It starts an emulator of its own and contacts no other server.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from spapi_async.emulator import Emulator
 
 
 async def show(seller: SellingPartner, asin: str) -> str:
-    """What a page about one item says; nobody here knows of batches."""
+    """The text of a page about one item; this code does not have to know about batches."""
     try:
         item, offers = await asyncio.gather(seller.catalog.item(asin), seller.pricing.offers(asin))
     except NotFoundError:
@@ -20,7 +20,7 @@ async def show(seller: SellingPartner, asin: str) -> str:
 
 
 async def main() -> None:
-    """Find some ASINs, then look up each by itself."""
+    """Find some ASINs, then look up each one separately."""
     async with (
         Emulator() as emulator,
         Application("amzn1.application-oa2-client.example", "secret", endpoint=emulator.url) as app,

@@ -1,7 +1,7 @@
-"""Keep a table of notifications from a queue: each one once, however often it is delivered, whenever the reader dies.
+"""Store the notifications of a queue in a table, each exactly once, even if it is delivered twice or the reader dies.
 
-Run it: ``python examples/notifications/notifications.py QUEUE_URL [DATABASE]``; Ctrl-C ends it, and so does an idle
-minute. AWS credentials come from where botocore looks for them. The queue is filled by
+Run it: ``python examples/notifications/notifications.py QUEUE_URL [DATABASE]``. It ends with Ctrl-C, or after a minute
+without a notification. botocore finds the AWS credentials. Subscribe the queue with
 ``seller.notifications.subscribe(...)``.
 """
 
@@ -17,14 +17,14 @@ INSERT = "INSERT INTO notifications VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOT
 
 
 def store(database: sqlite3.Connection, notification: Notification) -> None:
-    """One row for each key: the second delivery changes nothing."""
+    """Insert a row, unless there is one with this key from an earlier delivery."""
     happened = notification.event_time and notification.event_time.isoformat()
     with database:  # committed before the loop asks for the next message, which deletes this one from the queue
         database.execute(INSERT, (notification.key, notification.type, notification.seller_id, happened))
 
 
 async def keep(url: str, path: str, *, idle: float = 60.0, visibility: int = 30) -> None:
-    """Store what comes until nothing has come for a while."""
+    """Store notifications until none has arrived for ``idle`` seconds."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute(TABLE)
@@ -34,7 +34,7 @@ async def keep(url: str, path: str, *, idle: float = 60.0, visibility: int = 30)
                     store(database, notification)
                     quiet.reschedule(asyncio.get_running_loop().time() + idle)
         except TimeoutError:
-            print("nothing has come for a while")
+            print(f"no notification for {idle:g} s")
 
 
 if __name__ == "__main__":

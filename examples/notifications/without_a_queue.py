@@ -1,7 +1,7 @@
-"""Notifications without AWS: the emulator keeps what it would send, and ``parse`` reads it as it reads any delivery.
+"""Notifications without AWS: the emulator keeps them in memory, and ``parse`` reads them like any other delivery.
 
 Run it: ``python examples/notifications/without_a_queue.py``. It starts an emulator of its own
-and talks to nothing else.
+and contacts no other server.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from spapi_async import Application
 from spapi_async.emulator import Emulator
 from spapi_async.workflows.notifications import parse
 
-QUEUE = "arn:aws:sqs:us-east-1:123456789012:orders"  # nobody asks there
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:orders"  # made up: nothing is sent to it
 
 
 async def main() -> None:
-    """Subscribe, let three orders change, read."""
+    """Subscribe, change three orders, and read the notifications."""
     async with (
         Emulator(orders=20) as emulator,
         Application("any", "any", endpoint=emulator.url) as app,

@@ -1,6 +1,6 @@
-"""Orders into a database and into files of one's own, and a reader that follows what becomes of them.
+"""Sync orders into a database and into a file of one's own format, and read the changes of the database.
 
-Run it: ``python examples/orders/order_changes.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/orders/order_changes.py``. It starts an emulator of its own and contacts no other server.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from spapi_async.workflows.orders import OrderDatabase, OrderPage, Stored, sync_
 
 
 class JsonLines:
-    """A sink: anything with an async ``store``. It says nothing of where to go on, so each run starts anew."""
+    """A sink: any object with an async method ``store``. This one keeps no checkpoint, so each run reads everything."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,7 +32,7 @@ class JsonLines:
 
 
 async def follow(database: OrderDatabase, cursor: str | None) -> str | None:
-    """What became of the orders since the cursor; the cursor is kept with what was done about it."""
+    """Print the changes after the cursor and return the new one; save it together with what you did."""
     async for change in database.changes(after=cursor):
         print(change.kind, change.order_id, change.status_before, "->", change.status_after, *change.paths)
         cursor = change.cursor
@@ -40,7 +40,7 @@ async def follow(database: OrderDatabase, cursor: str | None) -> str | None:
 
 
 async def work(seller: SellingPartner, folder: Path) -> tuple[int, str | None]:
-    """One sync into either, and the changes of the database."""
+    """Sync into the file and into the database, and read the changes of the database."""
     lines = JsonLines(folder / "orders.jsonl")
     await sync_orders([seller], lines)
     async with OrderDatabase(f"sqlite:///{folder / 'orders.db'}") as database:
@@ -51,7 +51,7 @@ async def work(seller: SellingPartner, folder: Path) -> tuple[int, str | None]:
 
 
 async def main() -> None:
-    """The whole of it."""
+    """Run it on an emulator."""
     with tempfile.TemporaryDirectory() as folder:
         async with (
             Emulator(orders=20, rate_scale=1000) as emulator,

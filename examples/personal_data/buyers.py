@@ -1,7 +1,7 @@
-"""Buyers of orders: not stored unless asked for, then encrypted and apart, and shown to whoever has the key.
+"""Buyers of orders: by default not stored; on request stored separately and encrypted, readable only with the key.
 
 Run it: ``python examples/personal_data/buyers.py``, with the extras ``sync`` and ``encryption``. It starts an emulator
-of its own and talks to nothing else.
+of its own and contacts no other server.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from spapi_async.workflows.orders import DEFAULT_DATASETS, OrderDatabase, Person
 
 
 async def main(folder: Path) -> None:
-    """Sync twice: as usual, and with buyers."""
+    """Sync twice: by default, and with buyers."""
     keys = PersonalKeys.from_env({"SP_API_PERSONAL_KEYS": PersonalKeys.new().reveal()})
     async with (
         Emulator(orders=20, rate_scale=1000) as emulator,
@@ -25,12 +25,12 @@ async def main(folder: Path) -> None:
             await sync_orders([seller], usual)
             order_ids = [change.order_id async for change in usual.changes(after=None)]
             if not [each for each in order_ids if await usual.personal_data(seller.name, each)]:
-                print("orders hold no buyer")
+                print("no buyer is stored by default")
         async with OrderDatabase(f"sqlite:///{folder}/buyers.db", personal=keys) as with_buyers:
             await sync_orders([seller], with_buyers, datasets=[*DEFAULT_DATASETS, "BUYER"])
             for order_id in order_ids:
                 if found := await with_buyers.personal_data(seller.name, order_id):
-                    print(f"{order_id} of {seller.name} has a {', '.join(found)}, encrypted on the disk")
+                    print(f"{order_id} of {seller.name} has a {', '.join(found)}, encrypted on disk")
                     break
 
 

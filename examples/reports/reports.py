@@ -1,6 +1,6 @@
 """A report as rows, in one step and in three; a year of orders as one stream; a report that survives a restart.
 
-Run it: ``python examples/reports/reports.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/reports/reports.py``. It starts an emulator of its own and contacts no other server.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 async def count_listings(seller: SellingPartner) -> int:
-    """One step: ask, wait, read."""
+    """In one step: request a report, wait for it and read it."""
     async with seller.reports.download(REPORT_TYPES.GET_MERCHANT_LISTINGS_ALL_DATA, marketplaces=["US"]) as document:
         return len([row["seller-sku"] async for row in document.iter_rows()])
 
@@ -34,14 +34,14 @@ async def read_a_year_of_orders(seller: SellingPartner) -> int:
         return len({row["amazon-order-id"] async for row in document.iter_rows()})  # a row for each item
 
 
-async def ask_and_leave(seller: SellingPartner) -> str:
-    """Two of three steps; then this process "ends"."""
+async def request_report(seller: SellingPartner) -> str:
+    """The first of three steps, after which this process "ends"."""
     run = await seller.reports.request("GET_FBA_MYI_ALL_INVENTORY_DATA", marketplaces=["US"])
     return run.report_id
 
 
-async def come_back(seller: SellingPartner, path: Path) -> str:
-    """The same request finds the report that is on its way, and nothing is asked for twice."""
+async def resume_report(seller: SellingPartner, path: Path) -> str:
+    """Make the same request again, which finds the report under way instead of requesting another one."""
     run = await seller.reports.request("GET_FBA_MYI_ALL_INVENTORY_DATA", marketplaces=["US"])
     await run.wait()
     async with run.document() as document:
@@ -50,7 +50,7 @@ async def come_back(seller: SellingPartner, path: Path) -> str:
 
 
 async def main() -> None:
-    """Do each of them."""
+    """Run each of them on an emulator."""
     with tempfile.TemporaryDirectory() as folder:
         journal = f"sqlite:///{folder}/runs.db"
         async with Emulator(orders=120, processing=0.5, rate_scale=1000) as emulator:
@@ -58,18 +58,18 @@ async def main() -> None:
                 seller = app.selling_partner("Atzr|example", marketplace="US")
                 print(f"{await count_listings(seller)} listings")
                 print(f"{await read_a_year_of_orders(seller)} orders")
-                asked = await ask_and_leave(seller)
+                requested = await request_report(seller)
             async with Application("app", "secret", endpoint=emulator.url, journal=Journal(journal)) as app:
                 seller = app.selling_partner("Atzr|example", marketplace="US")
-                found = await come_back(seller, Path(folder) / "inventory.tsv")
-                print(f"the same report after a restart: {asked == found}")
+                found = await resume_report(seller, Path(folder) / "inventory.tsv")
+                print(f"the same report after a restart: {requested == found}")
                 try:
                     run = await seller.reports.request(
                         "GET_MERCHANT_LISTINGS_ALL_DATA", marketplaces=["US"], options={"emulatorOutcome": "CANCELLED"}
                     )
                     await run.wait()
                 except ReportCancelledError as error:
-                    print(f"cancelled, asked for: {error.asked_for}")
+                    print(f"cancelled; the request was: {error.asked_for}")
 
 
 if __name__ == "__main__":

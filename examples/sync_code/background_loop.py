@@ -1,9 +1,9 @@
-"""From synchronous code: one event loop in a thread of its own, for the whole program.
+"""Calls from synchronous code: one event loop in a separate thread, for the whole program.
 
-Run it: ``python examples/sync_code/background_loop.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/sync_code/background_loop.py``. It starts an emulator of its own and contacts no other server.
 
 ``anyio.from_thread`` starts the loop and runs coroutines in it. The application lives there, so all threads share its
-connections, tokens and quota. Do not use ``asyncio.run`` for each call: every one would begin with cold connections.
+connections, tokens and quota. Do not use ``asyncio.run`` for each call: each would open new connections.
 """
 
 from concurrent.futures import ThreadPoolExecutor

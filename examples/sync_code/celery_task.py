@@ -1,8 +1,8 @@
-"""Celery tasks: a loop in the background of each worker process, begun after the fork.
+"""Celery tasks: an event loop in a thread of each worker process, started after the fork.
 
-Run it: ``pip install celery``, ``python examples/sync_code/celery_task.py``. It runs a task in this process and talks
-to nothing but an emulator of its own. With ``celery -A celery_task worker`` each worker process has a loop of its own;
-give them a ``RedisRateLimiter``, because each would take the seller's quota for its own otherwise.
+Run it: ``pip install celery``, ``python examples/sync_code/celery_task.py``. It runs a task in this process and
+contacts only an emulator of its own. With ``celery -A celery_task worker`` each worker process has its own loop; then
+use a ``RedisRateLimiter``, because otherwise each process would use the seller's whole quota.
 """
 
 from contextlib import ExitStack
@@ -21,7 +21,7 @@ STACK = ExitStack()
 
 @cache
 def seller() -> tuple[BlockingPortal, SellingPartner]:
-    """Once a worker process: at its first task, so after the fork."""
+    """Made once in each worker process, at its first task and therefore after the fork."""
     portal = STACK.enter_context(start_blocking_portal())
     emulator = STACK.enter_context(portal.wrap_async_context_manager(Emulator(orders=3)))
     app = STACK.enter_context(portal.wrap_async_context_manager(Application("app", "secret", endpoint=emulator.url)))
@@ -30,13 +30,13 @@ def seller() -> tuple[BlockingPortal, SellingPartner]:
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
 def close(**_: Any) -> None:
-    """Connections and the emulator go with the worker."""
+    """Close the connections and the emulator when the worker ends."""
     STACK.close()
 
 
 @tasks.task  # type: ignore[untyped-decorator]
 def order_ids(created_after: str) -> list[str]:
-    """Ids of orders; BULK leaves the quota to whoever is in a hurry."""
+    """Ids of orders; with the priority BULK, interactive calls go first."""
     portal, partner = seller()
     with call_options(priority=Priority.BULK):
         found = portal.call(partial(partner.orders_2026_01_01.search_orders, created_after=created_after))

@@ -1,7 +1,7 @@
-"""A Django view: async views need nothing; synchronous ones use a loop in the background, shared by the process.
+"""A synchronous Django view, which uses an event loop in a thread of its process; async views need none of this.
 
-Run it: ``pip install django``, ``python examples/sync_code/django_view.py``. It asks both views and talks to nothing
-but an emulator of its own.
+Run it: ``pip install django``, ``python examples/sync_code/django_view.py``. It requests the view and contacts only an
+emulator of its own.
 """
 
 from contextlib import ExitStack
@@ -24,7 +24,7 @@ STACK = ExitStack()  # closed when the process ends
 
 @cache
 def seller() -> tuple[BlockingPortal, SellingPartner]:
-    """Once a process, after the server has forked its workers: on the first request."""
+    """Made once in each process, at its first request and therefore after the server has forked its workers."""
     portal = STACK.enter_context(start_blocking_portal())
     emulator = STACK.enter_context(portal.wrap_async_context_manager(Emulator(orders=3)))
     app = STACK.enter_context(portal.wrap_async_context_manager(Application("app", "secret", endpoint=emulator.url)))
@@ -32,7 +32,7 @@ def seller() -> tuple[BlockingPortal, SellingPartner]:
 
 
 def orders(_: HttpRequest) -> HttpResponse:
-    """A synchronous view; an error becomes the answer that the ASGI middleware would have given."""
+    """A synchronous view; an error becomes the same response as with the ASGI middleware."""
     portal, partner = seller()
     search = partial(partner.orders_2026_01_01.search_orders, created_after="2020-01-01")
     try:
@@ -48,7 +48,7 @@ urlpatterns = [path("orders", orders)]
 
 
 def main() -> None:
-    """Ask the view as a client would."""
+    """Request the view as a client would."""
     settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="made up")  # noqa: S106
     django.setup()
     with STACK:

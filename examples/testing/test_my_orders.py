@@ -1,4 +1,4 @@
-"""Tests of one's own code against the emulator: what it finds, and what it does when Amazon fails or throttles.
+"""Tests of your own code against the emulator: its result, and its behaviour when Amazon fails or throttles.
 
 Copy it beside your own code and run it: ``pytest -o asyncio_mode=auto test_my_orders.py``, with pytest and
 pytest-asyncio installed. The fixture ``spapi_emulator`` comes with spapi_async; nothing has to be imported or
@@ -27,15 +27,15 @@ async def test_every_order_is_counted(spapi_emulator: Emulator) -> None:
 
 @pytest.mark.spapi_emulator(orders=50)
 async def test_two_failures_change_nothing(spapi_emulator: Emulator) -> None:
-    """The client repeats what is safe to repeat; the emulator knows how often it was asked."""
+    """The client repeats idempotent calls; the emulator counts the requests."""
     spapi_emulator.faults({"operation": "orders_2026_01_01.search_orders", "status": 503, "times": 2})
     async with Application("any", "any", endpoint=spapi_emulator.url) as app:
         assert await count_orders(app.selling_partner("Atzr|one", region="NA")) == 50
     assert spapi_emulator.stats()["operations"]["orders_2026_01_01.search_orders"]["requests"] == 3
 
 
-async def test_spent_quota_is_said_at_once(spapi_emulator: Emulator) -> None:
-    """Twenty searches are the burst; the next is minutes away."""
+async def test_a_long_wait_for_quota_raises_at_once(spapi_emulator: Emulator) -> None:
+    """The burst is twenty searches; the next one would have to wait for minutes."""
     async with Application("any", "any", endpoint=spapi_emulator.url) as app:
         seller = app.selling_partner("Atzr|one", region="NA")
         for _ in range(20):
@@ -45,7 +45,7 @@ async def test_spent_quota_is_said_at_once(spapi_emulator: Emulator) -> None:
 
 
 def test_without_asyncio(spapi_emulator: Emulator) -> None:
-    """It runs in a thread, so synchronous code can be tested, too."""
+    """The emulator runs in a thread, so synchronous code can be tested, too."""
 
     async def job() -> int:
         async with Application("any", "any", endpoint=spapi_emulator.url) as app:

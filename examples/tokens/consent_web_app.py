@@ -1,10 +1,10 @@
-"""A web application that selling partners let in: consent page, the way back, refresh token, first call.
+"""A web application that selling partners authorise: consent page, redirect, refresh token, first call.
 
-Try it without an account, against an emulator that this program starts itself, and open the address that it prints::
+To try it without an account, let it start an emulator, and open the URL that it prints::
 
     python examples/tokens/consent_web_app.py --emulator
 
-With your own: register ``https://<your host>/back`` as redirect URI, set LWA_APP_ID, LWA_CLIENT_SECRET and
+With your own application: register ``https://<your host>/back`` as redirect URI, set LWA_APP_ID, LWA_CLIENT_SECRET and
 SP_API_APP_ID, and run it behind TLS with ``--public-url https://<your host>``.
 """
 
@@ -28,7 +28,7 @@ COOKIE = "state"
 CONSENT_SECONDS = 600  # Amazon gives a selling partner ten minutes
 APP: web.AppKey[Application] = web.AppKey("app")
 REDIRECT_URI: web.AppKey[str] = web.AppKey("redirect_uri")
-REFRESH_TOKENS: web.AppKey[dict[str, str]] = web.AppKey("refresh_tokens")  # yours: a database, encrypted
+REFRESH_TOKENS: web.AppKey[dict[str, str]] = web.AppKey("refresh_tokens")  # use an encrypted database instead
 
 routes = web.RouteTableDef()
 
@@ -36,18 +36,21 @@ routes = web.RouteTableDef()
 @routes.get("/")
 async def index(_: web.Request) -> web.Response:
     """Let the selling partner pick a marketplace."""
-    links = (f'<li><a href="/connect?marketplace={place.name}">Amazon {place.name}</a></li>' for place in Marketplace)
+    links = (
+        f'<li><a href="/connect?marketplace={marketplace.name}">Amazon {marketplace.name}</a></li>'
+        for marketplace in Marketplace
+    )
     return page(f"<h1>Connect your account</h1><ul>{''.join(links)}</ul>")
 
 
 @routes.get("/connect")
 async def connect(request: web.Request) -> NoReturn:
-    """Send the browser to Amazon's consent page; the state stays behind, in a cookie that scripts cannot read."""
-    place = Marketplace.parse(request.query.get("marketplace", "US"))
-    state = f"{place.name}.{new_state()}"
+    """Send the browser to Amazon's consent page; the state is kept in a cookie that scripts cannot read."""
+    marketplace = Marketplace.parse(request.query.get("marketplace", "US"))
+    state = f"{marketplace.name}.{new_state()}"
     url = request.app[APP].authorization_url(
         os.environ.get("SP_API_APP_ID", "amzn1.sp.solution.example"),
-        place,
+        marketplace,
         state=state,
         redirect_uri=request.app[REDIRECT_URI],
         beta=True,  # while the application is a draft
@@ -60,19 +63,19 @@ async def connect(request: web.Request) -> NoReturn:
 
 @routes.get("/back")
 async def back(request: web.Request) -> web.Response:
-    """Take what the browser brought from Amazon, exchange the code, and make a first call."""
+    """Read the redirect from Amazon, exchange the code, and make a first call."""
     app, state = request.app[APP], request.cookies.get(COOKIE, "")
     try:
         consent = read_redirect(request.query, expected_state=state)
         granted = await app.exchange_code(consent.code, request.app[REDIRECT_URI])
         seller = app.selling_partner(granted.refresh_token.reveal(), marketplace=state.partition(".")[0])
-        sells_in = await seller.sellers_v1.get_marketplace_participations()
+        participations = await seller.sellers_v1.get_marketplace_participations()
     except SPAPIError as error:
         return page(f"<h1>Not connected</h1><p>{html.escape(str(error))}</p>", status=400)
     request.app[REFRESH_TOKENS][consent.selling_partner_id] = granted.refresh_token.reveal()
-    names = ", ".join(each.marketplace.name for each in sells_in)
+    names = ", ".join(each.marketplace.name for each in participations)
     answer = page(f"<h1>Connected</h1><p>{html.escape(consent.selling_partner_id)} sells in {html.escape(names)}.</p>")
-    answer.del_cookie(COOKIE)  # one state, one answer
+    answer.del_cookie(COOKIE)  # a state is valid for one redirect
     return answer
 
 
@@ -82,7 +85,7 @@ def page(body: str, status: int = 200) -> web.Response:
 
 
 def web_app(app: Application, public_url: str) -> web.Application:
-    """The web application, on top of the library's."""
+    """The web application, with the library's application in it."""
     site = web.Application()
     site[APP], site[REDIRECT_URI], site[REFRESH_TOKENS] = app, f"{public_url}/back", {}
     site.add_routes(routes)
@@ -109,8 +112,10 @@ async def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Run the consent workflow of an SP-API application.")
-    parser.add_argument("--emulator", action="store_true", help="play Amazon's part too")
+    parser.add_argument("--emulator", action="store_true", help="use an emulator instead of Amazon")
     parser.add_argument("--port", type=int, default=8081)
-    parser.add_argument("--public-url", help="how browsers reach this program; default http://localhost:PORT")
+    parser.add_argument(
+        "--public-url", help="the URL at which browsers reach this program; by default http://localhost:PORT"
+    )
     with suppress(KeyboardInterrupt):
         asyncio.run(main(parser.parse_args()))

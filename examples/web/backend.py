@@ -26,11 +26,11 @@ api.add_middleware(SPAPIMiddleware, application=application, max_wait=2.0, expos
 
 @api.get("/orders/{order_id}")
 async def order(order_id: str) -> Any:
-    """One order, or 404; over quota 503 with the seconds."""
+    """One order, or 404; without quota 503 with the seconds to wait."""
     return json_response((await seller.orders_2026_01_01.get_order(order_id)).order)
 
 
 @api.get("/marketplaces")
 async def marketplaces() -> Any:
-    """Where the seller sells."""
+    """The seller's marketplaces."""
     return json_response(await seller.sellers_v1.get_marketplace_participations())

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Application", "SellingPartner"]
 
-# Any scope will do: it only marks an account without a seller; each grantless operation uses its own scope.
+# Any scope would do: it only marks an account without a seller, and each grantless operation uses its own scope.
 _NO_SELLER = "sellingpartnerapi::notifications"
 
 
@@ -136,7 +136,7 @@ class Application:
         max_reply_size: int = MAX_REPLY_SIZE,
         clock: Clock | None = None,
     ) -> None:
-        # From here on no local variable contains the secret as text, whatever is raised.
+        # From here on no local variable contains the secret as text, so no traceback can show it.
         client_secret = as_secret(client_secret or "", "client_secret")
         check_client(client_id, client_secret)
         check_at_least_one(connections=connections, max_reply_size=max_reply_size)
@@ -162,7 +162,7 @@ class Application:
             max_reply_size=max_reply_size,
         )
         self._resources = Resources(self._pool, called, clock, endpoints, journal)
-        # Imported here: a process that never makes an application (a web worker, a test run) does not pay for them.
+        # Imported here, so that a process that never makes an application (a web worker, a test run) does not load it.
         from spapi_async.auth import Authenticator
         from spapi_async.ratelimit import LocalRateLimiter
 
@@ -203,7 +203,7 @@ class Application:
 
     @classmethod
     def from_variables(cls, variables: Environment, options: ApplicationOptions) -> Self:
-        """As :meth:`from_env`, from variables whose repr shows nothing."""
+        """Like :meth:`from_env`, but from variables whose repr shows none of them."""
         client_id, client_secret = read_environment(variables, ("LWA_APP_ID", "LWA_CLIENT_SECRET"))
         options.setdefault("endpoint", variables.get("SP_API_ENDPOINT") or None)
         return cls(client_id.reveal(), client_secret, **options)
@@ -227,11 +227,11 @@ class Application:
         refresh_token = as_secret(refresh_token, "refresh_token")  # from here on no local variable shows it
         grant = Grant.refresh_token(self.client_id, check_refresh_token(refresh_token))
         begin_work(self.client_id, self._pipeline)
-        place = None if marketplace is None else Marketplace.parse(marketplace)
-        return self._handle(Account(grant, choose_region(region, marketplace), seller_id), seller_id, place)
+        default = None if marketplace is None else Marketplace.parse(marketplace)
+        return self._handle(Account(grant, choose_region(region, marketplace), seller_id), seller_id, default)
 
     def _handle(self, account: Account, seller_id: str | None, marketplace: Marketplace | None) -> SellingPartner:
-        """A handle on a seller, under the single name that belongs to its credential."""
+        """A handle on a seller; all handles with the same credential have the same seller id."""
         known = self._seller_ids.get(account.key)
         if seller_id is None and known is not None:
             account = Account(account.grant, account.region, known)
@@ -241,8 +241,8 @@ class Application:
                 self._seller_ids.put(account.key, seller_id)
             elif known != seller_id:
                 raise ConfigurationError(
-                    f"this credential belongs to seller {known!r}, so it cannot be {seller_id!r}'s too: "
-                    "one refresh token is one seller's"
+                    f"this credential was used with seller_id {known!r} before, so it cannot belong to {seller_id!r}: "
+                    "each refresh token belongs to one seller"
                 )
         return SellingPartner(self, account, seller_id or known, marketplace)
 
@@ -260,11 +260,11 @@ class Application:
         return SellingPartner(self, Account(Grant.scope(self.client_id, _NO_SELLER), Region.parse(region)))
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
-        """Every live limit, of usage plans and of rules: rate, burst, tokens at hand, callers waiting."""
+        """Every limit in use, of usage plans and of rules: rate, burst, available tokens, waiting calls."""
         return self.limiter.limits()
 
     async def health(self, *, probe: bool = False) -> Health:
-        """How the last use of the limiter, the token store, Login with Amazon and the Selling Partner API went.
+        """The outcome of the last use of the limiter, the token store, Login with Amazon and the Selling Partner API.
 
         Args:
             probe: send a request to each host now, without a token, outside every usage plan; otherwise send nothing.
@@ -351,7 +351,7 @@ class Application:
         return self._pipeline.closed
 
     async def warm_up(self, sellers: Iterable[SellingPartner]) -> None:
-        """Fetch the tokens of many sellers ahead, ten at a time, so that their first calls need not wait for them.
+        """Fetch the tokens of many sellers in advance, ten at a time, so that first calls need not wait for them.
 
         Raises:
             AuthError: the first token that could not be fetched; raised after all others have been tried.
@@ -372,7 +372,7 @@ class Application:
             if isinstance(kept, Closing):
                 kept.close()
         self._resources.shared.clear()
-        async with AsyncExitStack() as closing:  # closes the last one first, and all of them even if one fails
+        async with AsyncExitStack() as closing:  # closes in reverse order, and the others even if one fails
             for part in (self._resources.journal, self._pool, self._auth, self.limiter):
                 if part is not None:
                     closing.push_async_callback(part.aclose)
@@ -395,6 +395,6 @@ class Application:
     async def _create_restricted_token(self, account: Account, body: Mapping[str, Any]) -> Any:
         from spapi_async.api.tokens_2021_03_01 import CREATE_RESTRICTED_DATA_TOKEN
 
-        # For a call under way, which may still end while the application drains.
+        # The call that needs this token is under way, so this request is allowed even while the application closes.
         response = await self._pipeline.send_for_another(account, CREATE_RESTRICTED_DATA_TOKEN, {"body": body})
         return response.body

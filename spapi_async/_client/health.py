@@ -1,4 +1,4 @@
-"""What is known of an application's health, and a probe that sends requests."""
+"""The health of an application's parts when they were last used, and a probe that sends requests."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["amazon_part", "limiter_part", "lwa_part", "probe_hosts"]
 
 _LWA = "lwa"
 _SERVER_ERROR = 500
-_PATIENCE = 5.0  # seconds that a probe waits for one host
+_PROBE_TIMEOUT = 5.0  # seconds
 
 
 def limiter_part(limiter: RateLimiter) -> Part:
-    """The rate limiter: one inside this process never fails, one that shares quota may have lost its store."""
+    """The rate limiter: one that shares quota fails if its store does; one in this process never fails."""
     is_down = getattr(limiter, "store_is_down", None)
     if is_down is None:
         return Part(ok=True, detail="in this process")
@@ -52,15 +52,15 @@ def _part(pool: SessionPool, key: str) -> Part | None:
 async def probe_hosts(pool: SessionPool, endpoints: Endpoints) -> None:
     """Send a request without a token to the hosts used before: any reply shows that the host is reachable."""
     used = [region for region in Region if region.endpoint in pool.last_outcomes]
-    asked = {region.endpoint: endpoints.api(region) + "/" for region in used or [Region.NA]} | {_LWA: endpoints.lwa}
+    urls = {region.endpoint: endpoints.api(region) + "/" for region in used or [Region.NA]} | {_LWA: endpoints.lwa}
 
-    async def ask(key: str, url: str) -> None:
+    async def probe(key: str, url: str) -> None:
         try:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-            await pool.exchange("GET", url, headers={"x-amz-date": stamp}, timeout=_PATIENCE, session_key=key)
+            await pool.exchange("GET", url, headers={"x-amz-date": stamp}, timeout=_PROBE_TIMEOUT, session_key=key)
         except SPAPIError:
             pass  # the pool has recorded it
 
     async with anyio.create_task_group() as group:
-        for key, url in asked.items():
-            group.start_soon(ask, key, url)
+        for key, url in urls.items():
+            group.start_soon(probe, key, url)

@@ -42,7 +42,7 @@ class Environment:
         self._variables = os.environ if variables is None else variables
 
     def get(self, name: str) -> str:
-        """The variable's text without white space around it; empty where it is not set."""
+        """The variable's text without white space around it; empty if it is not set."""
         return self._variables.get(name, "").strip()
 
 
@@ -55,14 +55,14 @@ def check_seller_id(seller_id: object) -> None:
     if not isinstance(seller_id, str) or not seller_id.strip() or set(seller_id) & set("@|{}"):
         raise ConfigurationError(f'seller_id must be like "A1EXAMPLE", not {seller_id!r}')
     if not seller_id.isprintable():
-        raise ConfigurationError(f'seller_id must be like "A1EXAMPLE", not {seller_id!r}: it holds a control character')
+        raise ConfigurationError(f'seller_id must be like "A1EXAMPLE", without control characters, not {seller_id!r}')
 
 
 def read_environment(environ: Environment, names: Sequence[str]) -> list[Secret]:
     """The values of these variables.
 
     Raises:
-        ConfigurationError: some are missing or blank; all of them are named at once.
+        ConfigurationError: some are missing or blank; the message names all of them.
     """
     missing = [name for name in names if not environ.get(name)]
     if not missing:
@@ -78,14 +78,14 @@ def choose_region(region: Region | str | None, marketplace: Marketplace | str | 
     Raises:
         ConfigurationError: neither is given, one is unknown, or they contradict one another.
     """
-    place = None if marketplace is None else Marketplace.parse(marketplace)
+    named = None if marketplace is None else Marketplace.parse(marketplace)
     if region is None:
-        if place is None:
+        if named is None:
             raise ConfigurationError("give a region or a marketplace")
-        return place.region
+        return named.region
     chosen = Region.parse(region)
-    if place is not None and place.region is not chosen:
-        raise ConfigurationError(f"marketplace {place.name} belongs to region {place.region.name}, not {chosen.name}")
+    if named is not None and named.region is not chosen:
+        raise ConfigurationError(f"marketplace {named.name} belongs to region {named.region.name}, not {chosen.name}")
     return chosen
 
 
@@ -129,7 +129,7 @@ def _check_credential(name: str, given: str | Secret, right: str, where: str) ->
     if not isinstance(given, str | Secret) or not revealed(given).strip():
         raise ConfigurationError(f"{name} is missing; {where}")
     if revealed(given) != revealed(given).strip():
-        raise ConfigurationError(f"{name} has spaces or line ends around it: strip them")
+        raise ConfigurationError(f"{name} begins or ends with white space: remove it")
     for start, kind in _KINDS.items():
         if revealed(given).startswith(start) and kind != right:
             raise ConfigurationError(f"{name} is not {right} but {kind}; {where}")
@@ -157,7 +157,7 @@ def checked_retry(retry: RetryPolicy | None) -> RetryPolicy:
 
 
 def checked_grace(seconds: float) -> float:
-    """How long to wait for calls under way."""
+    """The seconds to wait for calls under way."""
     if not isinstance(seconds, int | float) or not seconds >= 0:
         raise ConfigurationError(f"grace must be zero or more seconds, not {seconds!r}")
     return seconds
@@ -192,7 +192,7 @@ def check_choices(*, decoding: object, **switches: object) -> None:
 
 
 def check_at_least_one(**numbers: int) -> None:
-    """Refuse numbers below 1, which would mean no limit at all, or nothing."""
+    """Refuse numbers below 1."""
     for name, number in numbers.items():
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise ConfigurationError(f"{name} must be 1 or more, not {number!r}")

@@ -20,12 +20,12 @@ def name_of(client_id: str) -> str:
 
 
 def when_forgotten(client_id: str) -> Callable[[], None]:
-    """A function that warns, at the line now making the application, that it had to be closed for its user."""
+    """A function that warns that the application was not closed; the warning shows the line that made it."""
     origin = Origin()
     message = (
         f"{name_of(client_id)} was not closed; its connections have been closed for it. Use `async with "
-        "Application(...)` or `await app.aclose()` in the event loop that it worked in (asyncio.Runner keeps one loop "
-        "for many runs)"
+        "Application(...)` or `await app.aclose()` in the event loop in which it was used (asyncio.Runner keeps one "
+        "loop for many runs)"
     )
     return lambda: origin.warn(message)
 
@@ -42,10 +42,10 @@ hinted: set[str] = set()
 
 
 def begin_work(client_id: str, pipeline: _AtWork) -> None:
-    """Record that an application begins to work; log once if another one with the same client id is at work.
+    """Record that an application is in use; log once if another one with the same client id is in use, too.
 
-    Twelve tasks with an application each request twelve tokens at once, of which Login with Amazon throttles eleven,
-    and each application spends the whole quota of the sellers that they share.
+    If, for example, each of twelve tasks makes an application, twelve tokens are requested at once, of which Login with
+    Amazon throttles eleven, and each application spends the whole quota of the sellers that they share.
     """
     first = _at_work.get(client_id)
     if first is None or not first.busy:
@@ -53,7 +53,7 @@ def begin_work(client_id: str, pipeline: _AtWork) -> None:
     elif first is not pipeline and client_id not in hinted:
         hinted.add(client_id)
         logger.warning(
-            "a second Application of client id %s is at work in this process: they share neither tokens nor quota. "
+            "a second Application with client id %s is in use in this process: they share neither tokens nor quota. "
             "Make one application, and pass it (or its sellers) to every task",
             client_id,
         )

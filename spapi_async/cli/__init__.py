@@ -1,22 +1,22 @@
 """The command line, ``spapi-async``: see ``spapi-async --help``.
 
-Exit codes are listed in :mod:`spapi_async.cli.exit_codes`. Errors are one line on stderr, and with ``--json`` an object
-on stdout too; what a command has to say goes to stdout, as a table for people or as JSON for machines.
+Exit codes are listed in :mod:`spapi_async.cli.exit_codes`. An error is one line on stderr and, with ``--json``, also an
+object on stdout. The result of a command goes to stdout, as a table or, with ``--json``, as JSON.
 """
 
 import os
 import sys
 
-TYPE_CHECKING = (
-    False  # type checkers know this name; nothing that takes time is imported before Ctrl-C is taken care of
-)
+# Type checkers know this name. It is not imported from typing, because Ctrl-C must be handled before anything slow is
+# imported.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import NoReturn
 
 
 def _leave_at_once(*_: object) -> "NoReturn":
-    """Ctrl-C while the imports go on, which take half a second: nothing has begun that would have to be tidied up."""
+    """Handle Ctrl-C during the imports, which take half a second and leave nothing to clean up."""
     os.write(2, b"spapi-async: interrupted\n")
     os._exit(130)
 
@@ -31,26 +31,26 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command that ``sys.argv`` asks for and exit with its code."""
-    usual = signal.getsignal(signal.SIGINT)
-    heeded = usual is signal.default_int_handler  # not where the program was started to be deaf to it
-    if heeded:
+    original = signal.getsignal(signal.SIGINT)
+    handles_interrupts = original is signal.default_int_handler  # False if the program was started to ignore Ctrl-C
+    if handles_interrupts:
         signal.signal(signal.SIGINT, _leave_at_once)
     _hold_standard_streams()
     run = _imported()
-    if heeded:
-        signal.signal(signal.SIGINT, usual)
+    if handles_interrupts:
+        signal.signal(signal.SIGINT, original)
     try:
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:  # between two lines that take care of it
+    except KeyboardInterrupt:  # before run() handles it, or after
         _leave_at_once()
     finally:
-        if heeded:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said: there is nothing left to interrupt
+        if handles_interrupts:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command has ended: there is nothing left to interrupt
     sys.exit(_flushed(code))
 
 
 def _hold_standard_streams() -> None:
-    """Where a standard stream was closed, its number must not go to a socket; writing a result to it fails."""
+    """Open a closed standard stream on the null device, so that no socket gets its number; writing a result fails."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             held = os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
@@ -61,11 +61,11 @@ def _hold_standard_streams() -> None:
 
 
 def _flushed(code: int) -> int:
-    """Write out what is left; the exit code, which is that of a failed file where nobody takes it any more."""
+    """Flush stdout and return the exit code, which becomes that of a file error if stdout cannot be written to."""
     try:
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter would try again, and complain in its own words
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter tries again and prints its own error
         if code == 0:
             from spapi_async.cli.exit_codes import DATABASE
 

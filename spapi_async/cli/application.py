@@ -1,4 +1,4 @@
-"""The root of the command line: its commands, and the one place where an error becomes a line and an exit code."""
+"""The root of the command line: its commands, and the only place that turns an error into a line and an exit code."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _help(command: Callable[..., object] | None) -> str:
 
 
 def _add(group: typer.Typer, name: str) -> None:
-    """A command that has commands of its own."""
+    """Add a command that has subcommands."""
     for command in group.registered_commands:
         command.help = _help(command.callback)
     app.add_typer(group, name=name)
@@ -105,7 +105,7 @@ def _version_asked(asked: bool) -> None:  # noqa: FBT001 - typer's callback
 @app.callback()
 def _root(
     *,
-    version: Annotated[  # noqa: ARG001 - its callback does it
+    version: Annotated[  # noqa: ARG001 - handled by its callback
         bool, typer.Option("--version", callback=_version_asked, is_eager=True, help="Print the version.")
     ] = False,
     log_format: Annotated[
@@ -125,9 +125,9 @@ def command() -> typer.core.TyperGroup:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code; an error is one line on stderr, whatever it is."""
-    # Whoever embeds the library configures its loggers; here most would only repeat the error above its line. What a
-    # shared store has to say is in no error: the command goes on without it, and so do fleets and plans.
+    """Run one command and return its exit code; any error is printed as one line on stderr."""
+    # Most of the library's log records only repeat an error that is printed anyway. The loggers below are printed,
+    # because their warnings, for instance about an outage of Redis, appear in no error: the command continues.
     logging.getLogger("spapi_async").addHandler(logging.NullHandler())
     for name in ("spapi_async.auth", "spapi_async.fleet", "spapi_async.ratelimit", "spapi_async.workflows.orders.plan"):
         logger = logging.getLogger(name)
@@ -140,13 +140,13 @@ def run(arguments: Sequence[str]) -> int:
         result = command().main(args=list(arguments), prog_name="spapi-async", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(as_json="--json" in arguments)
-    except SystemExit:  # the parser's own way out where whoever read the output is gone: `| head` wants no complaint
+    except SystemExit:  # typer exits so if the reader of the output has gone, as in `| head`: print nothing
         return DATABASE
-    except Exception as error:  # noqa: BLE001 - the last place that can turn it into a line
+    except Exception as error:  # noqa: BLE001 - any error becomes one line
         return _failed(error, as_json="--json" in arguments)
     finally:
         end_logging()
-    if result == INTERRUPTED:  # typer's own word for a Ctrl-C that no event loop was there to take
+    if result == INTERRUPTED:  # typer returns this after a Ctrl-C outside of an event loop
         return _interrupted(as_json="--json" in arguments)
     return result if isinstance(result, int) else 0
 
@@ -161,7 +161,7 @@ def _failed(error: Exception, *, as_json: bool) -> int:
     if os.environ.get("SPAPI_ASYNC_TRACEBACK"):
         traceback.print_exception(error)
     usage = getattr(error, "format_message", None)
-    if usage is not None:  # the parser's own errors; their classes moved between versions of typer
+    if usage is not None:  # an error of the parser; these classes differ between versions of typer
         message = " ".join(str(usage()).split())
         context = getattr(error, "ctx", None)
         if not message:  # no command was given, and the help has been printed
@@ -177,7 +177,7 @@ def _failed(error: Exception, *, as_json: bool) -> int:
 
 
 class _Line(logging.Handler):
-    """A warning as one line on stderr, like everything else that a command says about itself."""
+    """Prints a warning as one line on stderr, like an error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if is_logging():

@@ -1,4 +1,4 @@
-"""The words of ``call MODULE.METHOD …`` as an operation's arguments: pure, driven by ``Operation.parameters``."""
+"""Parses the words after ``call MODULE.METHOD`` into the operation's arguments; pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spapi_async.marketplaces import Marketplace
 
 __all__ = ["find_operation", "parse_arguments"]
 
-_LONGEST_COUNTRY = 3
+_MAX_COUNTRY_LENGTH = 3
 _LISTS = ("csv", "multi", "csv_double", "multi_double", "segment_csv", "header_csv")
 
 
@@ -22,7 +22,7 @@ def find_operation(operations: Mapping[str, Operation[Any]], name: str) -> Opera
     """The operation called ``MODULE.METHOD``.
 
     Raises:
-        ConfigurationError: there is none; the message names the nearest.
+        ConfigurationError: there is none; the message suggests similar names.
     """
     operation = operations.get(name)
     if operation is None:
@@ -48,7 +48,9 @@ def parse_arguments(operation: Operation[Any], words: Sequence[str], pairs: Iter
         parameter = known.get(_plain(name))
         if parameter is None:
             names = ", ".join(p.name for p in operation.parameters if p.location != "body") or "none"
-            raise ConfigurationError(f"there is no parameter {name!r}; it takes {names}", operation=operation.name)
+            raise ConfigurationError(
+                f"there is no parameter {name!r}; its parameters: {names}", operation=operation.name
+            )
         given.setdefault(parameter, []).append(value)
     parameters = {parameter.name: parameter for parameter in operation.parameters}
     return {name: _value(operation, parameters.get(name), name, values) for name, values in given.items()}
@@ -97,7 +99,7 @@ def _split(operation: Operation[Any], pair: str) -> tuple[str, str]:
 def _value(operation: Operation[Any], parameter: Parameter | None, name: str, values: Sequence[str]) -> Any:
     if parameter is None or parameter.encoding in _LISTS:
         items = [item for value in values for item in _list(value)]
-        return [_place(item) for item in items] if parameter and "Marketplace" in parameter.type else items
+        return [_marketplace(item) for item in items] if parameter and "Marketplace" in parameter.type else items
     if len(values) > 1:
         raise ConfigurationError(f"{name} takes one value, not {len(values)}", operation=operation.name)
     return _scalar(operation, parameter, values[0])
@@ -108,7 +110,7 @@ def _list(value: str) -> list[Any]:
         try:
             return msgspec.json.decode(value, type=list[Any])
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            pass  # an item that happens to begin with a bracket
+            pass  # a single item that begins with a bracket
     return [value]
 
 
@@ -124,9 +126,9 @@ def _scalar(operation: Operation[Any], parameter: Parameter, value: str) -> Any:
         except ValueError:
             message = f"{parameter.name} takes a whole number, not {value!r}"
             raise ConfigurationError(message, operation=operation.name) from None
-    return _place(value) if "Marketplace" in kind else value
+    return _marketplace(value) if "Marketplace" in kind else value
 
 
-def _place(value: Any) -> Any:
-    """A marketplace by its country; a longer text is an id, which may be newer than this library."""
-    return Marketplace.parse(value) if isinstance(value, str) and len(value) <= _LONGEST_COUNTRY else value
+def _marketplace(value: Any) -> Any:
+    """The marketplace of a country code; a longer text is an id, which may be newer than this library."""
+    return Marketplace.parse(value) if isinstance(value, str) and len(value) <= _MAX_COUNTRY_LENGTH else value

@@ -89,7 +89,7 @@ def call(
 
 
 def _say_removal(operation: Operation[Any]) -> None:
-    """Print to stderr that Amazon removes the operation, as an early warning for scripts."""
+    """Warn on stderr if Amazon is going to remove the operation."""
     if operation.removal is not None:
         instead = f"; use {operation.successor}" if operation.successor else ""
         sys.stderr.write(f"spapi-async: Amazon removes {operation.name} on {operation.removal}{instead}\n")

@@ -1,4 +1,4 @@
-"""What ``spapi-async doctor`` asks by itself: whether each seller's calls would succeed, and where not, why."""
+"""What ``spapi-async doctor`` does without a subcommand: checks whether each seller's calls succeed, or why not."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from spapi_async.errors import SPAPIError
 
 __all__ = ["check"]
 
-_AT_ONCE = 20
+_MAX_SELLERS_AT_ONCE = 20
 
 
 class _Finding(msgspec.Struct):
-    """One seller: where it sells, or what stopped the question."""
+    """One seller's marketplaces, or the error with which the check failed."""
 
     seller: str
     region: str
@@ -32,13 +32,13 @@ class _Finding(msgspec.Struct):
     error: SPAPIError | None = None
 
     def facts(self) -> dict[str, Any]:
-        """For machines."""
+        """The finding as JSON."""
         wrong = None if self.error is None else describe(self.error)
         return {"seller": self.seller, "region": self.region, "marketplaces": self.marketplaces, "error": wrong}
 
 
 def check(target: Target, *, as_json: bool) -> None:
-    """Ask where each seller sells: that takes a token, the network, a role-free operation and nothing of value."""
+    """Request each seller's marketplaces, which needs a token and the network but no role, and changes nothing."""
     findings, parts = run_async(_ask(target))
     if as_json:
         print_json({"sellers": [each.facts() for each in findings], **parts})
@@ -54,13 +54,13 @@ async def _ask(target: Target) -> tuple[list[_Finding], dict[str, str]]:
 
     async with connected(target) as connection:
         found = [_Finding(seller.name, seller.region.value) for seller in connection.sellers]
-        limiter = anyio.CapacityLimiter(_AT_ONCE)
+        limiter = anyio.CapacityLimiter(_MAX_SELLERS_AT_ONCE)
 
         async def ask(seller: SellingPartner, finding: _Finding) -> None:
             async with limiter:
                 try:
-                    places = await seller.sellers_v1.get_marketplace_participations()
-                    entries = entries_of(places, GET_MARKETPLACE_PARTICIPATIONS)
+                    participations = await seller.sellers_v1.get_marketplace_participations()
+                    entries = entries_of(participations, GET_MARKETPLACE_PARTICIPATIONS)
                 except SPAPIError as error:
                     finding.error = error
                 else:

@@ -1,4 +1,4 @@
-"""``spapi-async crawl KIND``: look up every identifier of a file and write what is found."""
+"""``spapi-async crawl KIND``: look up every identifier of a file and write the items found."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from spapi_async.workflows.bulk import crawl as crawl_all
 
 __all__ = ["crawl", "parse_age"]
 
-AGAIN = "run the same command again to go on"
+AGAIN = "run the same command again to continue"
 
 
 class KindName(enum.StrEnum):
@@ -127,14 +127,14 @@ def crawl(
         older_than=age,
         **options,
     )
-    run_async(work, leaves=f"what has been written holds: {AGAIN}")
+    run_async(work, leaves=f"the items written so far are kept: {AGAIN}")
 
 
 def parse_age(text: str) -> timedelta:
     """``7d``, ``12h``, ``30m`` or ``2w``.
 
     Raises:
-        ConfigurationError: it is none of these.
+        ConfigurationError: the text has another format.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", text.strip())
     if match is None:
@@ -173,13 +173,13 @@ def _count(source: str) -> int | None:
     path = Path(source)
     if source == "-" or path.is_fifo() or path.is_char_device():
         return None
-    return sum(1 for _ in read_identifiers(source))  # of a file that is not there nothing is begun
+    return sum(1 for _ in read_identifiers(source))  # raises if the file does not exist, before anything starts
 
 
 def _check_marketplace(sellers: Sequence[SellingPartner]) -> None:
-    """The library would say the same in words of Python."""
-    places = {seller.marketplace for seller in sellers}
-    if len(places) > 1 or None in places:
+    """Refuse a missing marketplace here, with an error that names the option instead of the Python argument."""
+    marketplaces = {seller.marketplace for seller in sellers}
+    if len(marketplaces) > 1 or None in marketplaces:
         raise ConfigurationError(
             "name a marketplace: --marketplace US, SP_API_MARKETPLACE, or the same for all sellers"
         )
@@ -196,7 +196,7 @@ def _facts(report: CrawlReport) -> dict[str, float]:
 
 
 class _Bar:
-    """Progress on a terminal: the number of items, the rate, and the time that the rest needs."""
+    """Progress on a terminal: the number of items, the rate, and the time left."""
 
     def __init__(self, total: int | None) -> None:
         console = moving_console()
@@ -220,7 +220,7 @@ class _Bar:
             yield
 
     def __call__(self, progress: CrawlProgress) -> None:
-        """Draw how far it is."""
+        """Draw the progress."""
         left = (
             "" if progress.seconds_left is None else f"{timedelta(seconds=round(progress.seconds_left))} of quota left"
         )

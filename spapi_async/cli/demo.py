@@ -19,10 +19,10 @@ from spapi_async.cli.target import SeedOption, Target, connected
 
 __all__ = ["demo"]
 
-# searchOrders allows one request in 180 s after a burst of 20. At 400 times that pace and 50 orders a page, 2,000
-# orders are the burst and then a request every 0.45 s: waiting can be seen, and the whole is over in ten seconds.
+# searchOrders allows one request in 180 s after a burst of 20. At 400 times that rate and 50 orders a page, 2,000
+# orders take the burst and then a request every 0.45 s, so that waiting is visible and the demo ends in ten seconds.
 _ORDERS, _PAGE_SIZE, _RATE_SCALE = 2_000, 50, 400.0
-_WELL_BEHIND = 300.0
+_ORDER_AGE = 300.0  # seconds; the least age of an order
 
 
 class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +48,8 @@ def demo(
 ) -> None:
     """Sync 2,000 orders from an emulator in this process, at the pace of its quota."""
     with tempfile.TemporaryDirectory() as folder:
-        place = f"sqlite:///{Path(folder) / 'demo.db'}" if database is None else database
-        result = run_async(_demo(place, seed, quiet=as_json))
+        url = f"sqlite:///{Path(folder) / 'demo.db'}" if database is None else database
+        result = run_async(_demo(url, seed, quiet=as_json))
     if as_json:
         print_json(result)
     else:
@@ -64,8 +64,8 @@ async def _demo(database: str, seed: int, *, quiet: bool) -> DemoResult:
 
     tally = Tally()
     started = time.monotonic()
-    # Searches lag two minutes behind, so the last order must be older for all of them to be found, at midnight too.
-    anchor = time.time() - _WELL_BEHIND
+    # Searches find only orders that are at least two minutes old; the demo has to find all of them.
+    anchor = time.time() - _ORDER_AGE
     target = Target(emulator=True, seed=seed, orders=_ORDERS, rate_scale=_RATE_SCALE, anchor=anchor)
     async with OrderDatabase(database) as opened, connected(target, observers=[tally]) as connection:
         console = Console(quiet=True) if quiet else moving_console()

@@ -1,4 +1,4 @@
-"""``spapi-async doctor``: find out why something does not work, or look closely at one thing."""
+"""``spapi-async doctor``: find out why something does not work, or examine one order."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def doctor(
     emulator: EmulatorOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the credentials: show where each seller sells, or what is wrong. A subcommand examines one thing."""
+    """Check the credentials: show each seller's marketplaces, or what is wrong. A subcommand examines one order."""
     if context.invoked_subcommand is not None:
         return
     from spapi_async.cli.check import check
@@ -103,7 +103,7 @@ async def _views(target: Target, order_id: str) -> dict[str, OrderView | SPAPIEr
 
 
 async def _tried(asked: Awaitable[OrderView]) -> OrderView | SPAPIError:
-    """The order in one version, or the error with which Amazon refuses it, to be shown beside the other."""
+    """The order in one version of the API, or the error with which Amazon refused it."""
     try:
         return await asked
     except ApiError as error:

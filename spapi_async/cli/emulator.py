@@ -85,7 +85,7 @@ def emulator(
             )
         )
     except Interrupted:
-        raise typer.Exit(0) from None  # this is how it is meant to end
+        raise typer.Exit(0) from None  # Ctrl-C is the normal end of this command
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
 
@@ -97,6 +97,6 @@ async def _serve(*, as_json: bool, **options: Any) -> None:
         if as_json:
             print_json({"url": running.url})
         else:
-            sys.stdout.write(f"{running.url}  (Ctrl-C stops it; {running.url}/_emulator/stats counts)\n")
+            sys.stdout.write(f"{running.url}  (Ctrl-C stops it; statistics: {running.url}/_emulator/stats)\n")
         sys.stdout.flush()
         await asyncio.Event().wait()

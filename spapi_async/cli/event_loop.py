@@ -1,4 +1,4 @@
-"""How a command runs its coroutine: on uvloop where it is installed."""
+"""Runs a command's coroutine, on uvloop if it is installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def run_async(work: Coroutine[Any, Any, T], *, leaves: str = "") -> T:
     """Run to the end.
 
     Raises:
-        Interrupted: Ctrl-C; the work was cancelled and has tidied up. ``leaves`` is its message.
+        Interrupted: Ctrl-C; the work was cancelled and has cleaned up. ``leaves`` is its message.
     """
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -27,7 +27,7 @@ def run_async(work: Coroutine[Any, Any, T], *, leaves: str = "") -> T:
     except KeyboardInterrupt:
         raise Interrupted(*[leaves] if leaves else []) from None
     finally:
-        work.close()  # interrupted before it began, it would complain that nobody awaited it
+        work.close()  # else Python warns that it was never awaited, if Ctrl-C came before its start
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -40,14 +40,14 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 @asynccontextmanager
 async def until_sigterm() -> AsyncIterator[None]:
-    """Cancel the block when the process is asked to end, as a service manager does: a clean end, and no error."""
+    """Cancel the block on SIGTERM, which service managers send, and suppress the cancellation after it."""
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None
-    asked = False
+    terminated = False
 
     def end() -> None:
-        nonlocal asked
-        asked = True
+        nonlocal terminated
+        terminated = True
         task.cancel()
 
     try:
@@ -58,7 +58,7 @@ async def until_sigterm() -> AsyncIterator[None]:
     try:
         yield
     except asyncio.CancelledError:
-        if not asked:
+        if not terminated:
             raise
         task.uncancel()
     finally:

@@ -1,16 +1,16 @@
-"""What the process returns and the one line it says when a command fails: pure functions of the error.
+"""The exit code of a failed command and its error line; pure functions of the error.
 
 ====  =========================================================================================
 code  meaning
 ====  =========================================================================================
 0     done
-1     a bug: something failed that this program has no name for
+1     a bug: an unexpected error
 2     usage or configuration: options, environment, arguments; nothing was sent
 3     authorisation: Login with Amazon refused, or Amazon answered 401 or 403
-4     Amazon refused the request, answered 5xx to every attempt, or sent what cannot be read
+4     Amazon refused the request, answered 5xx to every attempt, or sent an unreadable reply
 5     network: no connection, no reply
 6     quota: the wait would be longer than allowed, or every attempt was throttled
-7     the database or a file failed, standard output was closed, or another process holds it
+7     a database or a file failed, standard output was closed, or another process holds a lease
 130   interrupted (Ctrl-C)
 ====  =========================================================================================
 """
@@ -30,17 +30,17 @@ from spapi_async.errors import (
     TransportError,
 )
 
-__all__ = ["API", "BUG", "DATABASE", "INTERRUPTED", "USAGE", "Interrupted", "describe", "exit_code", "failure_facts",
+__all__ = ["API", "DATABASE", "INTERRUPTED", "USAGE", "Interrupted", "describe", "exit_code", "failure_facts",
            "innermost"]  # fmt: skip
 
 BUG, USAGE, AUTH, API, NETWORK, QUOTA, DATABASE, INTERRUPTED = 1, 2, 3, 4, 5, 6, 7, 130
 
 
-class Interrupted(Exception):  # noqa: N818 - it is what the user asked for
-    """Ctrl-C, after the command has tidied up; the message says what it leaves behind."""
+class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
+    """Ctrl-C, after the command has cleaned up; the message says what is kept."""
 
 
-# The first class that fits decides, so the narrower ones come first.
+# The first matching class decides, so subclasses come first.
 _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (KeyboardInterrupt, INTERRUPTED),
     (Interrupted, INTERRUPTED),
@@ -61,15 +61,15 @@ def exit_code(error: BaseException) -> int:
     for kind, code in _CODES:
         if isinstance(error, kind):
             return code
-    # SQLAlchemy is an extra: its errors are known by where they come from, so that nothing is imported to ask.
+    # SQLAlchemy is an extra, so its errors are recognised by their module, without an import.
     modules = {cls.__module__.partition(".")[0] for cls in type(error).__mro__}
-    if isinstance(error, OSError):  # of a file: those of the network are translated into TransportError
+    if isinstance(error, OSError):  # a file's; errors of the network are translated into TransportError
         return DATABASE
     return DATABASE if modules & {"sqlalchemy", "asyncpg", "sqlite3"} else BUG
 
 
 def innermost(error: BaseException) -> BaseException:
-    """The first error inside a task group's, and inside that; the error itself when it is no group."""
+    """The first error in nested exception groups; the error itself if it is not a group."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
@@ -88,12 +88,12 @@ def describe(error: BaseException) -> str:
     if isinstance(error, SPAPIError):
         line += _parenthesis(_facts(error, line))
     line = "; ".join([line, *getattr(error, "__notes__", ())])
-    # A path or an argument that is not UTF-8 has halves of surrogate pairs in it, which JSON and many terminals refuse.
+    # A path or an argument that is not UTF-8 contains lone surrogates, which JSON and many terminals refuse.
     return line.encode("utf-8", "backslashreplace").decode()
 
 
 def failure_facts(error: BaseException) -> dict[str, object]:
-    """The same for machines; what is not known is left out."""
+    """The same as a JSON object, without unknown values."""
     facts: dict[str, object] = {
         "type": type(error).__name__,
         "message": describe(error),
@@ -106,9 +106,9 @@ def failure_facts(error: BaseException) -> dict[str, object]:
 
 
 def _of_a_file(error: OSError) -> str:
-    """The system's words without its number; a broken pipe is what is left of whoever read the output."""
+    """The system's message without its error number."""
     if isinstance(error, BrokenPipeError):
-        return "whoever read the output is gone"
+        return "the program that read the output has ended"
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
 
 

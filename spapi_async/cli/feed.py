@@ -1,4 +1,4 @@
-"""``spapi-async feed TYPE FILE``: a file to Amazon, once, and what became of it."""
+"""``spapi-async feed TYPE FILE``: submit a file to Amazon once, and print the result."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["feed"]
 
-AGAIN = "the feed goes on at Amazon: run the same command again to pick it up"
+AGAIN = "Amazon continues to process the feed: run the same command again to get its result"
 
 
 def feed(
@@ -71,7 +71,7 @@ def feed(
     if not file.is_file():
         raise ConfigurationError(f"{file} is not a file")
     if as_json and out == "-":
-        raise ConfigurationError("--json and --out - both want standard output")
+        raise ConfigurationError("--json and --out - cannot both write to standard output: name a file")
     if out is not None:
         check_out(out)
     target = Target(

@@ -30,13 +30,13 @@ from spapi_async.workflows.orders import (
 if TYPE_CHECKING:
     from spapi_async.observe.prometheus import Metrics
 
-__all__ = ["FollowBar", "FollowFacts", "follow"]
+__all__ = ["follow"]
 
-_REMEMBERED = 1000  # changes whose lateness the median is of
+_MEDIAN_OF = 1000  # the latest changes
 
 
 class FollowFacts(msgspec.Struct, kw_only=True):
-    """What was followed so far; ``freshness`` is the median of seconds from a change to its commit."""
+    """The counts so far; ``freshness`` is the median number of seconds from a change to its commit."""
 
     sellers: int
     orders: int = 0
@@ -47,11 +47,11 @@ class FollowFacts(msgspec.Struct, kw_only=True):
 
 
 class FollowBar:
-    """One line that moves on a terminal; what needs somebody's attention is a line of its own on any console."""
+    """Draws one moving line on a terminal; prints a line for each event that needs attention, on any console."""
 
     def __init__(self, console: Console, sellers: int) -> None:
         self.facts = FollowFacts(sellers=sellers)
-        self._late: deque[float] = deque(maxlen=_REMEMBERED)
+        self._late: deque[float] = deque(maxlen=_MEDIAN_OF)
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -68,7 +68,7 @@ class FollowBar:
             yield
 
     def __call__(self, event: SyncEvent) -> None:
-        """Count an event, and say what it is about where somebody should know."""
+        """Count an event, and print it if it needs attention."""
         if isinstance(event, PageStored):
             self.facts.orders += event.orders
             self.facts.unreadable += event.unreadable
@@ -98,7 +98,7 @@ class FollowBar:
 async def follow(
     database: str, target: Target, *, queue: str | None, metrics: Metrics | None = None, **options: Any
 ) -> FollowFacts:
-    """Follow until SIGTERM, which is a clean end; Ctrl-C is the caller's to report."""
+    """Follow until SIGTERM, and return the counts; Ctrl-C is handled by the caller."""
     if queue is not None:
         from spapi_async.workflows.notifications import SqsQueue
 
@@ -106,7 +106,7 @@ async def follow(
     async with connected(target, observers=[] if metrics is None else [metrics]) as connection:
         bar = FollowBar(moving_console(), len(connection.sellers))
 
-        def heard(event: SyncEvent) -> None:
+        def progress(event: SyncEvent) -> None:
             bar(event)
             if metrics is not None:
                 metrics.progress(event)
@@ -114,5 +114,5 @@ async def follow(
         if metrics is not None:
             metrics.watch(connection.application)
         async with bar.shown(), until_sigterm():
-            await follow_orders(connection.sellers, database, progress=heard, **options)
+            await follow_orders(connection.sellers, database, progress=progress, **options)
         return bar.facts

@@ -1,4 +1,4 @@
-"""``spapi-async kiosk FILE``: a Data Kiosk query as a file of JSON lines."""
+"""``spapi-async kiosk FILE``: run a Data Kiosk query and write its rows as JSON lines."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["kiosk"]
 
-AGAIN = "the query goes on at Amazon: run the same command again to pick it up"
+AGAIN = "Amazon continues to process the query: run the same command again to get its rows"
 
 
 def kiosk(
@@ -52,7 +52,7 @@ def kiosk(
     it continues to wait for the same query.
     """
     if as_json and out == "-":
-        raise ConfigurationError("--json and --out - both want standard output")
+        raise ConfigurationError("--json and --out - cannot both write to standard output: name a file")
     check_out(out)
     try:
         query = file.read_text(encoding="utf-8")

@@ -49,7 +49,7 @@ def limits(
 ) -> None:
     """Show every limit: what it applies to, rate, available tokens, waiting calls, 429s. Ends with Ctrl-C."""
     source_of_redis = context.get_parameter_source("redis")
-    named = source_of_redis is not None and source_of_redis.name == "COMMANDLINE"  # rather than by the environment
+    named = source_of_redis is not None and source_of_redis.name == "COMMANDLINE"  # and not by the environment
     if endpoint is None and redis is None:
         endpoint = os.environ.get("SP_API_ENDPOINT") or None
     if (redis is None and endpoint is None) or (named and endpoint is not None):
@@ -61,7 +61,7 @@ def limits(
     try:
         run_async(_show(source, wanted, interval, once=once, as_json=as_json))
     except Interrupted:
-        raise typer.Exit(0) from None  # this is how it is meant to end
+        raise typer.Exit(0) from None  # Ctrl-C is the normal end of this command
 
 
 async def _show(source: Source, wanted: Wanted, interval: float, *, once: bool, as_json: bool) -> None:
@@ -75,15 +75,15 @@ async def _show(source: Source, wanted: Wanted, interval: float, *, once: bool, 
             return
         with Live(console=console, auto_refresh=False) as live:
             while True:
-                # A terminal cuts off what has no room: two lines of a row, the frame, the caption.
-                room = max((console.height - 7) // 2, 1)
-                live.update(limits_table(wanted(await fetch()), room), refresh=True)
+                # A terminal cuts off long tables: a row takes up to two lines, the frame and the caption seven.
+                rows = max((console.height - 7) // 2, 1)
+                live.update(limits_table(wanted(await fetch()), rows), refresh=True)
                 await anyio.sleep(interval)
 
 
 @asynccontextmanager
 async def _emulator(endpoint: str) -> AsyncIterator[Fetch]:
-    """The buckets of the emulator at this URL, which answers for itself: no quota is spent by looking."""
+    """The buckets of the emulator at this URL; reading them uses no quota."""
     import aiohttp
 
     url = f"{endpoint.rstrip('/')}/_emulator/limits"
@@ -119,9 +119,9 @@ async def _redis(url: str, prefix: str) -> AsyncIterator[Fetch]:
 
 
 def limits_table(snapshots: Sequence[LimitSnapshot], rows: int | None = None) -> Table:
-    """The buckets, those that hold calls up first; no more than so many, where a screen has no more room."""
+    """The buckets, first those with waiting calls; at most ``rows`` of them."""
     table = Table(title="Limits", title_justify="left", caption_justify="left")
-    # Names give way first, by folding: they and the figures stay whole on a narrow terminal.
+    # On a narrow terminal only names are folded; figures are never cut.
     table.add_column("operation", overflow="fold")
     table.add_column("seller", overflow="fold")
     table.add_column("limit", overflow="fold", max_width=24)
@@ -141,16 +141,16 @@ def limits_table(snapshots: Sequence[LimitSnapshot], rows: int | None = None) ->
             f"{snapshot.throttled:,}",
         )
     if rows is not None and len(ranked) > rows:
-        table.caption = f"and {len(ranked) - rows} more: --seller and --operation choose, --once shows all"
+        table.caption = f"and {len(ranked) - rows} more: --seller and --operation filter, --once shows all"
     return table
 
 
 def _seller(snapshot: LimitSnapshot) -> str:
-    return snapshot.account or f"(all)@{snapshot.region}".rstrip("@")  # an emulator knows no regions
+    return snapshot.account or f"(all)@{snapshot.region}".rstrip("@")  # an emulator has no regions
 
 
 def _chosen(snapshots: Iterable[LimitSnapshot], seller: str, operation: str) -> list[LimitSnapshot]:
-    """Those whose names hold these parts, in any case."""
+    """The limits whose seller and operation contain these texts, in upper or lower case."""
     return [
         snapshot
         for snapshot in snapshots

@@ -1,4 +1,4 @@
-"""``--log-format json``: what the library logs, and every event of its calls, as lines of JSON on stderr."""
+"""``--log-format json``: the library's log records and every event of its calls, as JSON lines on stderr."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["LogFormat", "begin_logging", "end_logging", "is_logging", "log_obser
 
 
 class LogFormat(enum.StrEnum):
-    """How the log is written; without one only warnings are, as lines for people."""
+    """The format of the log; without one, only warnings are printed, as plain lines."""
 
     json = "json"
 
 
 class _Handler(logging.StreamHandler[Any]):
-    """Writes to whatever stderr is when it writes."""
+    """Writes to the current ``sys.stderr``, which may have been replaced since the handler was made."""
 
     @property
     def stream(self) -> Any:
@@ -31,7 +31,7 @@ class _Handler(logging.StreamHandler[Any]):
 
 
 def begin_logging() -> None:
-    """Write everything from INFO on."""
+    """Log everything from INFO on."""
     from spapi_async.observe.logs import JsonFormatter
 
     handler = _Handler()
@@ -42,7 +42,7 @@ def begin_logging() -> None:
 
 
 def end_logging() -> None:
-    """Take that back; commands may run in a process that goes on."""
+    """Undo ``begin_logging``, because the process may continue after the command."""
     logger = logging.getLogger("spapi_async")
     for handler in [each for each in logger.handlers if isinstance(each, _Handler)]:
         logger.removeHandler(handler)
@@ -55,7 +55,7 @@ def is_logging() -> bool:
 
 
 def log_observers() -> list[Observer]:
-    """What an application is to be observed with."""
+    """The observers that an application needs for this log."""
     if not is_logging():
         return []
     from spapi_async.observe.logs import Logs

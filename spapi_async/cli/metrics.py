@@ -1,4 +1,4 @@
-"""``--metrics PORT``: what Prometheus scrapes from a command that runs for long."""
+"""``--metrics PORT``: metrics of a long-running command, for Prometheus to scrape."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MetricsOption = Annotated[
 
 
 def metrics_at(port: int | None) -> Metrics | None:
-    """Metrics that are served on a port of this machine; None where none is given.
+    """Metrics that are served on this port; None if there is no port.
 
     Raises:
         ConfigurationError: the port is taken, or the extra is not installed.

@@ -13,10 +13,10 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def parse_moment(option: str, text: str | None) -> datetime | None:
-    """ISO 8601 as a moment; a date or time without a zone is UTC.
+    """Parse a time in ISO 8601; a date or time without a zone is UTC.
 
     Raises:
-        ConfigurationError: not ISO 8601; it names the option.
+        ConfigurationError: the text is not ISO 8601; the message names the option.
     """
     if text is None:
         return None
@@ -30,10 +30,10 @@ def parse_moment(option: str, text: str | None) -> datetime | None:
 
 
 def parse_span(option: str, text: str | None) -> timedelta | None:
-    """``30m``, ``2h``, ``1d``.
+    """Parse a span such as ``30m``, ``2h`` or ``1d``.
 
     Raises:
-        ConfigurationError: anything else; it names the option.
+        ConfigurationError: the text has another format; the message names the option.
     """
     if text is None:
         return None
@@ -44,7 +44,7 @@ def parse_span(option: str, text: str | None) -> timedelta | None:
 
 
 def show_span(seconds: float) -> str:
-    """So much time in words, as precise as it matters."""
+    """A span in seconds, minutes or hours, with few digits."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 600:

@@ -1,4 +1,4 @@
-"""``spapi-async notifications``: subscribe, unsubscribe, see what is subscribed to, and print what a queue delivers."""
+"""``spapi-async notifications``: subscribe, unsubscribe, list subscriptions, and print what a queue delivers."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def _place(destination: Destination) -> str:
 
 @app.command("listen")
 def listen(
-    queue: Annotated[str, typer.Argument(metavar="QUEUE_URL", help="AWS credentials are found as botocore does.")],
+    queue: Annotated[str, typer.Argument(metavar="QUEUE_URL", help="The queue; botocore finds the AWS credentials.")],
     *,
     count: Annotated[
         int | None, typer.Option("--max", metavar="N", min=1, help="Exit after this many notifications.")
@@ -177,7 +177,10 @@ def listen(
     as_json: JsonOption = False,
 ) -> None:
     """Print each notification of a queue and delete it there. Ends with Ctrl-C; --json prints one object per line."""
-    run_async(_listen(queue, count, set_aside, as_json=as_json), leaves="what was not printed stays in the queue")
+    run_async(
+        _listen(queue, count, set_aside, as_json=as_json),
+        leaves="notifications that were not printed stay in the queue",
+    )
 
 
 async def _listen(url: str, count: int | None, set_aside: str | None, *, as_json: bool) -> None:
@@ -187,7 +190,7 @@ async def _listen(url: str, count: int | None, set_aside: str | None, *, as_json
     async with SqsQueue(url, set_aside=set_aside) as messages:
         async for notification in messages:
             sys.stdout.write((_json_line(notification) if as_json else _line(notification)) + "\n")
-            sys.stdout.flush()  # it is deleted when the loop comes back
+            sys.stdout.flush()  # before the next step of the loop deletes it from the queue
             printed += 1
             if printed == count:
                 notification.done()
@@ -200,7 +203,7 @@ def _line(notification: Notification) -> str:
 
 
 def _json_line(notification: Notification) -> str:
-    """All facts; the payload as Amazon sent it, or nothing where it holds a client secret."""
+    """A notification as JSON; its payload is as Amazon sent it, or null if it contains a client secret."""
     facts = {
         "type": notification.type,
         "key": notification.key,

@@ -1,4 +1,4 @@
-"""``spapi-async operations``: every operation, with what decides how to call it."""
+"""``spapi-async operations``: list every operation and what a caller must know about it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _facts(operation: Operation[Any]) -> dict[str, Any]:
 
 
 def _print_table(chosen: list[Operation[Any]]) -> None:
-    """As many columns as fit with every name whole; where none does, the names, one a line."""
+    """Print as many columns as fit without cutting a name; if not even the names fit, one name per line."""
     console = table_console()
     for columns in (5, 4, 3, 1):
         table = _table(chosen, columns)

@@ -19,7 +19,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout, indented when a person is likely to read it."""
+    """Print one JSON document to stdout, indented if it is a terminal."""
     text = value if isinstance(value, bytes) else msgspec.json.encode(value)
     if sys.stdout.isatty():
         text = msgspec.json.format(text, indent=2)
@@ -27,22 +27,22 @@ def print_json(value: Any) -> None:
 
 
 def table_console() -> Console:
-    """Where tables go: as wide as the terminal, or wide enough for everything when the output is piped."""
+    """The console for tables: as wide as the terminal, or 200 characters wide if the output is piped."""
     return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 
 
 def print_table(table: Table) -> None:
-    """A table whose cells are whole on any terminal: what does not fit in a line goes on in the next."""
+    """Print a table whose cells wrap instead of being cut on a narrow terminal."""
     for column in table.columns:
         column.overflow = "fold"
     table_console().print(table)
 
 
 def fits(table: Table, console: Console) -> bool:
-    """Whether a table can be shown with nothing cut and no word broken."""
+    """Whether a table fits on the console without cutting or breaking a word."""
     return console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).minimum <= console.width
 
 
 def moving_console() -> Console:
-    """Where progress is drawn: stderr, so that stdout stays clean when it is piped."""
+    """The console for progress: stderr, so that piped output contains only results."""
     return Console(stderr=True)

@@ -1,4 +1,4 @@
-"""``spapi-async plan orders``: how many orders, from which sources, how long, before anything starts."""
+"""``spapi-async plan orders``: how many orders a sync would read, from which sources, and how long it would take."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def orders(
     rate_scale: RateScaleOption = 1.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how many orders a sync would bring, from which sources, how long it would take and what limits it.
+    """Show how many orders a sync would read, from which sources, how long it would take and what limits it.
 
-    Asks Amazon for the number of orders (getOrderMetrics), and spends nothing of the quotas that the sync uses. With
-    --what-if it asks nobody: plan orders --what-if sellers=200 orders-per-day=50000.
+    Asks Amazon for the number of orders (getOrderMetrics), which uses none of the sync's quotas. With --what-if nothing
+    is sent: plan orders --what-if sellers=200 orders-per-day=50000.
     """
     from spapi_async.cli.sync import source_names
 
@@ -83,8 +83,8 @@ def orders(
     target = Target(
         endpoint=endpoint, emulator=emulator, seed=seed, orders=emulated_orders, rate_scale=rate_scale, sellers=sellers
     )
-    places = [Marketplace.parse(place) for place in marketplace or ()]
-    plan = run_async(_planned(target, database, parse_moment("--since", since), names, places))
+    chosen = [Marketplace.parse(each) for each in marketplace or ()]
+    plan = run_async(_planned(target, database, parse_moment("--since", since), names, chosen))
     if as_json:
         print_json({"orders": plan.orders, "seconds": plan.seconds, "sellers": plan.sellers})
     else:
@@ -92,12 +92,12 @@ def orders(
 
 
 async def _planned(
-    target: Target, database: str, since: datetime | None, sources: list[Source], places: list[Marketplace]
+    target: Target, database: str, since: datetime | None, sources: list[Source], marketplaces: list[Marketplace]
 ) -> OrderPlan:
     from spapi_async.workflows.orders import plan_orders
 
     async with connected(target) as connection:
-        return await plan_orders(connection.sellers, database, since=since, sources=sources, marketplaces=places)
+        return await plan_orders(connection.sellers, database, since=since, sources=sources, marketplaces=marketplaces)
 
 
 def _outlook(facts: Any, sources: list[Source]) -> Outlook:

@@ -1,4 +1,4 @@
-"""The progress bar of a sync: how far the window has been read, and the quota that sets the pace."""
+"""The progress bar of a sync: the share of the window that has been read, and the quota that limits the sync."""
 
 from __future__ import annotations
 
@@ -30,37 +30,37 @@ _REFRESH_SECONDS = 0.25
 
 
 def line_of(event: SellerWaits | DatasetRefused) -> str:
-    """What is said of an event beside the bar."""
+    """The line that is printed for an event, apart from the bar."""
     if isinstance(event, SellerWaits):
         return f"{event.seller} is held by {event.holder}: waiting"
     return f"{event.seller}: stored without {event.dataset}, which is refused: {event.reason}"
 
 
 def quota_state(limits: Iterable[LimitSnapshot]) -> str:
-    """The bucket that holds the run up longest, in words; nothing before the first call."""
+    """The bucket for which calls wait longest, in words; empty before the first call."""
     tightest = max(limits, key=lambda limit: (limit.waiting > 0, limit.next_available, -limit.tokens), default=None)
     if tightest is None:
         return ""
     operation = tightest.operation.rpartition(".")[2]
     tokens = max(tightest.tokens, 0.0)
     state = f"{operation}: {tokens:.1f} of {tightest.burst:g} tokens"
-    # Where calls wait, next_available is the turn of one that would come after them.
+    # If calls wait, next_available is the time until a further call, behind them, could be sent.
     wait = (1 - tightest.tokens) / tightest.rate if tightest.waiting else tightest.next_available
     return f"{state}, next in {wait:.1f} s" if wait > 0 else state
 
 
 def window_share(start: datetime, latest: datetime | None, upper_bound: datetime | None) -> float | None:
-    """How much of a window has been read, from 0 to 1; None when that cannot be known."""
+    """The share of a window that has been read, from 0 to 1; None if it is unknown."""
     if latest is None or upper_bound is None or upper_bound <= start:
         return None
     return min(max((latest - start) / (upper_bound - start), 0.0), 1.0)
 
 
 class SyncBar:
-    """Draws a sync's events on a terminal; elsewhere it draws nothing.
+    """Draws a sync's progress on a terminal; prints events that need attention on any console.
 
-    ``total`` orders are expected, where that is known. ``since`` is what the user asked for: that a checkpoint has the
-    last word is said, once, on any console. ``named`` puts the seller's name before each bar.
+    ``total`` is the expected number of orders, if known. ``since`` is the user's option; if a checkpoint overrides it,
+    a line says so once. ``named`` puts the seller's name before each bar.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class SyncBar:
             self._progress.stop_task(self._tasks[event.seller])
 
     def shares(self) -> dict[str, float]:
-        """How much of each seller's orders is there, from 0 to 1, where that is known."""
+        """The share of each seller's orders that has been read, from 0 to 1, if it is known."""
         tasks = {seller: self._progress.tasks[task] for seller, task in self._tasks.items()}
         return {seller: task.completed for seller, task in tasks.items() if task.total is not None}
 
@@ -143,14 +143,16 @@ class SyncBar:
         words = "resuming" if event.resumed else "syncing"
         since = event.last_updated_after.strftime("%Y-%m-%d %H:%M")
         if event.known and self._since is not None:
-            self._say(f"--since is for a seller's first run; {event.seller} goes on from its checkpoint, {since} UTC")
+            self._say(
+                f"--since applies to a seller's first run; {event.seller} resumes from its checkpoint, {since} UTC"
+            )
             self._since = None
         name = f"{event.seller}: " if self._named else ""
         description = escape(f"{name}{words} from {since}")
         self._tasks[event.seller] = self._progress.add_task(description, total=None, orders=0, quota="", left="")
 
     def _say(self, line: str) -> None:
-        """Above the bars, in one line however narrow the terminal is."""
+        """Print a line above the bars, without wrapping it."""
         self._progress.console.print(f"spapi-async: {line}", markup=False, highlight=False, soft_wrap=True)
 
     def _foresee(self, event: OrdersForecast) -> None:
@@ -160,7 +162,7 @@ class SyncBar:
         self._progress.update(task, total=1.0, completed=share, left=self._time_left(event.seller))
 
     def _time_left(self, seller: str) -> str:
-        """By the last forecast, counted down between two."""
+        """The time left by the last forecast, minus the time since."""
         end = self._ends.get(seller)
         return "" if end is None else f"{show_span(max(end - self._progress.get_time(), 0.0))} left"
 

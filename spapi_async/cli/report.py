@@ -1,4 +1,4 @@
-"""``spapi-async report TYPE``: a report as a file; ``report types`` and ``report list``."""
+"""``spapi-async report TYPE``: download a report; also ``report types`` and ``report list``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _TypeOrCommand(TyperGroup):
     """``report GET_...`` downloads that type; ``report types`` and ``report list`` are commands."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the command in front of a report type."""
+        """Put ``get`` in front of a report type."""
         if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
             args = ["get", *args]
         return super().parse_args(ctx, args)
@@ -51,11 +51,11 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-AGAIN = "the run goes on at Amazon: run the same command again to pick it up"
+AGAIN = "Amazon continues to make the report: run the same command again to get it"
 
 
 class FileFormat(enum.StrEnum):
-    """What a report is written as."""
+    """The format in which a report is written."""
 
     tsv = "tsv"
     jsonl = "jsonl"
@@ -65,8 +65,8 @@ class FileFormat(enum.StrEnum):
 _FORMAT_OF_ENDING = {".jsonl": FileFormat.jsonl, ".parquet": FileFormat.parquet}
 
 
-class NoDataWish(enum.StrEnum):
-    """What a report that was cancelled for want of data becomes."""
+class NoDataChoice(enum.StrEnum):
+    """How to treat a report that Amazon cancelled because there is no data."""
 
     error = "error"
     empty = "empty"
@@ -95,7 +95,7 @@ def get(
         FileFormat | None,
         typer.Option(
             "--format",
-            help="Rows as UTF-8 TSV, JSON lines or Parquet; by default as FILE is called, or as it is.",
+            help="The format: UTF-8 TSV, JSON lines or Parquet. By default that of FILE's ending, else Amazon's bytes.",
         ),
     ] = None,
     start: Annotated[str | None, typer.Option("--start", metavar="TIME", help="Where the window begins.")] = None,
@@ -116,9 +116,9 @@ def get(
         ),
     ] = None,
     no_data: Annotated[
-        NoDataWish,
+        NoDataChoice,
         typer.Option("--no-data", help="How to treat a report that Amazon cancels because there is no data."),
-    ] = NoDataWish.error,
+    ] = NoDataChoice.error,
     journal: JournalOption = None,
     endpoint: EndpointOption = None,
     emulator: EmulatorOption = False,
@@ -128,15 +128,15 @@ def get(
     latency: LatencyOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask for a report, wait for it and write it to a file.
+    """Request a report, wait for it and write it to a file.
 
-    What is asked for is written down first: interrupt it at any moment, run it again, and it goes on waiting for the
-    same report.
+    The request is recorded in a journal before it is sent: you can interrupt the command at any moment; run it again,
+    and it continues to wait for the same report.
     """
     if as_json and out == "-":
-        raise ConfigurationError("--json and --out - both want standard output")
+        raise ConfigurationError("--json and --out - cannot both write to standard output: name a file")
     if file_format is FileFormat.parquet and out == "-":
-        raise ConfigurationError("a Parquet file cannot go to standard output: name a file")
+        raise ConfigurationError("Parquet cannot be written to standard output: name a file")
     check_out(out)
     file_format = file_format or _FORMAT_OF_ENDING.get(Path(out).suffix.lower())
     target = Target(
@@ -176,7 +176,7 @@ def types(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the known report types; what no source says is left blank."""
+    """List the known report types; a blank cell means that it is unknown."""
     from spapi_async.workflows.reports import REPORT_TYPES
 
     chosen = [
@@ -212,9 +212,9 @@ def list_reports(
     emulator: EmulatorOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the reports of some types that Amazon keeps (90 days), or the runs of yours that nobody has read."""
+    """List the reports of some types that Amazon keeps (for 90 days) or, without types, your unfinished runs."""
     kept = None if emulator else chosen_journal(journal, os.environ)
-    # A file that was named is there, or the name is wrong; the usual one comes with the first run.
+    # A journal that was named must exist, else the name is wrong; the default one is created by the first run.
     target = Target(endpoint=endpoint, emulator=emulator, journal=kept, journal_must_exist=journal is not None)
     found = run_async(_list(target, report_types or ()))
     if as_json:
@@ -225,17 +225,17 @@ def list_reports(
     for heading in ("report", "type", "status", "start", "end", "marketplaces"):
         table.add_column(heading, overflow="fold")
     for each in found:
-        places = " ".join(each["marketplaces"])
+        marketplaces = " ".join(each["marketplaces"])
         table.add_row(
-            each["report_id"] or "", each["type"], each["status"], each["start"] or "", each["end"] or "", places
+            each["report_id"] or "", each["type"], each["status"], each["start"] or "", each["end"] or "", marketplaces
         )
     table_console().print(table)
 
 
 def chosen_journal(named: str | None, environ: Mapping[str, str]) -> str | None:
-    """The journal that was named; else a file in the user's state directory (XDG).
+    """The journal that was named; by default a file in the user's state directory (XDG).
 
-    None, and a line that says so, where the extra is not installed.
+    None if the extra is not installed; then a line on stderr says so.
     """
     if named is not None:
         return named
@@ -250,7 +250,7 @@ def chosen_journal(named: str | None, environ: Mapping[str, str]) -> str | None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot make {folder} for the journal: {error.strerror}; name one with --journal"
+            f"cannot create {folder} for the journal: {error.strerror}; name a journal with --journal"
         ) from None
     return f"sqlite:///{folder / 'runs.db'}"
 
@@ -310,7 +310,7 @@ def parse_options(pairs: Iterable[str]) -> dict[str, str]:
     """``NAME=VALUE`` pairs.
 
     Raises:
-        ConfigurationError: a pair without either.
+        ConfigurationError: the name or the equals sign is missing.
     """
     options = {}
     for pair in pairs:
@@ -322,12 +322,12 @@ def parse_options(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def usual_marketplaces(environ: Mapping[str, str]) -> list[str]:
-    """The marketplace of the environment.
+    """The marketplace in the environment, for a command without ``--marketplace``.
 
     Raises:
         ConfigurationError: there is none.
     """
-    place = environ.get("SP_API_MARKETPLACE")
-    if not place:
+    marketplace = environ.get("SP_API_MARKETPLACE")
+    if not marketplace:
         raise ConfigurationError("name a marketplace: --marketplace US, or SP_API_MARKETPLACE")
-    return [place]
+    return [marketplace]

@@ -1,4 +1,4 @@
-"""The progress bar of a report: where it stands at Amazon and when Amazon is asked again, then bytes."""
+"""The progress bar of a report, feed or query: its status and the time until the next poll, then the bytes read."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _REFRESH_SECONDS = 0.25
 
 
 def run_state(status: str, next_poll_in: float | None) -> str:
-    """What is going on, in words."""
-    words = {"PLANNED": "waiting for quota", "SENDING": "asking"}.get(status, status)
-    return words if next_poll_in is None else f"{words}, asked about again in {next_poll_in:.0f} s"
+    """The status of a run in words, with the time until the next poll."""
+    words = {"PLANNED": "waiting for quota", "SENDING": "requesting"}.get(status, status)
+    return words if next_poll_in is None else f"{words}, next poll in {next_poll_in:.0f} s"
 
 
 class Followed(Protocol):
@@ -30,11 +30,11 @@ class Followed(Protocol):
 
     @property
     def status(self) -> str:
-        """How far it is."""
+        """Its status at Amazon, or before it was requested."""
 
     @property
     def next_poll_in(self) -> float | None:
-        """Seconds until Amazon is asked again."""
+        """Seconds until the next poll."""
 
 
 class ReportBar:
@@ -51,7 +51,7 @@ class ReportBar:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task(escape(report_type), total=None, state="asking")
+        self._task = self._progress.add_task(escape(report_type), total=None, state="requesting")
 
     @asynccontextmanager
     async def shown(self) -> AsyncIterator[Self]:
@@ -66,7 +66,7 @@ class ReportBar:
                     drawing.cancel_scope.cancel()
 
     def follow(self, run: Followed) -> None:
-        """Show where this run stands."""
+        """Show the status of this run."""
         self._run = run
 
     def read(self, document: Document) -> None:
@@ -74,12 +74,12 @@ class ReportBar:
         self._document = document
 
     def state(self) -> str:
-        """What is shown now."""
+        """The text that is shown now."""
         if self._document is not None:
             return f"{self._document.bytes_read / 1e6:,.1f} MB"
         if self._run is not None:
             return run_state(self._run.status, self._run.next_poll_in)
-        return "asking"
+        return "requesting"
 
     async def _draw(self) -> None:
         while not self._progress.disable:

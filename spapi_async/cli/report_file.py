@@ -1,4 +1,4 @@
-"""What a command writes to: a report's document in the format that was asked for, or pieces of a file."""
+"""Writes the file of a command: a report's document in the chosen format, or pieces of bytes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _PIECE = 256 * 1024
 
 
 def check_out(out: str) -> None:
-    """Refuse an ``--out`` that cannot be written to, before Amazon is asked for anything.
+    """Refuse an ``--out`` that cannot be written to, before anything is sent to Amazon.
 
     Raises:
-        ConfigurationError: a folder has that name, or there is no folder to put it into.
+        ConfigurationError: it is a folder, or its folder does not exist.
     """
     from spapi_async.workflows.documents._unfinished import check_target
 
@@ -38,10 +38,10 @@ def check_out(out: str) -> None:
 
 
 async def write_report(document: Document, out: str, file_format: str | None, kind: ReportType) -> int:
-    """Write it; returns how many bytes. A file appears under its name when it is complete.
+    """Write a document and return its size in bytes. A file gets its name only when it is complete.
 
     Raises:
-        ConfigurationError: the format needs rows, and the report has none.
+        ConfigurationError: the format needs rows, but the report's format has none.
     """
     if file_format is not None and kind.format is not None and not kind.has_rows:
         raise ConfigurationError(
@@ -84,7 +84,7 @@ async def _json_lines(document: Document, delimiter: str) -> AsyncGenerator[byte
 
 
 async def write_pieces(pieces: AsyncGenerator[bytes, None], out: str) -> int:
-    """Write to a file, which appears when it is complete, or to standard output; returns how many bytes."""
+    """Write to standard output, or to a file that gets its name only when it is complete; return the size in bytes."""
     from spapi_async.workflows.documents._targets import target_at
 
     size = 0

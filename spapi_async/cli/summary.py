@@ -1,4 +1,4 @@
-"""What a sync did, for people and for machines."""
+"""The result of a sync, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["summary_facts", "summary_table"]
 
 
 def summary_table(report: SyncReport, tally: Tally, console: Console) -> Table:
-    """What the run did for each seller, and below what it cost: a row each, or a list where the console is narrow."""
+    """A row for each seller, or a list on a narrow console; the caption counts requests, 429s, waits and violations."""
     facts = tally.facts()
     caption = (
         f"{facts['requests']:,} request{'' if facts['requests'] == 1 else 's'}, {facts['throttled']:,} throttled, "

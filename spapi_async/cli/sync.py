@@ -1,4 +1,4 @@
-"""``spapi-async sync orders``: what changed since the last run, into a database."""
+"""``spapi-async sync orders``: store the orders that changed since the last run in a database."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def orders(
         _say_rebuilt(done, as_json=as_json)
         return
     started = parse_moment("--since", since)
-    places = [Marketplace.parse(place) for place in marketplace or ()]
+    marketplaces = [Marketplace.parse(each) for each in marketplace or ()]
     if follow:
         _refuse_with_follow(api, from_, to, wait, page_size, max_wait, violations)
         from spapi_async.cli.follow import follow as follow_until_stopped
@@ -195,7 +195,7 @@ def orders(
                 metrics=metrics_at(metrics),
                 since=started,
                 every=parse_span("--every", every),
-                marketplaces=places,
+                marketplaces=marketplaces,
                 datasets=_datasets(include or ()),
                 personal="plain" if plain else None,
                 **({} if sources is None else {"sources": source_names(sources)}),
@@ -213,7 +213,7 @@ def orders(
         as_json=as_json,
         api=api.value,
         since=started,
-        marketplaces=places,
+        marketplaces=marketplaces,
         datasets=_datasets(include or ()),
         page_size=page_size,
         violations=violations,
@@ -244,11 +244,11 @@ def source_names(names: str) -> list[Source]:
 def _refuse_with_follow(api: OrdersApiName, *others: object) -> None:
     if api is not OrdersApiName.orders_2026_01_01 or any(other not in (None, False) for other in others):
         raise ConfigurationError(
-            "--follow does not go with --api, --from, --to, --wait, --page-size, --max-wait, --violations"
+            "--follow cannot be combined with --api, --from, --to, --wait, --page-size, --max-wait or --violations"
         )
 
 
-AGAIN = "run the same command again to go on"
+AGAIN = "run the same command again to continue"
 
 
 def _window(begin: str | None, end: str | None) -> tuple[datetime, datetime] | None:
@@ -256,7 +256,7 @@ def _window(begin: str | None, end: str | None) -> tuple[datetime, datetime] | N
     if first is None and last is None:
         return None
     if first is None or last is None:
-        raise ConfigurationError("--from and --to go together")
+        raise ConfigurationError("--from and --to must be given together")
     return first, last
 
 
@@ -271,7 +271,7 @@ def _say_rebuilt(orders: int, *, as_json: bool) -> None:
     if as_json:
         print_json({"rebuilt": orders})
     else:
-        sys.stdout.write(f"{orders:,} orders filled anew from their payloads\n")
+        sys.stdout.write(f"{orders:,} orders rebuilt from their payloads\n")
 
 
 def _datasets(more: Iterable[Dataset]) -> list[str]:
@@ -312,12 +312,12 @@ async def _synced(
 
 
 def _fail(report: SyncReport, *, as_json: bool) -> None:
-    """Say which sellers are incomplete and why; the first one decides the exit code."""
+    """Print which sellers are incomplete and why; the first one decides the exit code."""
     for result in report.failed:
         assert result.error is not None
         if result.pages:
             result.error.add_note(f"{result.orders:,} orders are stored; {AGAIN}")
-        if len(report.sellers) == 1 and not as_json:  # in JSON the error stands beside what was done
+        if len(report.sellers) == 1 and not as_json:  # the JSON printed before contains the error
             raise result.error
         sys.stderr.write(f"spapi-async: {result.seller}: {describe(result.error)}\n")
     for result in report.failed:

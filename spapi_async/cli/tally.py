@@ -1,4 +1,4 @@
-"""What a run cost, counted from the library's events."""
+"""Counts a command's requests, 429s, waits and violations from the library's events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom a command talks to: Amazon, an endpoint that was named, or an emulator in this process."""
+"""The host to which a command connects: Amazon's, a named endpoint, or an emulator in this process."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ LatencyOption = Annotated[float, typer.Option("--latency", metavar="SECONDS", mi
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """What the options say about whom to talk to."""
+    """The options that choose the host, the sellers and the stores."""
 
     endpoint: str | None = None
     emulator: bool = False
@@ -82,14 +82,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
-    """Sellers of one application, and the emulator behind them if this process runs one."""
+    """Sellers of one application, and the emulator if this process runs one."""
 
     sellers: tuple[SellingPartner, ...]
     emulator: Emulator | None = None
 
     @property
     def seller(self) -> SellingPartner:
-        """The first of them; most commands have no other."""
+        """The first seller, for most commands the only one."""
         return self.sellers[0]
 
     @property
@@ -109,7 +109,7 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
         raise ConfigurationError("give --endpoint or --emulator, not both")
     entries = _chosen(read_sellers(target.sellers), target.tags) if target.sellers is not None else None
     if target.tags and entries is None:
-        raise ConfigurationError("--tag chooses among the sellers of --sellers FILE")
+        raise ConfigurationError("--tag needs --sellers FILE: it selects among the sellers of that file")
     options: dict[str, Any] = {"observers": (*observers, *log_observers())}
     if target.redis is not None:
         options["limiter"] = redis_limiter(target.redis, observers=options["observers"])
@@ -121,7 +121,7 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
         if target.endpoint is not None:
             options["endpoint"] = target.endpoint
         elif not os.environ.get("SP_API_ENDPOINT"):
-            options["trust_env"] = True  # Amazon is reached as everything else is; an endpoint is usually close by
+            options["trust_env"] = True  # proxies are used for Amazon, but not for an endpoint, which is usually local
         async with _sellers(entries, os.environ, options) as sellers:
             yield Connection(sellers=sellers)
         return
@@ -150,7 +150,7 @@ async def _sellers(
     *,
     made_up: bool = False,
 ) -> AsyncIterator[tuple[SellingPartner, ...]]:
-    """The sellers of a file, or the one of the environment."""
+    """The sellers of a file, or the seller in the environment."""
     if entries is None:
         async with connect(environ, **options) as seller:
             yield (seller,)
@@ -167,11 +167,11 @@ async def _sellers(
 
 
 def _marketplaces(entries: Iterable[SellerEntry], environ: Mapping[str, str]) -> list[Marketplace]:
-    """Where the emulator's sellers sell: in the usual marketplaces of their regions, and in those they name.
+    """The marketplaces of the emulator's sellers: the default ones of their regions, and those that they name.
 
-    It has one address for all regions, so sellers of several regions sell in all of them.
+    All sellers of an emulator have the same marketplaces, so sellers of several regions have those of all of them.
     """
-    from spapi_async.emulator.data.places import USUAL
+    from spapi_async.emulator.data.places import DEFAULT_MARKETPLACES
 
     usual: list[Marketplace] = []
     named: list[Marketplace] = []
@@ -179,8 +179,9 @@ def _marketplaces(entries: Iterable[SellerEntry], environ: Mapping[str, str]) ->
         region, marketplace = entry.place(environ)
         here = [] if marketplace is None else [Marketplace.parse(marketplace)]
         named += [*here, *map(Marketplace.parse, entry.marketplaces)]
-        usual += USUAL[Region.parse(region) if region is not None else here[0].region] if region or here else ()
-    return list(dict.fromkeys([*usual, *named])) or list(USUAL[Region.NA])
+        if region or here:
+            usual += DEFAULT_MARKETPLACES[Region.parse(region) if region is not None else here[0].region]
+    return list(dict.fromkeys([*usual, *named])) or list(DEFAULT_MARKETPLACES[Region.NA])
 
 
 def _chosen(entries: Sequence[SellerEntry], tags: Iterable[str]) -> list[SellerEntry]:
@@ -205,7 +206,7 @@ def redis_limiter(url: str, **options: Any) -> RedisRateLimiter:
 
 
 def _made_up(environ: Mapping[str, str]) -> dict[str, str]:
-    """Credentials that only the emulator accepts: nothing real is sent to it, not even by mistake."""
+    """Credentials that only the emulator accepts, so that no real ones are sent to it."""
     region = environ.get("SP_API_REGION", "")
     marketplace = environ.get("SP_API_MARKETPLACE", "")
     return {

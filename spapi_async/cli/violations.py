@@ -1,4 +1,4 @@
-"""``--violations FILE``: where replies broke their models, a line of JSON for each place."""
+"""``--violations FILE``: a JSON line for each place at which a reply broke its model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ViolationsOption = Annotated[
 
 
 class ViolationFile:
-    """An observer that writes down violations as they are found; without a path it does nothing."""
+    """An observer that writes each violation to a file; without a path it does nothing."""
 
     def __init__(self, path: str | None) -> None:
         self._path = path
@@ -45,7 +45,7 @@ class ViolationFile:
             self._file.close()
 
     def __call__(self, event: Event) -> None:
-        """Write an event's violations down."""
+        """Write an event's violations."""
         if self._file is None or not isinstance(event, ViolationsFound):
             return
         for path in event.paths:

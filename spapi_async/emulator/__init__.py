@@ -10,8 +10,9 @@ models, marketplaces) and none of its decisions: a bug in the client's limiter c
             seller = app.selling_partner("Atzr|anything", region=Region.NA)
 
 It serves Login with Amazon (``POST /auth/o2/token``), the consent page (``GET /apps/authorize/consent``), presigned
-documents, and every operation. Orders v0 and 2026-01-01, Listings, Catalog, Sellers, Reports, Feeds, Data Kiosk,
-Uploads, Tokens and the rotation of secrets have state; every other reply is synthesised from its response type.
+documents, and every operation. Orders v0 and 2026-01-01, Listings, Catalog, Product Pricing, Product Fees, FBA
+Inventory, Sales, Sellers, Reports, Feeds, Data Kiosk, Notifications, Uploads, Tokens and the rotation of secrets have
+state; every other reply is synthesised from its response type.
 
 Tests control it by these requests:
 
@@ -19,7 +20,9 @@ Tests control it by these requests:
 - ``POST /_emulator/faults``: faults to inject; the rules are in ``faults``, the commands in ``control``
 - ``POST /_emulator/orders``: ``{"add": n, "update": n, "seller": id, "at": time}``, new and changed orders
 - ``POST /_emulator/reports``: ``{"reportType": type, "age": seconds, ...}``, a report that somebody else requested
-- ``GET /_emulator/notifications``: the queue's notifications of a rotated or expiring client secret
+- ``POST /_emulator/offers``: ``{"count": n, "seller": id}``, changes of competitors' offers
+- ``GET /_emulator/notifications``: the notifications sent so far, unless they go to an ``sqs_endpoint``
+- ``GET /_emulator/limits``: the usage plans in use and the tokens left
 - ``GET /_emulator/sellers``: the sellers seen so far and how many orders each has
 - ``POST /_emulator/reset``: return to the initial state; issued tokens stay valid
 """
@@ -35,8 +38,8 @@ __all__ = ["Emulator", "run", "serve"]
 
 
 def __getattr__(name: str) -> Any:
-    # The pytest plugin lives in this package and is loaded into every pytest run of a project with this library:
-    # aiohttp.web and the models are imported only by who asks for the server.
+    # pytest loads this package's plugin in every project that has this library installed, so aiohttp.web and the
+    # models are imported only when one of these names is used.
     if name in __all__:
         from spapi_async.emulator import server
 

@@ -1,4 +1,4 @@
-"""Steering the emulator from outside: ``/_emulator/...``."""
+"""The requests that control the emulator: ``/_emulator/...``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from spapi_async.emulator.apis.reports_2021_06_30 import make_report
-from spapi_async.emulator.data.mail import Postage
+from spapi_async.emulator.data.notification_service import DeliverySettings
 from spapi_async.emulator.data.offer_changes import offer_changed
-from spapi_async.emulator.data.products import PRODUCTS, chance, product
+from spapi_async.emulator.data.products import PRODUCTS, product_at, rng_for
 from spapi_async.emulator.data.world import Seller, World
 from spapi_async.emulator.gateway.buckets import Plans
 from spapi_async.emulator.gateway.faults import Faults
@@ -28,7 +28,7 @@ class _OrderChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Report(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, rename="camel"):
-    """A report that somebody else asked for ``age`` seconds ago; the rest is createReport's."""
+    """A report that somebody else requested ``age`` seconds ago; the other fields are createReport's."""
 
     report_type: str
     seller: str | None = None
@@ -48,13 +48,13 @@ class _OfferChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Control:
-    """What ``/_emulator/...`` does: POST ``faults``, ``orders``, ``reports``, ``offers``; GET ``limits`` and the like.
+    """Answers POST ``faults``, ``orders``, ``reports``, ``offers`` and GET ``limits``, ``notifications``, ``sellers``.
 
-    Beside fault rules, ``faults`` takes commands that act at once: ``{"expire_tokens": true}``, ``{"revoke_tokens":
-    true}``, ``{"revoke_refresh_token": "Atzr|..."}``, ``{"retire_old_secrets": true}``, ``{"warn_of_expiry":
-    client_id}``, ``{"token_lifetime": seconds}``, ``{"spend": operation, "tokens": n}`` (somebody else uses the same
-    quota), ``{"refill": true}`` (all buckets), ``{"clear": true}`` (all rules), ``{"notifications": {"lag": seconds,
-    "loss": share, "duplication": share}}``.
+    Besides fault rules, ``faults`` accepts commands, which take effect at once: ``{"expire_tokens": true}``,
+    ``{"revoke_tokens": true}``, ``{"revoke_refresh_token": "Atzr|..."}``, ``{"retire_old_secrets": true}``,
+    ``{"warn_of_expiry": client_id}``, ``{"token_lifetime": seconds}``, ``{"spend": operation, "tokens": n}`` (as
+    another client of the same quota would), ``{"refill": true}`` (fills all buckets), ``{"clear": true}`` (removes all
+    rules), ``{"notifications": {"lag": seconds, "loss": share, "duplication": share}}``.
     """
 
     def __init__(self, world: World, faults: Faults, plans: Plans) -> None:
@@ -63,13 +63,13 @@ class Control:
         self._plans = plans
 
     def answer(self, method: str, what: str, body: bytes) -> tuple[int, Any]:
-        """Status and JSON of a control request."""
+        """The status and the JSON value of the reply to a control request."""
         try:
             if method == "POST" and what == "faults":
-                wanted = msgspec.json.decode(body)
-                if isinstance(wanted, dict) and "rules" in wanted:
-                    wanted = wanted["rules"]
-                self.faults(wanted if isinstance(wanted, list) else [wanted])
+                rules = msgspec.json.decode(body)
+                if isinstance(rules, dict) and "rules" in rules:
+                    rules = rules["rules"]
+                self.faults(rules if isinstance(rules, list) else [rules])
                 return 200, {"ok": True}
             if method == "POST" and what == "orders":
                 change = msgspec.json.decode(body or b"{}", type=_OrderChange)
@@ -82,7 +82,8 @@ class Control:
         except msgspec.MsgspecError as error:
             return 400, {"error": str(error)}
         state = self._state(what) if method == "GET" else None
-        return (404, {"error": f"no such control: {method} {what}"}) if state is None else (200, state)
+        unknown = {"error": f"no such control request: {method} {what}; spapi_async.emulator documents them"}
+        return (404, unknown) if state is None else (200, state)
 
     def _state(self, what: str) -> dict[str, Any] | None:
         if what == "limits":
@@ -94,10 +95,10 @@ class Control:
         return None
 
     def faults(self, rules: list[Any]) -> None:
-        """Add rules and carry out commands.
+        """Add fault rules and carry out commands.
 
         Raises:
-            msgspec.ValidationError: neither a rule nor a command.
+            msgspec.ValidationError: an entry is neither a rule nor a command.
         """
         for rule in rules:
             command = next((name for name in _COMMANDS if isinstance(rule, dict) and name in rule), None)
@@ -107,21 +108,21 @@ class Control:
                 self._command(command, rule[command], rule)
 
     def change_orders(self, add: int, update: int, seller: str | None, at: float | None) -> dict[str, list[str]]:
-        """Add and touch orders of one seller, or of every seller seen so far; the ids of both."""
+        """Add and change orders of one seller, or of every seller seen so far; return their ids."""
         moment = self._world.now() if at is None else at
         sellers: Sequence[Seller] = self._world.sellers if seller is None else (self._world.seller(seller),)
         changed: dict[str, list[str]] = {"added": [], "updated": []}
         for each in sellers:
-            # First the old ones, so that a new order is not touched in the same breath.
+            # Changes come first, so that they cannot hit the orders that are added.
             changed["updated"] += each.orders.update(update, moment)
             changed["added"] += each.orders.add(add, moment)
         return changed
 
     def add_report(self, asked: Any) -> list[str]:
-        """A report of one seller, or of every seller seen so far, that somebody else asked for; the ids.
+        """Add a report that somebody else requested, for one seller or every seller seen so far; return the ids.
 
         Raises:
-            msgspec.ValidationError: a fact that no report has.
+            msgspec.ValidationError: an unknown field, or a value of the wrong type.
         """
         report = msgspec.convert(asked, _Report)
         sellers = self._world.sellers if report.seller is None else (self._world.seller(report.seller),)
@@ -134,42 +135,42 @@ class Control:
         ]
 
     def change_offers(self, count: int, seller: str | None) -> list[str]:
-        """Competitors change their offers for so many products of one seller, or of every seller; the ASINs."""
+        """Change competitors' offers for ``count`` products of one seller, or of every seller; return the ASINs."""
         world, now = self._world, self._world.now()
         sellers: Sequence[Seller] = world.sellers if seller is None else (world.seller(seller),)
         changed = []
         for each in sellers:
-            rng = chance(world.settings.seed, each.id, "offers", now)
+            rng = rng_for(world.settings.seed, each.id, "offers", now)
             for _ in range(count):
-                asin = product(world.settings.seed, rng.randrange(PRODUCTS)).asin
+                asin = product_at(world.settings.seed, rng.randrange(PRODUCTS)).asin
                 notice = offer_changed(each.id, asin, str(world.settings.marketplaces[0]), now, rng)
-                world.mail.expect(each.id, now, lambda _, notice=notice: notice)  # type: ignore[misc]
+                world.notification_service.schedule(each.id, now, lambda _, notice=notice: notice)  # type: ignore[misc]
                 changed.append(asin)
         return changed
 
     def notifications(self) -> Sequence[Mapping[str, Any]]:
-        """What has arrived in memory by now, oldest first: of client secrets too, which nobody subscribes to."""
+        """The notifications kept in memory, oldest first, including those about client secrets."""
         world = self._world
         if world.settings.sqs_endpoint is None:
-            world.lwa.notifications += [letter.message for letter in world.mail.due(world.now())]
+            world.lwa.notifications += [delivery.message for delivery in world.notification_service.due(world.now())]
         return world.lwa.notifications
 
     def _command(self, name: str, value: Any, rule: Mapping[str, Any]) -> None:
         world = self._world
         if name == "revoke_refresh_token":
-            world.desk.revoke(str(value))
+            world.tokens.revoke(str(value))
         elif name == "spend":
             self._plans.spend(str(value), float(rule.get("tokens", 1)))
         elif name == "warn_of_expiry":
             world.lwa.warn_of_expiry(str(value))
         elif name == "notifications":
-            world.mail.postage = msgspec.convert(value, Postage)
+            world.notification_service.delivery_settings = msgspec.convert(value, DeliverySettings)
         elif name == "token_lifetime":
             world.lwa.token_lifetime = float(value)
         elif value:
             {
-                "expire_tokens": world.desk.expire_all,
-                "revoke_tokens": world.desk.forget_all,
+                "expire_tokens": world.tokens.expire_all,
+                "revoke_tokens": world.tokens.forget_all,
                 "retire_old_secrets": world.lwa.retire_old_secrets,
                 "refill": self._plans.refill,
                 "clear": self._faults.clear,

@@ -25,8 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def spapi_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
     """A running emulator; point the client at it with ``endpoint=spapi_emulator.url``.
 
-    Options come from ``@pytest.mark.spapi_emulator(orders=50, rate_scale=1000)``. It runs on a loop in a thread of
-    its own, so that it serves synchronous tests, asyncio tests and tests of a blocked loop alike.
+    ``@pytest.mark.spapi_emulator(orders=50, rate_scale=1000)`` gives it options. Its event loop runs in a separate
+    thread, so that synchronous tests, asyncio tests and tests that block their loop can all use it.
     """
     from spapi_async.emulator.server import Emulator
 
@@ -39,7 +39,7 @@ def spapi_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
 
 @contextmanager
 def running(emulator: Emulator) -> Iterator[None]:
-    """Serve from a loop in another thread."""
+    """Run the emulator on an event loop in another thread."""
     import asyncio
     import threading
 
@@ -59,7 +59,7 @@ def running(emulator: Emulator) -> Iterator[None]:
 
 
 async def _end(emulator: Emulator) -> None:
-    """Close it, and end what still serves a client that is gone: asyncio would complain of that when the loop ends."""
+    """Close the emulator and cancel requests that are still being served, about which asyncio would warn otherwise."""
     import asyncio
 
     await emulator.close()

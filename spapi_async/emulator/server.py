@@ -22,12 +22,12 @@ from spapi_async.emulator.data.world import Call, Settings, World
 from spapi_async.emulator.delivery import deliver
 from spapi_async.emulator.gateway.buckets import Plans
 from spapi_async.emulator.gateway.faults import Faults
-from spapi_async.emulator.gateway.judge import Admitted, Asked, Judge, Place
+from spapi_async.emulator.gateway.gateway import Admitted, Endpoint, Gateway, RoutedRequest
 from spapi_async.emulator.gateway.replies import Reply
 from spapi_async.emulator.gateway.routes import Routes
 from spapi_async.emulator.gateway.statistics import Received, Statistics
 from spapi_async.emulator.identity.lwa import CONSENT_PATH, LoginWithAmazon
-from spapi_async.emulator.identity.tokens import AccessToken, TokenDesk
+from spapi_async.emulator.identity.tokens import AccessToken, TokenRegistry
 from spapi_async.marketplaces import Marketplace
 
 __all__ = ["Emulator", "run", "serve"]
@@ -71,7 +71,7 @@ class Emulator:
         **data: Any,
     ) -> None:
         if marketplaces is not None:
-            data["marketplaces"] = tuple(Marketplace.parse(place) for place in marketplaces)
+            data["marketplaces"] = tuple(Marketplace.parse(marketplace) for marketplace in marketplaces)
         if isinstance(anchor := data.get("anchor"), datetime):
             data["anchor"] = anchor.timestamp()
         self.settings = Settings(seed=seed, orders=orders, **data)
@@ -84,9 +84,9 @@ class Emulator:
         self._throttle = throttle
         self._clock: Clock = clock or SystemClock()
         self._routes, self._restricted = _every_route() if operations is None else _routes_of(operations)
-        self._desk = TokenDesk(seed)
+        self._tokens = TokenRegistry(seed)
         self._lwa = LoginWithAmazon(
-            self._desk, self._clock.time, seed=seed, applications=applications, token_lifetime=token_lifetime
+            self._tokens, self._clock.time, seed=seed, applications=applications, token_lifetime=token_lifetime
         )
         self._runner: web.ServerRunner | None = None
         self._delivery: asyncio.Task[None] | None = None
@@ -127,13 +127,13 @@ class Emulator:
 
     @property
     def world(self) -> World:
-        """The state behind the operations: sellers with their orders and jobs, documents, mail; anew after a reset."""
+        """The state behind the operations: sellers, orders, jobs, documents, notifications; replaced by a reset."""
         return self._world
 
     @property
     def tokens(self) -> Sequence[str]:
         """Every issued token, including restricted data tokens, oldest first."""
-        return self._desk.issued
+        return self._tokens.issued
 
     async def start(self) -> None:
         """Listen."""
@@ -162,13 +162,13 @@ class Emulator:
         self._lwa.issued = self._lwa.requests = 0
         self._lwa.notifications.clear()
         self._lwa.token_lifetime = self._token_lifetime
-        self._desk.restore_authorizations()
-        world = self._world = World(self.settings, self._clock.time, self._desk, self._lwa, self._restricted)
+        self._tokens.restore_authorizations()
+        world = self._world = World(self.settings, self._clock.time, self._tokens, self._lwa, self._restricted)
         self._plans = Plans(self._clock.monotonic, rate_scale=self._rate_scale, figures=self._figures)
         self._faults = Faults(seed)
         self._statistics = Statistics()
         self._control = Control(world, self._faults, self._plans)
-        self._judge = self._judge_of(world)
+        self._gateway = self._new_gateway(world)
 
     def stats(self) -> dict[str, Any]:
         """The same as ``GET /_emulator/stats``."""
@@ -203,28 +203,28 @@ class Emulator:
         path = request.raw_path.partition("?")[0]
         if path.startswith(CONTROL_PATH):
             return await self._serve_control(request, path)
-        return await self._judge.serve(request)
+        return await self._gateway.serve(request)
 
-    def _judge_of(self, world: World) -> Judge[AccessToken]:
-        """The judge of every request until the next reset."""
+    def _new_gateway(self, world: World) -> Gateway[AccessToken]:
+        """The gateway that serves every request until the next reset."""
         lwa, documents, now = self._lwa, world.documents, self._clock.time
 
-        def document(asked: Asked) -> Reply:
-            identifier = asked.path[len(DOCUMENTS_PATH) :]
-            return documents.serve(asked.method, identifier, asked.query, asked.headers, asked.body, now=now())
+        def document(routed: RoutedRequest) -> Reply:
+            identifier = routed.path[len(DOCUMENTS_PATH) :]
+            return documents.serve(routed.method, identifier, routed.query, routed.headers, routed.body, now=now())
 
         def answer(admitted: Admitted[AccessToken]) -> Reply:
             handler = handler_of(admitted.operation, synthetic=self.settings.synthetic)
             return handler(Call(world=world, base_url=self.url, **admitted._asdict()))
 
-        return Judge(
+        return Gateway(
             routes=self._routes,
-            places={
-                LWA_PATH: Place("lwa", _granted_by(lwa), lwa.fault),
-                CONSENT_PATH: Place("consent", lambda asked: lwa.consent(asked.query)),
-                DOCUMENTS_PATH: Place("document", document),
+            endpoints={
+                LWA_PATH: Endpoint("lwa", _granted_by(lwa), lwa.fault),
+                CONSENT_PATH: Endpoint("consent", lambda routed: lwa.consent(routed.query)),
+                DOCUMENTS_PATH: Endpoint("document", document),
             },
-            desk=self._desk,
+            tokens=self._tokens,
             answer=answer,
             faults=self._faults,
             plans=self._plans,
@@ -254,14 +254,14 @@ def run(emulator: Emulator) -> None:
 
 @functools.cache
 def _every_route() -> tuple[Routes, Routes]:
-    """Made once: it takes longer than all else that an emulator needs to start, and never changes."""
+    """All operations' routes, built once because building them is the slowest part of a start; they never change."""
     from spapi_async.api import operations
 
     return _routes_of(operations())
 
 
 def _routes_of(operations: Mapping[str, Operation[Any]]) -> tuple[Routes, Routes]:
-    """Those of all operations, and of the restricted ones."""
+    """The routes of all operations, and the routes of the restricted operations."""
     every = operations.values()
     return Routes(every), Routes(each for each in every if each.restriction is not None)
 
@@ -278,10 +278,10 @@ def _any_size(*parts: Any) -> web.BaseRequest:
     return web.BaseRequest(message, payload, protocol, writer, task, protocol._loop, client_max_size=0)  # noqa: SLF001
 
 
-def _granted_by(lwa: LoginWithAmazon) -> Callable[[Asked], Reply]:
-    def token(asked: Asked) -> Reply:
-        if asked.method != "POST":
+def _granted_by(lwa: LoginWithAmazon) -> Callable[[RoutedRequest], Reply]:
+    def token(routed: RoutedRequest) -> Reply:
+        if routed.method != "POST":
             return Reply(b"", 405, bare=True)
-        return lwa.token(asked.headers.get("Content-Type", ""), asked.body)
+        return lwa.token(routed.headers.get("Content-Type", ""), routed.body)
 
     return token

@@ -1,4 +1,4 @@
-"""Jobs on many machines: slices of work in a queue, shared quota, tokens and leases, one board of all sellers.
+"""Jobs on many machines: slices of work in a queue, shared quota, tokens and leases, and a board of all sellers.
 
 ::
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Fleet", "FleetLag", "FleetStatus", "SellerState"]
 _HOMES = {"FleetLag": "_lag", "SellerState": "_board"}
 
-if not TYPE_CHECKING:  # the command line shows its help without importing them
+if not TYPE_CHECKING:  # imported on first use, so that the command line can show its help without them
 
     def __getattr__(name: str) -> object:
         if name not in __all__:

@@ -1,4 +1,4 @@
-"""Which sellers are due, and which have a slice in the queue: shared by all processes of a fleet, in Redis."""
+"""The board of a fleet, in Redis: the sellers' states, when they are due, and which have a slice in the queue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
 
 __all__ = ["Board", "Clock", "SellerState", "Slice", "Totals"]
 
-_AT_ONCE = 1000  # sellers in one command: Redis does one at a time, and quota waits behind it
+_SELLERS_PER_COMMAND = 1000  # Redis runs one command at a time, and calls that wait for quota need it, too
 _STATE = msgspec.json.Decoder(SellerState)
 _RECONCILED = [f"{stage.hours}h" for stage in STAGES]
 
@@ -82,12 +82,12 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 class Board:
     """The states of sellers in a hash, their due times in a sorted set, and a mark for each waiting or running slice.
 
-    A mark expires by itself. The cost of finding due sellers grows with their number, not with the size of the board.
+    Marks expire. The cost of finding due sellers grows with their number, not with the size of the board.
 
     Args:
         redis: a client; the caller closes it.
         name: the fleet's name; several fleets may use one Redis.
-        slice_seconds: the longest a slice may take.
+        slice_seconds: the longest duration of a slice.
     """
 
     def __init__(self, redis: Redis, name: str, *, slice_seconds: float) -> None:
@@ -121,9 +121,9 @@ class Board:
     # ---- sellers ----------------------------------------------------------------------------------------------------
 
     async def states(self) -> list[SellerState]:
-        """All states, the longest due first; unreadable ones are left out."""
+        """All readable states, the longest due first."""
         found: dict[bytes, SellerState] = {}  # a scan may return a seller twice
-        async for seller, raw in self._redis.hscan_iter(self._sellers, count=_AT_ONCE):
+        async for seller, raw in self._redis.hscan_iter(self._sellers, count=_SELLERS_PER_COMMAND):
             try:
                 found[seller] = _STATE.decode(raw)
             except msgspec.MsgspecError:
@@ -135,12 +135,12 @@ class Board:
         return _state(seller, await self._redis.hget(self._sellers, seller))
 
     async def due(self, now: float) -> list[tuple[str, float]]:
-        """Sellers whose next slice should have begun, and when, the longest due first."""
+        """Sellers whose next slice should have begun, with the time at which it should have, the longest due first."""
         found = await self._redis.zrangebyscore(self._due, "-inf", now, withscores=True)
         return [(name.decode(), due_at) for name, due_at in found]
 
     async def revoked(self) -> list[str]:
-        """Sellers that only a new authorisation helps."""
+        """Sellers that need a new authorisation."""
         return [name.decode() for name in await self._redis.zrangebyscore(self._due, math.inf, math.inf)]
 
     async def put(self, *states: SellerState) -> None:
@@ -157,7 +157,7 @@ class Board:
             await pipeline.execute()
 
     async def change(self, seller: str, change: Callable[[SellerState], SellerState]) -> None:
-        """Make one seller's state another, whoever else changes it; one that is on the board no longer stays away."""
+        """Change a seller's state, again if another process changed it meanwhile; do nothing if it left the board."""
         while (raw := await self._redis.hget(self._sellers, seller)) is not None:
             new = _stored(change(_state(seller, raw)))
             if await self._run(SWAP, [self._sellers, self._due, *self._progress], [seller, raw, *new]):
@@ -169,7 +169,7 @@ class Board:
         ``between`` is awaited between commands: with a hundred thousand new sellers they take their time.
         """
         # A scan returns whoever is there all the time; ranks, which change meanwhile, would not promise that.
-        known = {name.decode() async for name, _ in self._redis.zscan_iter(self._due, count=_AT_ONCE)}
+        known = {name.decode() async for name, _ in self._redis.zscan_iter(self._due, count=_SELLERS_PER_COMMAND)}
         for gone in _some(known.difference(sellers)):
             await (between or _at_once)()
             async with self._redis.pipeline(transaction=True) as pipeline:
@@ -225,7 +225,7 @@ class Board:
 
     async def queued(self, now: float) -> int:
         """How many sellers have a waiting or running slice."""
-        marks = {name: mark async for name, mark in self._redis.hscan_iter(self._slices, count=_AT_ONCE)}
+        marks = {name: mark async for name, mark in self._redis.hscan_iter(self._slices, count=_SELLERS_PER_COMMAND)}
         return sum(float(mark.partition(b" ")[0]) > now for mark in marks.values())
 
     async def totals(self) -> Totals:
@@ -260,14 +260,14 @@ async def _at_once() -> None:
 
 
 def _some(sellers: Iterable[str]) -> Iterator[Sequence[str]]:
-    """The sellers in pieces, each as many as one command may take."""
+    """The sellers in chunks for one command each."""
     names = sorted(sellers)
-    for start in range(0, len(names), _AT_ONCE):
-        yield names[start : start + _AT_ONCE]
+    for start in range(0, len(names), _SELLERS_PER_COMMAND):
+        yield names[start : start + _SELLERS_PER_COMMAND]
 
 
 def _state(seller: str, raw: bytes | None) -> SellerState:
-    """A stored state; a new one where none is stored, or one that another version wrote."""
+    """The stored state, or a new one if none is stored or another version wrote it."""
     try:
         return _STATE.decode(raw) if raw is not None else SellerState(seller=seller)
     except msgspec.MsgspecError:

@@ -35,7 +35,7 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
 __all__ = ["Fleet", "FleetStatus"]
 
 LONGEST_SLICE = 60.0  # seconds
-_STOPPING = 8.0  # seconds that slices have to commit the page they hold
+_STOP_TIMEOUT = 8.0  # seconds that slices have to commit the page they hold
 
 
 class FleetStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class FleetStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fleet:
-    """One fleet; each of its processes makes one with the same arguments.
+    """A fleet; each of its processes makes this object with the same arguments.
 
     Args:
         redis: ``redis://host``: the queue, the board and the shared quota.
@@ -98,13 +98,15 @@ class Fleet:
         **options: Any,
     ) -> None:
         if not 0 < slice_seconds <= LONGEST_SLICE:
-            raise ConfigurationError(f"slice_seconds must be more than 0 and at most {LONGEST_SLICE:g}")
+            raise ConfigurationError(
+                f"slice_seconds must be more than 0 and at most {LONGEST_SLICE:g}, not {slice_seconds!r}"
+            )
         if every <= timedelta(0):
             raise ConfigurationError(f"every must be more than zero, not {every!r}")
         if (database is None) == (job is None):
             raise ConfigurationError("a fleet needs either a database for orders or a job; give one of them")
         self.name = name
-        address_of(redis)  # refuses what cannot be one
+        address_of(redis)  # raises if the URL is invalid
         self._redis = redis
         self._database = database
         self._own_job = job
@@ -154,7 +156,7 @@ class Fleet:
             concurrency: the number of slices at once.
 
         Raises:
-            ConfigurationError: Redis cannot be reached before the first slice; a later outage is waited out.
+            ConfigurationError: Redis cannot be reached at the start; during a later outage the worker waits.
         """
         reconciled = Reconciled(self._progress)
         async with (
@@ -189,25 +191,25 @@ class Fleet:
                 stop.set()
                 worker.stop()
                 with anyio.CancelScope(shield=True):
-                    await asyncio.wait(tasks[:1], timeout=_STOPPING)
+                    await asyncio.wait(tasks[:1], timeout=_STOP_TIMEOUT)
                 for task in tasks:
                     task.cancel()
 
-    # ---- looking ----------------------------------------------------------------------------------------------------
+    # ---- status -----------------------------------------------------------------------------------------------------
 
     async def status(self) -> FleetStatus:
-        """The board as it is."""
+        """The current state of the fleet."""
         return await self.status_of(self._redis, name=self.name)
 
     @staticmethod
     async def status_of(redis: str, *, name: str = "orders") -> FleetStatus:
-        """The board of a fleet, from its Redis URL and name alone.
+        """The current state of a fleet, from its Redis URL and name.
 
         Raises:
             ConfigurationError: Redis cannot be reached.
         """
-        address_of(redis)  # refuses what cannot be one
-        client = Redis.from_url(redis, socket_timeout=60.0)  # a hundred thousand sellers take seconds
+        address_of(redis)  # raises if the URL is invalid
+        client = Redis.from_url(redis, socket_timeout=60.0)  # reading a hundred thousand sellers takes seconds
         try:
             board = Board(client, name, slice_seconds=LONGEST_SLICE)
             clock = await board.clock()
@@ -228,7 +230,7 @@ class Fleet:
             revoked=sum(state.revoked for state in states),
         )
 
-    # ---- what they share --------------------------------------------------------------------------------------------
+    # ---- resources --------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def _job(self, progress: Progress) -> AsyncIterator[Job]:
@@ -241,7 +243,7 @@ class Fleet:
 
     @asynccontextmanager
     async def _application(self, *, for_names: bool = False) -> AsyncIterator[Application]:
-        if for_names:  # an application closes what it is given, and others use the same objects
+        if for_names:  # without limiter and stores, which this application would close although others use them
             options = {name: value for name, value in self._options.items() if name in ("endpoint", "sandbox")}
         else:
             options = {"limiter": RedisRateLimiter(self._redis), **self._options}
@@ -255,7 +257,7 @@ class Fleet:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[tuple[RedisStreamBroker, Board, Any]]:
-        """The queue, the board, and the client of both."""
+        """The queue, the board and their Redis client."""
         redis = Redis.from_url(self._redis, **connection_of(self._redis))
         board = Board(redis, self.name, slice_seconds=self._slice)
         broker = queue_of(self._redis, self.name, slice_seconds=self._slice)

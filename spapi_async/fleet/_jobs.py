@@ -1,4 +1,4 @@
-"""What a slice does for one seller: the order sync, or a function of the user's."""
+"""The job of a slice: the order sync of one seller, or the user's own function."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from spapi_async.workflows.orders import OrderDatabase, Progress, Source, sync_o
 __all__ = ["Job", "job_named", "order_sync"]
 
 Job = Callable[[SellingPartner], Awaitable[object]]
-"""Works for one seller until everything is done. It may be cut off at any await and is then called again, perhaps on
-another host: a report that was requested through a journal, or a crawl with its own journal, resumes where it was."""
+"""Works for one seller until everything is done. It may be cancelled at any await and is then called again, perhaps on
+another host; a report that was requested through a journal, or a crawl with its own journal, resumes."""
 
 
 @asynccontextmanager
@@ -37,7 +37,7 @@ async def order_sync(
 
 
 def job_named(name: str) -> Job:
-    """The function that ``package.module:function`` names; the current folder is searched, too.
+    """The function with the name ``package.module:function``; the current folder is searched, too.
 
     Raises:
         ConfigurationError: there is no such function.
@@ -52,5 +52,5 @@ def job_named(name: str) -> Job:
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"--job {name}: {error}") from None
     if not callable(found):
-        raise ConfigurationError(f"--job {name}: this is not a function")
+        raise ConfigurationError(f"--job {name}: {function} is a {type(found).__name__}, not a function")
     return found  # type: ignore[no-any-return]

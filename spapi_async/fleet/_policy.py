@@ -21,7 +21,7 @@ class Outcome(enum.StrEnum):
     COMPLETE = "complete"
     """Everything that Amazon shows is stored."""
     CUT_OFF = "cut_off"
-    """The time of the slice was over; there is more to do."""
+    """The slice's time ended before everything was done."""
     HELD = "held"
     """Another process works on this seller."""
     FAILED = "failed"

@@ -24,9 +24,9 @@ __all__ = ["PAUSE", "TASK", "connection_of", "listen", "queue_of"]
 
 logger = logging.getLogger("spapi_async.fleet")
 
-_REDELIVERED_AFTER = 1.5  # slices; one not acknowledged by then belonged to a killed worker and is delivered again
+_REDELIVERED_AFTER = 1.5  # durations of a slice; a slice not acknowledged by then is delivered to another worker
 PAUSE = 1.0
-"""Seconds after a failure of Redis."""
+"""Seconds until the next attempt after a failure of Redis."""
 
 TASK = "slice"
 """The task of a worker; its arguments are the seller and when the slice is due."""
@@ -35,7 +35,7 @@ _CLAIM_EVERY = 5.0  # seconds between looks for slices of killed workers
 _FORGOTTEN_AFTER = 3_600_000  # milliseconds
 
 
-# How the kernel detects a lost host: probes after ten idle seconds, at most half a minute for unacknowledged data.
+# The kernel's detection of a lost host: probes after ten idle seconds, at most 30 s for unacknowledged data.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
 
 
@@ -123,16 +123,16 @@ def queue_of(redis: str, fleet: str, *, slice_seconds: float) -> Queue:
 
 
 async def listen(broker: RedisStreamBroker, redis: Any, concurrency: int, stop: asyncio.Event) -> None:
-    """Take slices from the queue until stopped; an outage of Redis is waited out, even if Redis comes back empty."""
+    """Carry out slices from the queue until ``stop`` is set; wait during outages of Redis, which may lose its data."""
     while not stop.is_set():
         receiver = Receiver(broker, run_startup=False, max_async_tasks=concurrency, max_prefetch=0)
         try:
-            # Putting slices in needs no consumer group; after Redis came back empty, the group is missing.
+            # The scheduler does not create the consumer group, and it is missing after Redis has lost its data.
             with contextlib.suppress(ResponseError):  # the group exists already
                 await redis.xgroup_create(broker.queue_name, _WORKERS, id="0", mkstream=True)
             await receiver.listen(stop)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the queue is worth another attempt
+        except Exception as error:  # noqa: BLE001 - a worker must not end because of any error of the queue
             while isinstance(error, ExceptionGroup):
                 error = error.exceptions[0]  # the group says nothing
-            logger.warning("the queue cannot be read (%s); trying again", type(error).__name__)
+            logger.warning("the queue cannot be read (%s); trying again in %g s", type(error).__name__, PAUSE)
             await asyncio.sleep(PAUSE)

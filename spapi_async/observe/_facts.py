@@ -1,4 +1,4 @@
-"""What is measured from events and limits, computed once for all backends."""
+"""Measurements computed from events and limits, for all backends."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Watched(Protocol):
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation's buckets together.
+    """One operation's buckets combined.
 
     Attributes:
-        tokens: in the emptiest of them; negative while a debt is paid off.
-        rate: of the slowest, requests a second.
-        waiting: calls in all of them.
+        tokens: the tokens in the emptiest bucket; negative while it is in debt.
+        rate: the rate of the slowest bucket in requests per second.
+        waiting: the calls that wait for any of them.
     """
 
     operation: str
@@ -55,7 +55,7 @@ def levels(applications: Iterable[Watched]) -> list[Level]:
 
 
 class SyncLag:
-    """How many seconds order syncs are behind, by the seller that is furthest behind.
+    """The lag of order syncs in seconds: that of the seller that is furthest behind.
 
     Each kind of progress has a name: ``""`` for reading, the delay of a reconciliation (``"2h"``) for reconciling.
 
@@ -92,9 +92,9 @@ class SyncLag:
 
 
 def sync_counts(event: Any, lag: SyncLag) -> Iterator[tuple[str, float, str]]:
-    """The metrics that an event of an order sync increases, with amount and label; progress is recorded in ``lag``.
+    """The metrics that an event of an order sync changes, each with amount and label; records progress in ``lag``.
 
-    The metrics: ``orders``, ``unreadable``, ``failures``, ``found_late`` (labelled with the reconciliation) and
+    The metrics are ``orders``, ``unreadable``, ``failures``, ``found_late`` (labelled with the reconciliation) and
     ``freshness`` (with the source).
     """
     match type(event).__name__:  # by name: this module must not import the workflows

@@ -1,4 +1,4 @@
-"""Spans and metrics for OpenTelemetry. They use only its API, so without an SDK they cost next to nothing.
+"""Spans and metrics for OpenTelemetry. They use only its API, so without an SDK they cost almost nothing.
 
 A provider that the program sets later is used within a tenth of a second.
 
@@ -61,7 +61,7 @@ __all__ = ["Telemetry"]
 _NAME = "spapi_async"
 _FIRST_FAILURE = 400
 _SYNC_LABELS = {"found_late": "spapi.sync.after", "freshness": "spapi.sync.source"}
-_LOOK = 0.1  # seconds between two looks for a provider: each reads the environment twice
+_PROVIDER_INTERVAL = 0.1  # seconds between two checks for a provider, each of which reads the environment twice
 
 
 class Telemetry:
@@ -75,8 +75,8 @@ class Telemetry:
     def __init__(
         self, *, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
     ) -> None:
-        self._is_heard = tracer_provider is not None or meter_provider is not None
-        self._look_at = 0.0
+        self._has_provider = tracer_provider is not None or meter_provider is not None
+        self._next_check = 0.0
         self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider)
         meter = metrics.get_meter(_NAME, __version__, meter_provider)
         self._applications: WeakSet[Any] = WeakSet()
@@ -107,12 +107,12 @@ class Telemetry:
         meter.create_observable_gauge("spapi.fleet.sellers", [self._sellers], "{seller}", "Sellers of the fleet")
 
     def watch(self, application: Watched) -> None:
-        """Show how full an application's buckets are, at each collection, for as long as the application lives."""
+        """Report the tokens in an application's buckets at each collection, while the application exists."""
         self._applications.add(application)
 
     def __call__(self, event: Event) -> None:
-        """Make an event a span or a measurement."""
-        if not self._is_heard and not self._heard_now():
+        """Record an event as a span or a measurement."""
+        if not self._has_provider and not self._find_provider():
             return
         name = {"spapi.operation": event.operation}
         match event:
@@ -132,16 +132,16 @@ class Telemetry:
             case DocumentFinished():
                 self._bytes.add(event.size, name)
             case _:
-                pass  # newer than this observer
+                pass  # this observer ignores other events
 
-    def _heard_now(self) -> bool:
-        """Whether the program had set a provider at the last look; before that, the API discards everything."""
-        if (now := time.monotonic()) < self._look_at:
+    def _find_provider(self) -> bool:
+        """Whether the program has set a provider; without one the API discards everything. Checked at intervals."""
+        if (now := time.monotonic()) < self._next_check:
             return False
-        self._look_at = now + _LOOK
+        self._next_check = now + _PROVIDER_INTERVAL
         providers = (trace.get_tracer_provider(), metrics.get_meter_provider())
-        self._is_heard = any("Proxy" not in type(provider).__name__ for provider in providers)
-        return self._is_heard
+        self._has_provider = any("Proxy" not in type(provider).__name__ for provider in providers)
+        return self._has_provider
 
     def progress(self, event: Any) -> None:
         """Measure an event of an order sync: ``sync_orders(…, progress=telemetry.progress)``."""
@@ -190,7 +190,7 @@ class Telemetry:
 
 
 def _shown(event: RequestFinished) -> dict[str, str | int]:
-    """The attributes of an exchange by the HTTP conventions; none has a value per id or seller."""
+    """The attributes of an exchange by the HTTP conventions; none has a value for each id or seller."""
     shown: dict[str, str | int] = {"spapi.operation": event.operation}
     operation = operation_of(event.operation)
     if operation is not None:

@@ -7,7 +7,7 @@ spapi_request_duration_seconds            histogram  operation, status          
 spapi_call_duration_seconds               histogram  operation, error            each call with its waits and retries
 spapi_quota_wait_seconds                  histogram  operation                   what calls waited for quota
 spapi_throttled_total                     counter    operation                   429s
-spapi_rate_changes_total                  counter    operation, reason           what the limiter learned of a plan
+spapi_rate_changes_total                  counter    operation, reason           changes of a learned rate
 spapi_violations_total                    counter    operation                   places where replies broke their models
 spapi_tokens_issued_total                 counter    kind                        access (lwa) and restricted (rdt)
 spapi_document_bytes_total                counter    operation                   of documents, on the wire
@@ -66,7 +66,7 @@ class Metrics:
     """An observer that counts; give it to ``Application(observers=[metrics])``, and ``metrics.progress`` to syncs.
 
     Args:
-        registry: where the metrics go; prometheus_client's own by default. One registry takes one ``Metrics``.
+        registry: where the metrics go; prometheus_client's own by default. A registry can hold only one ``Metrics``.
         accounts: label calls with the account as well.
     """
 
@@ -75,7 +75,7 @@ class Metrics:
         self._accounts = accounts
         self._applications: WeakSet[Any] = WeakSet()
         self._lag = SyncLag(time.time)
-        # The existing series of the two histograms that count every call.
+        # The series made so far of the two histograms that are changed by every call.
         self._observers_of_requests: dict[tuple[str, int | None, str], Callable[[float], None]] = {}
         self._observers_of_calls: dict[tuple[str, str | None, str], Callable[[float], None]] = {}
         whose = ("account",) if accounts else ()
@@ -107,7 +107,7 @@ class Metrics:
         registry.register(self)
 
     def watch(self, application: Watched) -> None:
-        """Show how full an application's buckets are, at each scrape, for as long as the application lives."""
+        """Report the tokens in an application's buckets at each scrape, while the application exists."""
         self._applications.add(application)
 
     def __call__(self, event: Event) -> None:
@@ -141,7 +141,7 @@ class Metrics:
                 outcome = event.error or ("complete" if event.complete else "stopped")
                 self._documents.labels(event.operation, outcome).inc()
             case _:
-                pass  # newer than this observer
+                pass  # this observer ignores other events
 
     def _begin_requests(self, series: tuple[str, int | None, str]) -> Callable[[float], None]:
         """The series of an operation, status and account, kept because ``labels()`` takes a lock each time."""
@@ -168,7 +168,7 @@ class Metrics:
                 child.inc(amount)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """How full the buckets are now; called by Prometheus' registry."""
+        """The current state of the buckets; called by the registry."""
         tokens = GaugeMetricFamily("spapi_quota_tokens", "Tokens in the emptiest bucket", labels=["operation"])
         rate = GaugeMetricFamily("spapi_quota_rate", "Requests a second of the slowest bucket", labels=["operation"])
         waiting = GaugeMetricFamily("spapi_quota_waiting", "Calls that wait for quota", labels=["operation"])

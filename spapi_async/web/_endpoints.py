@@ -26,11 +26,11 @@ class Endpoints:
     """The paths of one application's health and metrics; None leaves a path to the web application.
 
     Args:
-        application: whose health it is.
-        health: the path that shows the parts as JSON: 200 unless a part failed when it was last used, else 503. No
-            request is sent to Amazon.
-        metrics: the path that shows what ``exposition`` returns, if that is given: ``Metrics().exposition`` of
-            :mod:`spapi_async.observe.prometheus`.
+        application: the application whose health is shown.
+        health: the path that shows the state of its parts as JSON, with status 503 if a part failed when it was last
+            used, else 200. No request is sent to Amazon.
+        metrics: the path that shows the result of ``exposition``, if that is given.
+        exposition: makes the metrics, such as ``Metrics().exposition`` of :mod:`spapi_async.observe.prometheus`.
     """
 
     def __init__(

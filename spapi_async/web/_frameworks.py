@@ -26,7 +26,7 @@ def aiohttp_middleware(
 
     endpoints = Endpoints(application, exposition=exposition)
     with call_options(max_wait=max_wait):
-        pass  # refuses an invalid value here, not in each request
+        pass  # raises now, not in each request, if the value is invalid
 
     @web.middleware
     async def middleware(
@@ -40,7 +40,7 @@ def aiohttp_middleware(
                 return await handler(request)
         except Exception as error:
             cause = spapi_error(error)
-            if cause is None or request.writer.output_size > 0:  # nothing can take the place of what has been sent
+            if cause is None or request.writer.output_size > 0:  # a response that has begun cannot be replaced
                 raise
             found = problem(cause)
             return web.Response(status=found.status, headers=found.headers, body=found.body)

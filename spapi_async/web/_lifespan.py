@@ -1,4 +1,4 @@
-"""An application opened with the web application and closed with it."""
+"""Opens and closes an application with the web application."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ logger = logging.getLogger("spapi_async.web")
 def lifespan(
     application: Application, *, sellers: Sequence[SellingPartner] = (), grace: float = 10.0
 ) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """``FastAPI(lifespan=lifespan(application, sellers=[seller]))``; Starlette and Litestar take it likewise.
+    """``FastAPI(lifespan=lifespan(application, sellers=[seller]))``; the same for Starlette and Litestar.
 
     Args:
         application: closed at the end; calls under way have ``grace`` seconds to end.
         sellers: their tokens are fetched before the first request, so that it need not wait for them. Tokens that
             cannot be fetched are logged.
-        grace: seconds.
+        grace: seconds for calls under way.
     """
 
     @asynccontextmanager
@@ -39,9 +39,9 @@ def lifespan(
 
 
 async def _warm_up(application: Application, sellers: Sequence[SellingPartner]) -> None:
-    """Fetch what can be fetched: one seller's grant, or an outage, does not keep the others' requests from answers."""
+    """Fetch the tokens that can be fetched; a revoked grant or an outage must not stop the web application."""
     try:
         await application.warm_up(sellers)
     except (AuthError, TransportError) as error:
         more = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-        logger.warning("a token could not be fetched ahead: %s%s", error, more)
+        logger.warning("a token could not be fetched in advance: %s%s", error, more)

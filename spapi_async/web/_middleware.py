@@ -23,28 +23,30 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger("spapi_async.web")
 
-_MOST_HELD = 64 * 1024  # bytes of a framework's response 500; a longer one is not its error page
+_MAX_HELD = 64 * 1024  # bytes of a held response; a larger one is not a framework's error page
 
 
 class SPAPIMiddleware:
-    """Runs an ASGI application with the options, errors and endpoints that its calls of Amazon need.
+    """Runs an ASGI application with the options, errors and endpoints that its calls to Amazon need.
 
-    Works around a whole application (``SPAPIMiddleware(app, application=…)``) and inside one (``app.add_middleware``).
+    It can wrap a whole application (``SPAPIMiddleware(app, application=…)``) or be added to one
+    (``app.add_middleware``).
 
     - Calls made while a request is handled are INTERACTIVE and wait for quota ``max_wait`` seconds at most.
     - A :class:`SPAPIError` that nobody handled becomes a :class:`Problem`. A framework's own answer of 500 is held back
       until the application has returned or raised, because frameworks send it before they raise; a response that has
       begun is never replaced.
     - When the client disconnects before its response is complete, the work for it is cancelled, and its calls leave the
-      queue for quota. Background tasks, which run after the response, go on.
+      queue for quota. Background tasks, which run after the response, continue.
 
     Args:
         app: an ASGI application.
-        application: whose calls they are; once it is closed requests are answered with 503.
-        max_wait: seconds that a call may wait for quota.
-        exposition: what ``/metrics`` answers, such as ``metrics.exposition`` of
-            :class:`spapi_async.observe.prometheus.Metrics`; without it the path is the web application's.
-        health, metrics: the paths that are answered here; None leaves one to the web application.
+        application: the application that makes the calls; once it is closed, requests are answered with 503.
+        max_wait: the most seconds that a call may wait for quota.
+        exposition: makes the answer of ``/metrics``, such as ``metrics.exposition`` of
+            :class:`spapi_async.observe.prometheus.Metrics`; without it, the path is left to the web application.
+        health: the path of the health check; None leaves it to the web application.
+        metrics: the path of the metrics; None leaves it to the web application.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class SPAPIMiddleware:
         self.application = application
         self.max_wait = max_wait
         with call_options(max_wait=max_wait):
-            pass  # refuse here what no call could heed
+            pass  # raises now, not in each request, if the value is invalid
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle an HTTP request; other connections are passed on unchanged."""
@@ -90,7 +92,7 @@ class SPAPIMiddleware:
                 await response.flush()
                 raise
             found = problem(cause)
-            logger.info("%s is answered with %s: %s", type(cause).__name__, found.status, cause)
+            logger.info("answered %s because of %s: %s", found.status, type(cause).__name__, cause)
             await response.replace(found)
         else:
             await response.flush()
@@ -99,10 +101,11 @@ class SPAPIMiddleware:
 
 
 class _Request:
-    """The messages from the client. Once the body is complete, a disconnection is awaited and reported.
+    """The messages from the client. Once the body is complete, waits for a disconnection and reports it.
 
-    The first message is fetched ahead: most applications never read the body of a GET, and an unread body would hide
-    the disconnection behind it. Further messages are fetched only on request, so that an upload waits for its reader.
+    The first message is fetched in advance: most applications never read the body of a GET, and a disconnection could
+    not be seen behind an unread body. Further messages are fetched only when the application asks for them, so that an
+    upload is not read faster than it is processed.
     """
 
     def __init__(self, receive: Receive) -> None:
@@ -134,11 +137,11 @@ class _Request:
         return message
 
     def answered(self) -> None:
-        """The response is complete, so a disconnection ends nothing any more. Servers report one as soon as it is."""
+        """Ignore disconnections from now on: the response is complete, and servers then report one themselves."""
         self.on_disconnect = lambda: None
 
     async def aclose(self) -> None:
-        """Stop listening."""
+        """Stop waiting for messages."""
         self.answered()
         tasks = [task for task in (self._first, self._last) if task is not None]
         for task in tasks:
@@ -147,7 +150,7 @@ class _Request:
 
 
 class _Response:
-    """The messages to the client. A response 500 is held back until its cause is known."""
+    """The messages to the client. A response with status 500 is held back until its cause is known."""
 
     def __init__(self, send: Send, *, on_end: Callable[[], None] = lambda: None) -> None:
         self._send = send
@@ -161,19 +164,19 @@ class _Response:
         if not self.begun and (self._held or _is_failure(message)):
             self._held.append(message)
             self._size += len(message.get("body", b""))
-            if self._size > _MOST_HELD:
+            if self._size > _MAX_HELD:
                 await self.flush()
             return
         await self._pass_on(message)
 
     async def flush(self) -> None:
-        """Pass on what was held."""
+        """Pass on the messages that were held back."""
         held, self._held = self._held, []
         for message in held:
             await self._pass_on(message)
 
     async def replace(self, answer: Problem) -> None:
-        """Send this instead of what was held."""
+        """Send this answer instead of the messages that were held back."""
         self._held.clear()
         headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
         await self._pass_on({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -187,7 +190,7 @@ class _Response:
 
 
 def _path(scope: Scope) -> str:
-    """The path inside of the application: a server may have mounted it below another."""
+    """The path within the application, which may be mounted below another one."""
     path: str = scope.get("path", "")
     return path.removeprefix(scope.get("root_path", "")) or "/"
 
@@ -197,6 +200,6 @@ def _is_failure(message: Message) -> bool:
 
 
 def _is_end(message: Message) -> bool:
-    """Whether the answer is whole with it; ``pathsend`` is a file that the server sends by itself."""
+    """Whether a message completes the response; with ``pathsend`` the server sends a file by itself."""
     kind = message["type"]
     return kind == "http.response.pathsend" or (kind == "http.response.body" and not message.get("more_body", False))

@@ -1,4 +1,4 @@
-"""An error as an HTTP response (RFC 9457). Pure; the texts are our own, since Amazon's may quote a buyer."""
+"""Errors as HTTP responses (RFC 9457); pure. They contain no text of Amazon's, which may include personal data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from spapi_async.errors import (
 
 __all__ = ["Problem", "problem", "spapi_error"]
 
-_SHORTEST_WAIT = 1  # second; used when the wait is unknown
+_MIN_RETRY_AFTER = 1  # second; also used if the wait is unknown
 
 # The first matching class decides, so subclasses come first.
 _ANSWERS: tuple[tuple[type[BaseException], int, str], ...] = (
@@ -99,8 +99,8 @@ def problem(error: BaseException) -> Problem:
 
 def _whole_seconds(seconds: float | None) -> int:
     if seconds is None or not math.isfinite(seconds):
-        return _SHORTEST_WAIT
-    return max(math.ceil(seconds), _SHORTEST_WAIT)
+        return _MIN_RETRY_AFTER
+    return max(math.ceil(seconds), _MIN_RETRY_AFTER)
 
 
 def spapi_error(error: BaseException) -> SPAPIError | None:

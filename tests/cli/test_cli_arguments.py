@@ -65,7 +65,7 @@ def test_restricted_data_elements_can_be_given() -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--colour", "red"], "no parameter 'colour'; it takes shop_id"),
+        (["--colour", "red"], "no parameter 'colour'; its parameters: shop_id"),
         (["--shop-id"], "--shop-id needs a value"),
         (["a", "b"], "unexpected argument 'b'"),
         (["--page-size", "many"], "page_size takes a whole number"),

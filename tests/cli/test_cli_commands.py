@@ -235,7 +235,7 @@ def test_an_interrupted_sync_says_that_its_checkpoint_is_valid(spapi_emulator: E
     out, complaint = process.communicate(timeout=300)
     assert (process.returncode, out) == (130, b"")
     assert complaint.decode() == (
-        "spapi-async: interrupted; the checkpoint in the database is good: run the same command again to go on\n"
+        "spapi-async: interrupted; the checkpoint in the database is good: run the same command again to continue\n"
     )
 
 

@@ -16,9 +16,9 @@ from spapi_async import ConfigurationError
 from spapi_async.cli.application import run
 from spapi_async.cli.crawl import parse_age
 from spapi_async.cli.exit_codes import exit_code
-from spapi_async.emulator.data.products import product
+from spapi_async.emulator.data.products import product_at
 
-ASINS = [product(0, number).asin for number in range(60)]
+ASINS = [product_at(0, number).asin for number in range(60)]
 EMULATOR = ("--emulator", "--rate-scale", "50", "--marketplace", "US")
 
 

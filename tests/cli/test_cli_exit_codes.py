@@ -72,7 +72,7 @@ def test_a_file_that_failed_is_named() -> None:
     """The message is the system's, without its numbers."""
     assert describe(PermissionError(13, "Permission denied", "report.tsv")) == "report.tsv: Permission denied"
     assert describe(OSError(28, "No space left on device")) == "No space left on device"
-    assert describe(BrokenPipeError(32, "Broken pipe")) == "whoever read the output is gone"
+    assert describe(BrokenPipeError(32, "Broken pipe")) == "the program that read the output has ended"
 
 
 def test_the_first_error_of_nested_groups_is_described() -> None:

@@ -161,7 +161,7 @@ def test_a_table_that_has_no_room_says_how_much_is_missing() -> None:
     console.print(limits_table([SNAPSHOT] * 60, 5))
     text = console.export_text()
     assert text.count("orders_v0.get_order") == 5
-    assert "and 55 more: --seller and --operation choose, --once shows all" in " ".join(text.split())
+    assert "and 55 more: --seller and --operation filter, --once shows all" in " ".join(text.split())
 
 
 def test_sellers_have_their_whole_names() -> None:

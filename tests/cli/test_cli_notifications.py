@@ -127,4 +127,7 @@ async def test_ctrl_c_leaves_unprinted_messages_in_the_queue(sqs_queue: str) -> 
     assert json.loads(await asyncio.to_thread(process.stdout.readline))["key"] == "id-1"
     process.send_signal(signal.SIGINT)
     _, said = await asyncio.to_thread(process.communicate, 60)
-    assert (process.returncode, said) == (130, b"spapi-async: interrupted; what was not printed stays in the queue\n")
+    assert (process.returncode, said) == (
+        130,
+        b"spapi-async: interrupted; notifications that were not printed stay in the queue\n",
+    )

@@ -234,11 +234,11 @@ async def test_the_bar_moves_on_a_terminal() -> None:
     async with bar.shown():
         bar.follow(WaitingRun())
         await asyncio.sleep(0.6)
-    assert "IN_PROGRESS, asked about again in 7 s" in drawn.getvalue()
+    assert "IN_PROGRESS, next poll in 7 s" in drawn.getvalue()
 
 
 def test_the_bar_shows_the_state_of_a_run() -> None:
     """It also shows when Amazon is polled again."""
     assert run_state("PLANNED", None) == "waiting for quota"
-    assert run_state("IN_PROGRESS", 11.7) == "IN_PROGRESS, asked about again in 12 s"
-    assert ReportBar(Console(file=io.StringIO()), LISTINGS).state() == "asking"
+    assert run_state("IN_PROGRESS", 11.7) == "IN_PROGRESS, next poll in 12 s"
+    assert ReportBar(Console(file=io.StringIO()), LISTINGS).state() == "requesting"

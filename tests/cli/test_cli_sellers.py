@@ -211,8 +211,8 @@ def test_since_without_effect_is_reported(
     assert capsys.readouterr().err == ""
     assert sync(tmp_path, spapi_emulator, "--sellers", sellers, "--since", "2026-01-01") == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert "--since is for a seller's first run" in line
-    assert "goes on from its checkpoint" in line
+    assert "--since applies to a seller's first run" in line
+    assert "resumes from its checkpoint" in line
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,8 @@ def test_a_window_is_read_again(database: Path, capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--from", "2026-01-01"), "--from and --to go together"),
-        (("--to", "2026-01-01"), "--from and --to go together"),
+        (("--from", "2026-01-01"), "--from and --to must be given together"),
+        (("--to", "2026-01-01"), "--from and --to must be given together"),
         (("--from", "2026-02-01", "--to", "2026-01-01"), "must begin before it ends"),
         (("--from", "soon", "--to", "2026-01-01"), "--from"),
     ],
@@ -85,7 +85,7 @@ def test_columns_are_filled_again_without_a_call(
     requests = spapi_emulator.stats()["operations"]
     capsys.readouterr()
     assert again(database, "--rebuild") == 0
-    assert capsys.readouterr().out == "30 orders filled anew from their payloads\n"
+    assert capsys.readouterr().out == "30 orders rebuilt from their payloads\n"
     assert execute(database, "SELECT order_id, status, total_amount FROM orders ORDER BY order_id") == before
     assert execute(database, "SELECT count(*) FROM order_changes") == changes
     assert spapi_emulator.stats()["operations"] == requests

@@ -147,7 +147,7 @@ async def test_one_credential_has_one_seller_id() -> None:
         assert (unnamed.name, named.name, later.name) == (unnamed.key, "A1@na", "A1@na")
         assert later.seller_id == "A1"
         assert named.key == unnamed.key
-        with pytest.raises(ConfigurationError, match="belongs to seller 'A1', so it cannot be 'A2'"):
+        with pytest.raises(ConfigurationError, match="seller_id 'A1' before, so it cannot belong to 'A2'"):
             app.selling_partner("Atzr|one", region=Region.NA, seller_id="A2")
         assert app.selling_partner("Atzr|one", region=Region.EU, seller_id="A2").name == "A2@eu"
 

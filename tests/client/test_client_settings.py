@@ -158,8 +158,8 @@ def test_a_coroutine_function_is_refused_as_an_observer() -> None:
         ("amzn1.sp.solution.MARK", "secret", "client_id is not an LWA client id but a solution id"),
         ("amzn1.oa2-cs.v1.MARK", "secret", "client_id is not an LWA client id but an LWA client secret"),
         ("app", "amzn1.application-oa2-client.MARK", "client_secret is not an LWA client secret but an LWA client id"),
-        ("app", " MARK\n", "client_secret has spaces or line ends around it: strip them"),
-        ("app ", "MARK", "client_id has spaces"),
+        ("app", " MARK\n", "client_secret begins or ends with white space: remove it"),
+        ("app ", "MARK", "client_id begins or ends with white space"),
     ],
 )
 def test_credentials_of_the_wrong_kind_are_refused(client_id: str, client_secret: str, message: str) -> None:
@@ -174,7 +174,7 @@ def test_credentials_of_the_wrong_kind_are_refused(client_id: str, client_secret
     [
         ("Atza|MARK", "refresh_token is not a refresh token but an access token"),
         ("Atz.sprdt|MARK", "refresh_token is not a refresh token but a restricted data token"),
-        ("Atzr|MARK ", "refresh_token has spaces"),
+        ("Atzr|MARK ", "refresh_token begins or ends with white space"),
     ],
 )
 async def test_a_token_of_another_kind_is_refused_as_a_refresh_token(token: str, message: str) -> None:

@@ -113,7 +113,9 @@ async def test_simultaneous_applications_of_one_client_are_logged_once(caplog: p
 
         await asyncio.gather(*(task(number) for number in range(3)))
         await task(4)
-    hints = [record.message for record in caplog.records if "second Application of client id twelve" in record.message]
+    hints = [
+        record.message for record in caplog.records if "second Application with client id twelve" in record.message
+    ]
     assert len(hints) == 1
 
 

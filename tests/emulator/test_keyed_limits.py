@@ -42,7 +42,7 @@ def test_the_fifth_sales_report_of_an_hour_is_refused_and_other_types_pass() -> 
     assert [plans.admit(CREATE_REPORT, "app", "one", body=SALES) for _ in range(4)] == [None] * 4
     refused = plans.admit(CREATE_REPORT, "app", "one", body=SALES)
     assert refused is not None
-    assert "GET_SALES_AND_TRAFFIC_REPORT has no room left at 4 in 3600 s" in refused.why
+    assert "GET_SALES_AND_TRAFFIC_REPORT has no token left at 4 in 3600 s" in refused.why
     assert plans.tokens(CREATE_REPORT, "app", "one") == CREATE_REPORT.usage_plan.burst - 4
     assert plans.admit(CREATE_REPORT, "app", "one", body=ORDERS) is None
     assert plans.admit(CREATE_REPORT, "app", "two", body=SALES) is None

@@ -13,7 +13,7 @@ from kiosk_queries import QUERY, products_sold, sales_query
 from spapi_async import Application, BadRequestError, SellingPartner
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.data.graphql import GraphQLError
-from spapi_async.emulator.data.kiosk_rows import read_question
+from spapi_async.emulator.data.kiosk_rows import read_query
 from spapi_async.emulator.data.kiosk_schemas import DATA_SETS, schema_of
 
 
@@ -132,7 +132,7 @@ REFUSED = {
     QUERY.replace("sales { unitsOrdered unitsOrderedB2B }", "sales"): "'sales' of type 'ByAsinSales' needs fields",
     QUERY.replace("childAsin", "childAsin { x }"): "'childAsin' of type 'String' has no fields",
     QUERY.replace("sku", "sku ...more"): "Unknown fragment 'more'",
-    QUERY.replace("sku", "... on ByAsinSales { unitsOrdered }"): "'ByAsinSales' cannot be spread here",
+    QUERY.replace("sku", "... on ByAsinSales { unitsOrdered }"): "'ByAsinSales' cannot be spread on a",
     QUERY.replace(
         "sku", "... on SalesAndTrafficByAsin { asin }"
     ): "'asin' in type 'SalesAndTrafficByAsin' is undefined",
@@ -143,21 +143,21 @@ REFUSED = {
     QUERY.replace("sku", "...f0")
     + " ".join(f"fragment f{n} on SalesAndTrafficByAsin {{ ...f{n + 1} ...f{n + 1} }}" for n in range(20))
     + " fragment f20 on SalesAndTrafficByAsin { sku }": "more than 10,000 fields",
-    QUERY.replace('"2000-01-01"', "$start"): "no variables",
-    QUERY.replace("query {", "query ($start: Date) {"): "no variables",
-    QUERY.replace("query {", "query Sales($start: Date) {"): "no variables",
+    QUERY.replace('"2000-01-01"', "$start"): "not support variables",
+    QUERY.replace("query {", "query ($start: Date) {"): "not support variables",
+    QUERY.replace("query {", "query Sales($start: Date) {"): "not support variables",
     QUERY.replace("sku", "sku @hide"): "Unknown directive '@hide'",
     QUERY.replace("sku", "sku @skip(if: 1)"): "Directive '@skip' needs an argument 'if'",
     QUERY.replace("sku", "asin @skip(if: true)"): "'asin' in type 'SalesAndTrafficByAsin' is undefined",
     QUERY.replace("sku", "childAsin: sku"): "Fields 'childAsin' conflict",
-    QUERY * 2: "more than one query",
-    QUERY[:-1]: "the query ends where a name is due",
-    QUERY + "}": "where the end is due",
-    "": "where '{' is due",
+    QUERY * 2: "There are 2 queries",
+    QUERY[:-1]: "the query ends where a name is expected",
+    QUERY + "}": "where the end is expected",
+    "": "where '{' is expected",
     QUERY.replace("salesAndTrafficByAsin(", "salesAndTrafficByAsin @skip(if: true)("): "Invalid syntax",
     "mutation { a }": "Invalid syntax",
     "query { a(b: %) }": "unexpected '%'",
-    "{" + " a { " * 5000: "fields deep",
+    "{" + " a { " * 5000: "nested more than 32 levels",
     "{ a(b: " + "[" * 5000: "deep",
     ECONOMICS.replace("productId: MSKU", "productId: SKU"): "'productId' of .* is not of type",
 }
@@ -167,7 +167,7 @@ REFUSED = {
 def test_fields_and_arguments_outside_the_schema_are_refused(query: str, why: str) -> None:
     """The error names them."""
     with pytest.raises(GraphQLError, match=why):
-        read_question(query)
+        read_query(query)
 
 
 async def test_a_refused_query_is_a_400(seller: SellingPartner) -> None:

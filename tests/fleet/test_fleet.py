@@ -554,7 +554,7 @@ async def test_a_fleet_ends_at_a_cancellation_at_any_time(
 ) -> None:
     """It may come in the middle of any command to Redis; stopping does not take until its timeout."""
     monkeypatch.setattr("spapi_async.fleet._scheduler.LOOK", 0.001)
-    monkeypatch.setattr("spapi_async.fleet._fleet._STOPPING", 3600.0)
+    monkeypatch.setattr("spapi_async.fleet._fleet._STOP_TIMEOUT", 3600.0)
     made: dict[str, Any] = {"client_id": "a", "client_secret": "b", "endpoint": "http://127.0.0.1:9"}
     for turns in range(80):
         fleet = Fleet(redis_url, None, SellerDirectory(sellers), job=_nothing, **made)
@@ -600,7 +600,7 @@ def test_a_fleet_has_a_database_or_a_job(sellers: str, database: str | None, job
         (("--job", "no_module_of_this_name:work"), "No module named 'no_module_of_this_name'"),
         (("--job", "json:nothing"), "nothing"),
         (("--job", "json"), "MODULE:FUNCTION"),
-        (("--job", "sys:path"), "this is not a function"),
+        (("--job", "sys:path"), "not a function"),
     ],
 )
 def test_an_invalid_job_is_a_usage_error(

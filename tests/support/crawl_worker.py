@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from spapi_async import Application
-from spapi_async.emulator.data.products import product
+from spapi_async.emulator.data.products import product_at
 from spapi_async.workflows.bulk import crawl
 from spapi_async.workflows.bulk._journal import Journal
 from spapi_async.workflows.bulk._json_lines import JsonLines
@@ -63,7 +63,7 @@ async def main(endpoint: str, target: str, count: int, *, again: bool) -> None:
         sink.rows = 40
     async with Application("id", "secret", endpoint=endpoint) as app:
         seller = app.selling_partner("Atzr|1", marketplace="US")
-        asins = [product(0, n).asin for n in range(count)]
+        asins = [product_at(0, n).asin for n in range(count)]
         await crawl("catalog", [seller], asins, target, older_than=timedelta(0) if again else None)
 
 

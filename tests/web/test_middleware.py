@@ -299,4 +299,4 @@ async def test_an_invalid_wait_is_refused_at_once(seconds: float) -> None:
 def test_the_backend_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     """Fifteen are answered, two get Retry-After."""
     runpy.run_path(str(Path(__file__).parents[2] / "examples/web/web_backend.py"), run_name="__main__")
-    assert "15 answered, 2 told to come again" in capsys.readouterr().out
+    assert "15 answered with 200, 2 with 503" in capsys.readouterr().out

@@ -196,7 +196,7 @@ async def test_a_backend_starts_although_a_seller_is_revoked(caplog: pytest.LogC
             with pytest.raises(LWAError):
                 await revoked.sellers_v1.get_marketplace_participations()
         assert application.closed
-    assert "could not be fetched ahead" in caplog.text
+    assert "could not be fetched in advance" in caplog.text
 
 
 async def test_a_lifespan_warms_up_and_closes() -> None:

@@ -1,7 +1,7 @@
-"""The operations that answer from data: one module for each API, named as in ``spapi_async.api``.
+"""The operations that have state: one module for each API, named as in ``spapi_async.api``.
 
-A module has ``HANDLERS``: operations by name, and the function that answers each. It is found by its name; what no
-module answers is synthesised from its response type.
+``HANDLERS`` of a module maps names of operations to the functions that answer them. Modules are found by name; replies
+of operations without a handler are synthesised from the response type.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from spapi_async.emulator.data.world import Handler
 
 __all__ = ["handler_of", "handlers_in"]
 
-# These answer for real even when everything else is synthesised: they hand out tokens and secrets.
+# Their handlers are used even if all other replies are synthesised, because they issue tokens and secrets.
 _ALWAYS = frozenset({"application_management_2023_11_30", "tokens_2021_03_01"})
 
 
 def handler_of(operation: Operation[object], *, synthetic: bool) -> Handler:
-    """The handler of an operation; ``synthetic``: of its response type alone, where that can be."""
+    """The handler of an operation; with ``synthetic``, the one that synthesises replies, if the API allows it."""
     if synthetic and operation.api not in _ALWAYS:
         return synthesis.synthesise
     return handlers_in(operation.api).get(operation.name, synthesis.synthesise)
@@ -29,7 +29,7 @@ def handler_of(operation: Operation[object], *, synthetic: bool) -> Handler:
 
 @cache
 def handlers_in(api: str) -> dict[str, Handler]:
-    """What was written for an API; nothing for most of them."""
+    """The handlers of an API; empty for most APIs."""
     name = f"{__name__}.{api}"
     if find_spec(name) is None:
         return {}

@@ -1,4 +1,4 @@
-"""Application Management 2023-11-30: the client secret is rotated; the new one goes to the queue."""
+"""Application Management 2023-11-30: rotates the client secret and sends the new one by notification."""
 
 from __future__ import annotations
 

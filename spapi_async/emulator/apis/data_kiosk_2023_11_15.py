@@ -1,7 +1,7 @@
-"""Data Kiosk 2023-11-15: queries whose results come as JSON lines, a page of the result per query.
+"""Data Kiosk 2023-11-15: queries, each of which has one page of the result as JSON lines.
 
-A query is held against its data set's schema and answered with the fields that it asks for. The word
-``emulatorOutcome_FATAL`` (or ``_CANCELLED``, ``_EMPTY``, ``_PAGED``) anywhere in its text, a comment for instance,
+A query is checked against the schema of its data set, and its rows have the fields that it selects. The word
+``emulatorOutcome_FATAL`` (or ``_CANCELLED``, ``_EMPTY``, ``_PAGED``) anywhere in its text, for instance in a comment,
 decides how it ends.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from spapi_async.emulator.data.documents import Document
 from spapi_async.emulator.data.graphql import GraphQLError
 from spapi_async.emulator.data.jobs import Job
-from spapi_async.emulator.data.kiosk_rows import Question, read_question
+from spapi_async.emulator.data.kiosk_rows import KioskQuery, read_query
 from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.pages import next_token, page_of, read_token
 from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found
@@ -23,29 +23,29 @@ from spapi_async.emulator.gateway.times import parse_date
 __all__ = ["HANDLERS"]
 
 _KIND = "query"
-_LONGEST_QUERY = 8000  # characters, white space not counted
+_MAX_QUERY_LENGTH = 8000  # characters, white space not counted
 _PAGES = 3  # of a result that comes in pages
 
 
 def _create(call: Call) -> Reply:
     body = call.body
-    if len(re.sub(r"\s", "", body["query"])) > _LONGEST_QUERY:
-        raise bad_input("The query is too long.", f"at most {_LONGEST_QUERY} characters without white space")
+    if len(re.sub(r"\s", "", body["query"])) > _MAX_QUERY_LENGTH:
+        raise bad_input("The query is too long.", f"at most {_MAX_QUERY_LENGTH} characters without white space")
     try:
-        question = read_question(body["query"])
+        query = read_query(body["query"])
     except GraphQLError as error:
         raise bad_input("The query is not valid.", str(error)) from None
     page = 1
     if body.get("paginationToken"):
         page = read_token(body["paginationToken"], {"query": body["query"]}, call.now)
-    wish = re.search(r"emulatorOutcome_(FATAL|CANCELLED)", body["query"])
-    outcome = call.outcome or (wish.group(1) if wish else "DONE")
+    requested = re.search(r"emulatorOutcome_(FATAL|CANCELLED)", body["query"])
+    outcome = call.outcome or (requested.group(1) if requested else "DONE")
     facts = {"query": body["query"], "page": page}
-    job = call.seller.jobs.create(_KIND, facts, call.now, outcome, lambda job: _write(call, job, question))
+    job = call.seller.jobs.create(_KIND, facts, call.now, outcome, lambda job: _write(call, job, query))
     return Reply.json({"queryId": job.id}, 202)
 
 
-def _write(call: Call, job: Job, question: Question) -> Document | None:
+def _write(call: Call, job: Job, query: KioskQuery) -> Document | None:
     seller, prefix = call.seller, "amzn1.tortuga.4.na."
     publish = seller.jobs.documents.publish
     if job.outcome == "FATAL":
@@ -53,7 +53,7 @@ def _write(call: Call, job: Job, question: Question) -> Document | None:
         return publish(seller.id, prefix, text, "application/json", compress=False)
     if "emulatorOutcome_EMPTY" in job.facts["query"]:
         return None  # DONE without a document: no rows
-    rows = question.rows(call.world.settings.seed, seller.id, seller.orders.since(0))
+    rows = query.rows(call.world.settings.seed, seller.id, seller.orders.since(0))
     if _paged(job):
         size = -(-len(rows) // _PAGES)
         rows = rows[(job.facts["page"] - 1) * size : job.facts["page"] * size]
@@ -73,9 +73,9 @@ def _find(call: Call) -> Job:
     return job
 
 
-def _form(call: Call, job: Job) -> dict[str, Any]:
+def _as_json(call: Call, job: Job) -> dict[str, Any]:
     status = job.status(call.now)
-    form = {
+    fields = {
         "queryId": job.id,
         "query": job.facts["query"],
         "processingStatus": status,
@@ -83,15 +83,15 @@ def _form(call: Call, job: Job) -> dict[str, Any]:
     }
     document = job.document(call.now)
     if document is not None:
-        form["dataDocumentId" if status == "DONE" else "errorDocumentId"] = document.id
+        fields["dataDocumentId" if status == "DONE" else "errorDocumentId"] = document.id
     if status == "DONE" and _paged(job) and job.facts["page"] < _PAGES:
         token = next_token({"query": job.facts["query"]}, call.now, job.facts["page"] + 1)
-        form["pagination"] = {"nextToken": token}
-    return form
+        fields["pagination"] = {"nextToken": token}
+    return fields
 
 
 def _get(call: Call) -> Reply:
-    return Reply.json(_form(call, _find(call)))
+    return Reply.json(_as_json(call, _find(call)))
 
 
 def _list(call: Call) -> Reply:
@@ -107,17 +107,17 @@ def _list(call: Call) -> Reply:
         if since <= job.created <= until and (not statuses or job.status(call.now) in statuses)
     ]
     page, after = page_of(jobs, size, arguments.get("paginationToken"), fixed, call.now)
-    form: dict[str, Any] = {"queries": [_form(call, job) for job in page]}
+    fields: dict[str, Any] = {"queries": [_as_json(call, job) for job in page]}
     if after is not None:
-        form["pagination"] = {"nextToken": after}
-    return Reply.json(form)
+        fields["pagination"] = {"nextToken": after}
+    return Reply.json(fields)
 
 
 def _cancel(call: Call) -> Reply:
     job = _find(call)
     if job.status(call.now) in ("IN_QUEUE", "IN_PROGRESS"):
         job.cancelled_at = call.now
-    return Reply(status=204)  # cancelling what is over already changes nothing
+    return Reply(status=204)  # also for a query that has ended, which stays as it is
 
 
 def _document(call: Call) -> Reply:

@@ -1,4 +1,4 @@
-"""FBA Inventory v1 over those of a seller's listings that Amazon fulfils."""
+"""FBA Inventory v1 over the seller's listings that Amazon fulfils."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import zlib
 from typing import Any
 
 from spapi_async.emulator.data.listings import Listing
-from spapi_async.emulator.data.products import chance
+from spapi_async.emulator.data.products import rng_for
 from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.pages import next_token, read_token
 from spapi_async.emulator.gateway.replies import Reply, bad_input
@@ -20,23 +20,23 @@ _TOKEN_LIFETIME = 30.0
 
 def _get_summaries(call: Call) -> Reply:
     arguments = call.arguments
-    place = arguments["granularityId"]
-    if [place] != arguments["marketplaceIds"]:
-        raise bad_input("granularityId and marketplaceIds differ.", "both name the one marketplace")
+    marketplace = arguments["granularityId"]
+    if [marketplace] != arguments["marketplaceIds"]:
+        raise bad_input("granularityId and marketplaceIds differ.", "both must be the same single marketplace")
     found = [summary for listing in _wanted(call) for summary in _summaries(call, listing)]
     fixed = {name: value for name, value in arguments.items() if name != "nextToken"}
     token = arguments.get("nextToken")
     start = read_token(token, fixed, call.now, _TOKEN_LIFETIME) if token is not None else 0
     end = start + _PAGE
-    form: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "payload": {
-            "granularity": {"granularityType": "Marketplace", "granularityId": place},
+            "granularity": {"granularityType": "Marketplace", "granularityId": marketplace},
             "inventorySummaries": found[start:end],
         }
     }
     if end < len(found):
-        form["pagination"] = {"nextToken": next_token(fixed, call.now, end)}
-    return Reply.json(form)
+        fields["pagination"] = {"nextToken": next_token(fixed, call.now, end)}
+    return Reply.json(fields)
 
 
 def _wanted(call: Call) -> list[Listing]:
@@ -56,30 +56,30 @@ def _wanted(call: Call) -> list[Listing]:
 
 
 def _summaries(call: Call, listing: Listing) -> list[dict[str, Any]]:
-    """One for each condition: some SKUs have units that came back damaged."""
-    rng = chance(call.world.settings.seed, call.seller.id, "inventory", listing.sku)
+    """One summary for each condition; some SKUs also have used units."""
+    rng = rng_for(call.world.settings.seed, call.seller.id, "inventory", listing.sku)
     conditions = ["NewItem"] + (["UsedGood"] if rng.random() < 0.2 else [])
     return [_summary(call, listing, condition, rng.randrange(200)) for condition in conditions]
 
 
 def _summary(call: Call, listing: Listing, condition: str, quantity: int) -> dict[str, Any]:
-    article = listing.product
-    form: dict[str, Any] = {
-        "asin": article.asin if article else "",
+    product = listing.product
+    fields: dict[str, Any] = {
+        "asin": product.asin if product else "",
         "fnSku": f"X00{_number_of(listing.sku):07d}"[:10],
         "sellerSku": listing.sku,
         "condition": condition,
-        "lastUpdatedTime": iso(listing.updated) if quantity else "",  # an empty text is Amazon's "never"
-        "productName": article.title if article else "",
+        "lastUpdatedTime": iso(listing.updated) if quantity else "",  # Amazon sends "" for "never"
+        "productName": product.title if product else "",
         "totalQuantity": quantity,
     }
     if call.arguments.get("details"):
-        form["inventoryDetails"] = {"fulfillableQuantity": quantity, "inboundWorkingQuantity": 0}
-    return form
+        fields["inventoryDetails"] = {"fulfillableQuantity": quantity, "inboundWorkingQuantity": 0}
+    return fields
 
 
 def _number_of(text: str) -> int:
-    """A number that a text has in every process."""
+    """A hash of the text that is the same in every process."""
     return zlib.crc32(text.encode()) % 10**7
 
 

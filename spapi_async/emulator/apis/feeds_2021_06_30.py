@@ -1,4 +1,4 @@
-"""Feeds 2021-06-30: a document to upload to, a feed over it, a processing report to download.
+"""Feeds 2021-06-30: the upload of a document, the feed that reads it, and its processing report.
 
 A JSON_LISTINGS_FEED changes the seller's listings; ``feedOptions: {"emulatorOutcome": "FATAL"}`` decides how a feed
 ends.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from spapi_async.emulator.apis.reports_2021_06_30 import cancel_queued, document_form, job_page, outcome_of
+from spapi_async.emulator.apis.reports_2021_06_30 import cancel_queued, document_fields, job_page, outcome_of
 from spapi_async.emulator.data.documents import Document
 from spapi_async.emulator.data.jobs import Job
 from spapi_async.emulator.data.listings import Listing
@@ -85,17 +85,17 @@ def _process_listings(seller: Seller, job: Job, content: bytes) -> dict[str, Any
 
 
 def _apply(seller: Seller, job: Job, message: dict[str, Any]) -> str | None:
-    """Change one listing; the reason if it cannot be done."""
+    """Apply a message to its listing; return the reason if that is impossible."""
     sku, kind = message.get("sku"), message.get("operationType")
     if not sku:
         return "'sku' is required."
     if kind == "DELETE":
         return None if seller.listings.drop(sku) else f"SKU {sku} does not exist."
     if kind == "UPDATE" and message.get("productType"):
-        places = frozenset(job.facts["marketplaceIds"])
+        marketplaces = frozenset(job.facts["marketplaceIds"])
         attributes = dict(message.get("attributes") or {})
         listing = Listing(
-            sku, message["productType"], attributes, product=None, marketplaces=places, created=job.started
+            sku, message["productType"], attributes, product=None, marketplaces=marketplaces, created=job.started
         )
         seller.listings.keep(listing)
         return None
@@ -127,8 +127,8 @@ def _find(call: Call) -> Job:
     return job
 
 
-def _form(call: Call, job: Job) -> dict[str, Any]:
-    form = {
+def _as_json(call: Call, job: Job) -> dict[str, Any]:
+    fields = {
         "feedId": job.id,
         "feedType": job.facts["feedType"],
         "marketplaceIds": job.facts["marketplaceIds"],
@@ -137,20 +137,20 @@ def _form(call: Call, job: Job) -> dict[str, Any]:
     }
     document = job.document(call.now)
     if document is not None:
-        form["resultFeedDocumentId"] = document.id
-    return form
+        fields["resultFeedDocumentId"] = document.id
+    return fields
 
 
 def _get(call: Call) -> Reply:
-    return Reply.json(_form(call, _find(call)))
+    return Reply.json(_as_json(call, _find(call)))
 
 
 def _list(call: Call) -> Reply:
     jobs, token = job_page(call, _KIND, call.arguments.get("feedTypes"), "feedType")
-    form: dict[str, Any] = {"feeds": [_form(call, job) for job in jobs]}
+    fields: dict[str, Any] = {"feeds": [_as_json(call, job) for job in jobs]}
     if token:
-        form["nextToken"] = token
-    return Reply.json(form)
+        fields["nextToken"] = token
+    return Reply.json(fields)
 
 
 def _cancel(call: Call) -> Reply:
@@ -159,7 +159,7 @@ def _cancel(call: Call) -> Reply:
 
 def _document(call: Call) -> Reply:
     document_id = call.arguments["feedDocumentId"]
-    return Reply.json(document_form(call, call.world.documents.get(document_id), document_id, "feedDocumentId"))
+    return Reply.json(document_fields(call, call.world.documents.get(document_id), document_id, "feedDocumentId"))
 
 
 HANDLERS: dict[str, Handler] = {

@@ -1,7 +1,7 @@
 """Listings Items 2021-08-01 over a seller's listings, which put, patch and delete change.
 
-Whose listings they are follows from the token. The seller id in the path is accepted as it comes: an emulated seller
-has no other way to learn its own.
+The access token alone decides whose listings they are. Any seller id in the path is accepted, because programs cannot
+know the id that the emulator gives to a refresh token.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ def _put(call: Call) -> Reply:
     arguments, body = call.arguments, call.body
     if arguments.get("mode") != "VALIDATION_PREVIEW":
         old = call.seller.listings.get(arguments["sku"])
-        places = frozenset(arguments["marketplaceIds"]) | (old.marketplaces if old else frozenset())
+        marketplaces = frozenset(arguments["marketplaceIds"]) | (old.marketplaces if old else frozenset())
         listing = Listing(
             arguments["sku"],
             body["productType"],
             dict(body["attributes"]),
             product=old.product if old else None,
-            marketplaces=places,
+            marketplaces=marketplaces,
             created=old.created if old else call.now,
         )
         listing.updated = call.now
@@ -84,37 +84,37 @@ def _delete(call: Call) -> Reply:
 
 def _accepted(call: Call) -> Reply:
     preview = call.arguments.get("mode") == "VALIDATION_PREVIEW"
-    form = {
+    fields = {
         "sku": call.arguments["sku"],
         "status": "VALID" if preview else "ACCEPTED",
         "submissionId": call.seller.listings.submission_id(),
         "issues": [],
     }
-    return Reply.json(form)
+    return Reply.json(fields)
 
 
 def _search(call: Call) -> Reply:
     arguments = call.arguments
     if ("identifiers" in arguments) != ("identifiersType" in arguments):
         raise bad_input("identifiers and identifiersType must be given together.")
-    places = frozenset(arguments["marketplaceIds"])
+    marketplaces = frozenset(arguments["marketplaceIds"])
     found = [
         listing
         for listing in call.seller.listings.all()
-        if listing.marketplaces & places and _wanted(arguments, listing)
+        if listing.marketplaces & marketplaces and _wanted(arguments, listing)
     ]
     key = _SORT_KEYS[arguments.get("sortBy", "lastUpdatedDate")]
     found.sort(key=key, reverse=arguments.get("sortOrder", "DESC") == "DESC")
     size = arguments.get("pageSize", 10)
     fixed = {name: value for name, value in arguments.items() if name not in ("pageToken", "pageSize")}
     page, after = page_of(found, size, arguments.get("pageToken"), fixed, call.now)
-    form: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "numberOfResults": len(found),
         "items": [_item(call, listing, arguments["marketplaceIds"]) for listing in page],
     }
     if after is not None:
-        form["pagination"] = {"nextToken": after}
-    return Reply.json(form)
+        fields["pagination"] = {"nextToken": after}
+    return Reply.json(fields)
 
 
 _SORT_KEYS: dict[str, Callable[[Listing], Any]] = {
@@ -136,44 +136,44 @@ def _wanted(arguments: dict[str, Any], listing: Listing) -> bool:
     identifiers = arguments.get("identifiers")
     if identifiers is None:
         return True
-    article = listing.product
+    product = listing.product
     own = {"SKU": listing.sku}
-    if article is not None:
-        own |= {"ASIN": article.asin, "EAN": article.ean, "GTIN": article.ean}
+    if product is not None:
+        own |= {"ASIN": product.asin, "EAN": product.ean, "GTIN": product.ean}
     return own.get(arguments["identifiersType"]) in identifiers
 
 
-def _item(call: Call, listing: Listing, places: Sequence[str]) -> dict[str, Any]:
-    form: dict[str, Any] = {"sku": listing.sku}
-    here = [place for place in places if place in listing.marketplaces]
+def _item(call: Call, listing: Listing, marketplaces: Sequence[str]) -> dict[str, Any]:
+    fields: dict[str, Any] = {"sku": listing.sku}
+    here = [marketplace for marketplace in marketplaces if marketplace in listing.marketplaces]
     for name in call.arguments.get("includedData") or ("summaries",):
         if name == "attributes":
-            form[name] = listing.attributes
+            fields[name] = listing.attributes
         elif name == "issues":
-            form[name] = []
+            fields[name] = []
         elif name == "fulfillmentAvailability":
             code = "AMAZON_NA" if listing.fulfilled_by_amazon else "DEFAULT"
-            form[name] = [{"fulfillmentChannelCode": code, "quantity": len(listing.sku) * 3}]
+            fields[name] = [{"fulfillmentChannelCode": code, "quantity": len(listing.sku) * 3}]
         elif name in _BY_MARKETPLACE:
-            form[name] = [{"marketplaceId": place} | _BY_MARKETPLACE[name](listing) for place in here]
-    return form
+            fields[name] = [{"marketplaceId": marketplace} | _BY_MARKETPLACE[name](listing) for marketplace in here]
+    return fields
 
 
 def _summary(listing: Listing) -> dict[str, Any]:
-    form: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "productType": listing.product_type,
         "conditionType": "new_new",
         "status": ["BUYABLE", "DISCOVERABLE"],
         "createdDate": iso(listing.created),
         "lastUpdatedDate": iso(listing.updated),
     }
-    article = listing.product
-    if article is not None:
-        image = {"link": f"https://m.media-amazon.com/images/I/{article.asin}.jpg", "height": 500, "width": 500}
-        form |= {"asin": article.asin, "itemName": article.title, "mainImage": image}
+    product = listing.product
+    if product is not None:
+        image = {"link": f"https://m.media-amazon.com/images/I/{product.asin}.jpg", "height": 500, "width": 500}
+        fields |= {"asin": product.asin, "itemName": product.title, "mainImage": image}
         if listing.fulfilled_by_amazon:
-            form["fnSku"] = "X0" + article.asin[2:]
-    return form
+            fields["fnSku"] = "X0" + product.asin[2:]
+    return fields
 
 
 def _offer(listing: Listing) -> dict[str, Any]:

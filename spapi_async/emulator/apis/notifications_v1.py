@@ -33,17 +33,21 @@ def _create_destination(call: Call) -> Reply:
         bus = wanted["eventBridge"]
         source = f"aws.partner/sellingpartnerapi.amazon.com/{bus['accountId']}/{call.token.application}"
         wanted = {"eventBridge": bus | {"name": source}}
-    mail = call.world.mail
+    notification_service = call.world.notification_service
     if any(each["resource"] == wanted for each in _own(call)):
         raise Refusal(409, "Conflict", "A destination with this resource exists already.")
-    made = {"destinationId": mail.new_id(), "name": call.body["name"], "resource": wanted}
-    mail.destinations[made["destinationId"]] = made | {"application": call.token.application}
+    made = {"destinationId": notification_service.new_id(), "name": call.body["name"], "resource": wanted}
+    notification_service.destinations[made["destinationId"]] = made | {"application": call.token.application}
     return Reply.json({"payload": made})
 
 
 def _own(call: Call) -> list[dict[str, Any]]:
     """The application's destinations."""
-    return [each for each in call.world.mail.destinations.values() if each["application"] == call.token.application]
+    return [
+        each
+        for each in call.world.notification_service.destinations.values()
+        if each["application"] == call.token.application
+    ]
 
 
 def _shown(stored: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +71,7 @@ def _get_destinations(call: Call) -> Reply:
 
 
 def _delete_destination(call: Call) -> Reply:
-    del call.world.mail.destinations[_destination(call)["destinationId"]]
+    del call.world.notification_service.destinations[_destination(call)["destinationId"]]
     return Reply.json({})
 
 
@@ -82,18 +86,18 @@ def _create_subscription(call: Call) -> Reply:
     same = ("destinationId", "payloadVersion", "processingDirective")
     if any(all(each.get(name) == body.get(name) for name in same) for each in _subscriptions(call, kind)):
         raise Refusal(409, "Conflict", "The subscription exists already.")
-    made = {"subscriptionId": call.world.mail.new_id(), **body}
+    made = {"subscriptionId": call.world.notification_service.new_id(), **body}
     stored = made | {"application": call.token.application, "seller": call.seller.id, "type": kind}
-    call.world.mail.subscriptions[made["subscriptionId"]] = stored
+    call.world.notification_service.subscriptions[made["subscriptionId"]] = stored
     return Reply.json({"payload": made})
 
 
 def _check_directive(kind: str, directive: dict[str, Any]) -> None:
-    wished = directive.get("eventFilter")
-    if wished and "filterExpression" in directive:
+    event_filter = directive.get("eventFilter")
+    if event_filter and "filterExpression" in directive:
         raise bad_input("eventFilter and filterExpression are mutually exclusive.")
-    if wished and (kind not in _FILTERED or wished["eventFilterType"] != kind):
-        raise bad_input("The eventFilter is not supported.", f"{kind} does not take {wished['eventFilterType']}")
+    if event_filter and (kind not in _FILTERED or event_filter["eventFilterType"] != kind):
+        raise bad_input("The eventFilter is not supported.", f"{kind} does not take {event_filter['eventFilterType']}")
     if "filterExpression" in directive:
         if kind not in _WITH_EXPRESSION:
             raise bad_input("The filterExpression is not supported.", f"{kind} does not take one")
@@ -108,7 +112,7 @@ def _check_directive(kind: str, directive: dict[str, Any]) -> None:
 def _subscriptions(call: Call, kind: str) -> list[dict[str, Any]]:
     """The seller's subscriptions to a type, through this application."""
     owner = (call.token.application, call.seller.id, kind)
-    stored = call.world.mail.subscriptions.values()
+    stored = call.world.notification_service.subscriptions.values()
     return [each for each in stored if (each["application"], each["seller"], each["type"]) == owner]
 
 
@@ -133,9 +137,9 @@ def _get_subscriptions(call: Call) -> Reply:
 
 
 def _by_id(call: Call) -> dict[str, Any]:
-    """A subscription of any seller, for grantless operations."""
+    """A subscription of any seller; these operations are grantless."""
     wanted = call.arguments["subscriptionId"]
-    found = call.world.mail.subscriptions.get(wanted)
+    found = call.world.notification_service.subscriptions.get(wanted)
     facts = (call.token.application, call.arguments["notificationType"])
     if found is None or (found["application"], found["type"]) != facts:
         raise not_found("The subscription does not exist.", f"no subscription {wanted} of this application and type")
@@ -147,7 +151,7 @@ def _get_subscription_by_id(call: Call) -> Reply:
 
 
 def _delete_subscription_by_id(call: Call) -> Reply:
-    del call.world.mail.subscriptions[_by_id(call)["subscriptionId"]]
+    del call.world.notification_service.subscriptions[_by_id(call)["subscriptionId"]]
     return Reply.json({})
 
 

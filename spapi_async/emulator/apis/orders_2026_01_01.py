@@ -1,11 +1,11 @@
-"""Orders 2026-01-01 over the same orders: items inline, data sets on request, no restricted data token."""
+"""Orders 2026-01-01 over the orders that v0 shows: items inline, data sets on request, no restricted data token."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from spapi_async.emulator.apis.orders_v0 import Search, check_marketplaces, find_order
-from spapi_async.emulator.data.order_forms import order_2026, status_2026
+from spapi_async.emulator.data.order_json import order_2026, status_2026
 from spapi_async.emulator.data.orders import StoredOrder
 from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.replies import Reply, bad_input, encode, not_permitted
@@ -26,14 +26,14 @@ def _search_orders(call: Call) -> Reply:
     search = Search(
         call, ("createdAfter", "createdBefore", "lastUpdatedAfter", "lastUpdatedBefore"), lambda order: order.updated
     )
-    places = frozenset(arguments.get("marketplaceIds") or ())
-    check_marketplaces(places)
+    marketplaces = frozenset(arguments.get("marketplaceIds") or ())
+    check_marketplaces(marketplaces)
     statuses = frozenset(arguments.get("fulfillmentStatuses") or ())
     fulfillers = frozenset(arguments.get("fulfilledBy") or ())
 
     def wanted(order: StoredOrder) -> bool:
         return (
-            (not places or order.marketplace in places)
+            (not marketplaces or order.marketplace in marketplaces)
             and (not statuses or status_2026(order) in statuses)
             and (not fulfillers or ("AMAZON" if order.fulfilled_by_amazon else "MERCHANT") in fulfillers)
         )
@@ -55,10 +55,10 @@ def _get_order(call: Call) -> Reply:
 
 
 def _included(call: Call) -> frozenset[str]:
-    """The data sets that are asked for.
+    """The data sets that the request asks for.
 
     Raises:
-        Refusal: 403: one of them is refused to every seller, whatever its roles.
+        Refusal: 403: one of them is in the setting ``refused_datasets``.
     """
     included = frozenset(call.arguments.get("includedData") or ())
     if included & call.world.settings.refused_datasets:

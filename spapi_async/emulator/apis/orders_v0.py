@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from spapi_async.emulator.data.order_forms import item_buyer_info, items_v0, order_v0, shipping_address
+from spapi_async.emulator.data.order_json import item_buyer_info, items_v0, order_v0, shipping_address
 from spapi_async.emulator.data.orders import StoredOrder
-from spapi_async.emulator.data.products import chance
+from spapi_async.emulator.data.products import rng_for
 from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.pages import next_token, page_of, read_token
 from spapi_async.emulator.gateway.replies import Refusal, Reply, bad_input, encode, not_found
@@ -19,23 +19,23 @@ from spapi_async.marketplaces import Marketplace
 __all__ = ["HANDLERS", "Search", "check_marketplaces", "find_order"]
 
 _ORDER_ID = re.compile(r"\d{3}-\d{7}-\d{7}\Z")
-_ITEMS_A_PAGE = 10
-_MARKETPLACES = frozenset(place.value for place in Marketplace)
+_PAGE_SIZE = 10
+_MARKETPLACES = frozenset(marketplace.value for marketplace in Marketplace)
 
 
 class Search:
     """The time window of an order search, checked by the rules that both versions share.
 
-    The upper bound of the first page is kept in the paging token, beside the last order of the page: those changed
-    meanwhile move no other between pages. With ``page_shift`` it is kept beside the number of orders to skip, and
-    they do.
+    The paging token holds the upper bound of the first page and the last order of its own page, so that an order that
+    changes between two requests does not move others to another page. With the setting ``page_shift`` it holds the
+    upper bound and the number of orders to skip, so that such a change does move others.
     """
 
     def __init__(self, call: Call, names: tuple[str, str, str, str], updated: Callable[[StoredOrder], float]) -> None:
         created_after, created_before, updated_after, updated_before = (self._date(call, name) for name in names)
         if (created_after is None) == (updated_after is None):
             raise bad_input(
-                f"Exactly one of {names[0]} and {names[2]} is required.", "give the one, leave out the other"
+                f"Exactly one of {names[0]} and {names[2]} is required.", "send one of them and omit the other"
             )
         by_update = updated_after is not None
         if (created_after if by_update else updated_before) is not None or (by_update and created_before is not None):
@@ -45,8 +45,8 @@ class Search:
         end = updated_before if by_update else created_before
         assert start is not None
         if start > call.now:
-            # The model: no "before" may lie less than two minutes back, nor before its "after"; so no "after" may
-            # lie ahead. Amazon's own words for all of this are that the input is not valid.
+            # Amazon's model: a "before" must be two minutes old and not earlier than its "after", so an "after" cannot
+            # be in the future. The wording is the emulator's; Amazon only says that the input is not valid.
             raise bad_input(
                 f"{names[2] if by_update else names[0]} is in the future.", f"it is {iso(call.now, 'seconds')} now"
             )
@@ -73,13 +73,13 @@ class Search:
         return moment
 
     def moment(self, order: StoredOrder) -> float:
-        """The moment of an order that this search looks at."""
+        """The time by which this search selects and sorts an order."""
         return self._updated(order) if self.by_update else order.created
 
     def page(
         self, call: Call, token: str | None, size: int, fixed: dict[str, Any], wanted: Callable[[StoredOrder], bool]
     ) -> tuple[Sequence[StoredOrder], str | None]:
-        """The orders of one page, and the token of the next."""
+        """The orders of one page, and the token of the next page."""
         if call.world.settings.page_shift or call.world.settings.unsorted_lists:
             return self._shifting_page(call, token, size, fixed, wanted)
         after = (self.start, "")
@@ -96,13 +96,13 @@ class Search:
     def _shifting_page(
         self, call: Call, token: str | None, size: int, fixed: dict[str, Any], wanted: Callable[[StoredOrder], bool]
     ) -> tuple[Sequence[StoredOrder], str | None]:
-        """The orders after as many as the token says, of those that are in the window now."""
+        """The page after skipping as many orders as the token says, counted among those in the window now."""
         skipped = 0
         if token is not None:
             self.end, skipped = read_token(token, fixed, call.now, _lifetime(call))
         orders = list(self._found(call, (self.start, ""), wanted))
         if call.world.settings.unsorted_lists:
-            orders.sort(key=lambda order: chance(order.order_id, "list").random())
+            orders.sort(key=lambda order: rng_for(order.order_id, "list").random())
         end = skipped + size
         following = next_token(fixed, call.now, [self.end, end]) if end < len(orders) else None
         return _as_a_page(call, orders[skipped:end]), following
@@ -110,23 +110,24 @@ class Search:
     def _found(
         self, call: Call, after: tuple[float, str], wanted: Callable[[StoredOrder], bool]
     ) -> Iterator[StoredOrder]:
-        """The orders of the window that stand behind this place."""
+        """The matching orders of the window that come after the position ``after`` (time, order id)."""
         for order in self._in_order(call, after):
-            place = (self.moment(order), order.order_id)
-            if place[0] > self.end:
+            position = (self.moment(order), order.order_id)
+            if position[0] > self.end:
                 return
-            if place > after and wanted(order) and self._is_listed(call, order):
+            if position > after and wanted(order) and self._is_listed(call, order):
                 yield order
 
     def _is_listed(self, call: Call, order: StoredOrder) -> bool:
-        """Whether the lists know of its last change yet."""
+        """Whether the last change of an order appears in searches yet."""
         lag = call.world.settings.list_lag
         if not (lag and self.by_update):
             return True
-        return self._updated(order) + lag * chance(order.order_id, order.revision, "lag").random() <= call.now
+        return self._updated(order) + lag * rng_for(order.order_id, order.revision, "lag").random() <= call.now
 
     def _in_order(self, call: Call, after: tuple[float, str]) -> Sequence[StoredOrder]:
-        # No order was created after its last update, nor changed its status: the book can be cut there for each order.
+        # An order is created, and its status changes, no later than its last update, so orders updated earlier than
+        # the start cannot be in the window.
         orders = call.seller.orders.since(after[0])
         if self.by_update and not call.world.settings.v0_status_dates:
             return orders
@@ -136,17 +137,17 @@ class Search:
 def _as_a_page(call: Call, orders: Sequence[StoredOrder]) -> Sequence[StoredOrder]:
     if not call.world.settings.shuffled_pages:
         return orders
-    return sorted(orders, key=lambda order: chance(order.order_id, "place").random())
+    return sorted(orders, key=lambda order: rng_for(order.order_id, "place").random())
 
 
-def check_marketplaces(places: Iterable[str]) -> None:
-    """Refuse what is no marketplace: a client that sends "US" should hear of it before it meets Amazon.
+def check_marketplaces(marketplaces: Iterable[str]) -> None:
+    """Refuse ids that are not marketplaces, such as "US", because Amazon would.
 
     Raises:
-        Refusal: 403, in the words seen for a marketplace of another region.
+        Refusal: 403, in Amazon's words for a marketplace of another region.
     """
-    if unknown := sorted(set(places) - _MARKETPLACES):
-        # Which region this host stands for, the emulator does not know: it takes those of all regions.
+    if unknown := sorted(set(marketplaces) - _MARKETPLACES):
+        # The emulator has no region, so it accepts the marketplaces of all regions.
         raise Refusal(
             403,
             "Unauthorized",
@@ -159,7 +160,7 @@ def find_order(call: Call) -> StoredOrder:
     """The order that the path names.
 
     Raises:
-        Refusal: 400 for what is not an order id, 404 for one that this seller does not have.
+        Refusal: 400 if the path has no valid order id, 404 if this seller has no such order.
     """
     order_id = call.arguments["orderId"]
     order = call.seller.orders.get(order_id)
@@ -180,7 +181,7 @@ def _get_orders(call: Call) -> Reply:
     if not 1 <= size <= 100:
         raise bad_input(f"MaxResultsPerPage: {size} is not between 1 and 100.")
     check_marketplaces(arguments["MarketplaceIds"])
-    # The model declares MaxResultsPerPage of 1..100 and the filters as required beside the token.
+    # The filters must be repeated with the token.
     fixed = {name: value for name, value in arguments.items() if name not in ("NextToken", "MaxResultsPerPage")}
     ids = arguments.get("AmazonOrderIds")
     if ids is not None and "CreatedAfter" not in arguments and "LastUpdatedAfter" not in arguments:
@@ -196,37 +197,37 @@ def _get_orders(call: Call) -> Reply:
 
 
 def _orders_reply(call: Call, orders: Sequence[StoredOrder], tail: dict[str, str]) -> Reply:
-    listed = b",".join([_form(call, order) for order in orders])
+    listed = b",".join([_as_json(call, order) for order in orders])
     rest = b"," + encode(tail)[1:-1] if tail else b""
     return Reply(b'{"payload":{"Orders":[' + listed + b"]" + rest + b"}}")
 
 
-def _form(call: Call, order: StoredOrder) -> bytes:
+def _as_json(call: Call, order: StoredOrder) -> bytes:
     violations = call.world.settings.violations
     return order_v0(order, call.elements, updated=_updated(call, order), violations=violations)
 
 
 def _updated(call: Call, order: StoredOrder) -> float:
-    """What v0 takes for the last update."""
+    """The time that v0 shows as the last update."""
     return order.status_updated if call.world.settings.v0_status_dates else order.updated
 
 
 def _wanted(arguments: dict[str, Any]) -> Callable[[StoredOrder], bool]:
-    """One test for all filters given."""
-    places = frozenset(arguments["MarketplaceIds"])
+    """A function that tests an order against all filters of the request."""
+    marketplaces = frozenset(arguments["MarketplaceIds"])
     statuses = frozenset(arguments.get("OrderStatuses") or ())
     channels = frozenset(arguments.get("FulfillmentChannels") or ())
     ids = frozenset(arguments.get("AmazonOrderIds") or ())
     payments = arguments.get("PaymentMethods")
-    nothing = (payments is not None and "Other" not in payments) or any(
+    none_match = (payments is not None and "Other" not in payments) or any(
         arguments.get(name) for name in ("EasyShipShipmentStatuses", "ElectronicInvoiceStatuses", "IsISPU")
     )
     email, own_id = arguments.get("BuyerEmail"), arguments.get("SellerOrderId")
 
     def wanted(order: StoredOrder) -> bool:
         return (
-            not nothing
-            and order.marketplace in places
+            not none_match
+            and order.marketplace in marketplaces
             and (not statuses or order.status in statuses)
             and (not channels or ("AFN" if order.fulfilled_by_amazon else "MFN") in channels)
             and (not ids or order.order_id in ids)
@@ -238,7 +239,7 @@ def _wanted(arguments: dict[str, Any]) -> Callable[[StoredOrder], bool]:
 
 
 def _get_order(call: Call) -> Reply:
-    return Reply(b'{"payload":' + _form(call, find_order(call)) + b"}")
+    return Reply(b'{"payload":' + _as_json(call, find_order(call)) + b"}")
 
 
 def _get_order_items(call: Call) -> Reply:
@@ -248,14 +249,14 @@ def _get_order_items(call: Call) -> Reply:
     if body is None:
         forms = items_v0(order, call.elements, violations=call.world.settings.violations)
         body = _items_page(call, order, forms)
-        if "NextToken" not in call.arguments and len(forms) <= _ITEMS_A_PAGE:
+        if "NextToken" not in call.arguments and len(forms) <= _PAGE_SIZE:
             order.rendered[key] = body
     return Reply(body)
 
 
 def _items_page(call: Call, order: StoredOrder, forms: list[dict[str, Any]]) -> bytes:
     token = call.arguments.get("NextToken")
-    page, after = page_of(forms, _ITEMS_A_PAGE, token, {"orderId": order.order_id}, call.now)
+    page, after = page_of(forms, _PAGE_SIZE, token, {"orderId": order.order_id}, call.now)
     payload: dict[str, Any] = {"AmazonOrderId": order.order_id, "OrderItems": page}
     if after is not None:
         payload["NextToken"] = after
@@ -304,7 +305,7 @@ def _get_order_regulated_info(call: Call) -> Reply:
 
 
 def _touch(call: Call) -> Reply:
-    """Shipment and verification updates change the order, which the next search sees."""
+    """Answer a shipment or verification update, which counts as an update of the order."""
     call.seller.orders.touch(find_order(call), call.now)
     return Reply(status=204)
 

@@ -12,16 +12,16 @@ from spapi_async.marketplaces import Marketplace
 
 __all__ = ["HANDLERS"]
 
-_MOST = 20
+_MAX_BATCH = 20
 
 
 def _estimates(call: Call) -> Reply:
     requests = call.body or []
-    if not 1 <= len(requests) <= _MOST:
-        raise bad_input(f"{len(requests)} requests.", f"1 to {_MOST} are allowed")
+    if not 1 <= len(requests) <= _MAX_BATCH:
+        raise bad_input(f"{len(requests)} requests.", f"1 to {_MAX_BATCH} are allowed")
     for request in requests:
         _check(request.get("FeesEstimateRequest"))
-    # A bare list: there is no envelope.
+    # This operation's reply is a list without an envelope.
     return Reply.json(
         [_estimate(call, each["IdType"], each["IdValue"], each["FeesEstimateRequest"]) for each in requests]
     )
@@ -44,7 +44,7 @@ def _check(request: dict[str, Any] | None) -> dict[str, Any]:
     if request is None:
         raise bad_input("FeesEstimateRequest is missing.")
     if request["MarketplaceId"] not in set(Marketplace):
-        raise bad_input(f"Marketplace {request['MarketplaceId']} is not valid.", "one bad one refuses the whole call")
+        raise bad_input(f"Marketplace {request['MarketplaceId']} is not valid.", "it fails the whole call")
     return request
 
 
@@ -58,12 +58,12 @@ def _estimate(call: Call, kind: str, value: str, request: dict[str, Any]) -> dic
         "PriceToEstimateFees": request["PriceToEstimateFees"],
         "SellerInputIdentifier": request["Identifier"],
     }
-    article = _article(call, kind, value)
-    if article is None:
+    product = _article(call, kind, value)
+    if product is None:
         message = f"There is an client-side error. Please verify your inputs. {value} is not known."
         error = {"Type": "Sender", "Code": "ClientError", "Message": message, "Detail": []}
         return {"Status": "ClientError", "FeesEstimateIdentifier": identifier, "Error": error}
-    fees = _fees(article, request)
+    fees = _fees(product, request)
     return {
         "Status": "Success",
         "FeesEstimateIdentifier": identifier,
@@ -75,7 +75,7 @@ def _estimate(call: Call, kind: str, value: str, request: dict[str, Any]) -> dic
             },
             "FeeDetailList": fees,
         },
-        "Error": {"Type": "", "Code": "", "Message": "", "Detail": []},  # a success has one too
+        "Error": {"Type": "", "Code": "", "Message": "", "Detail": []},  # present in a success, too
     }
 
 
@@ -86,11 +86,11 @@ def _article(call: Call, kind: str, value: str) -> Product | None:
     return listing.product if listing is not None else None
 
 
-def _fees(article: Product, request: dict[str, Any]) -> list[dict[str, Any]]:
+def _fees(product: Product, request: dict[str, Any]) -> list[dict[str, Any]]:
     price = request["PriceToEstimateFees"]["ListingPrice"]
     amounts = {"ReferralFee": round(float(price.get("Amount") or 0) * 0.15, 2)}
     if request.get("IsAmazonFulfilled"):
-        amounts["FBAFees"] = round(3.0 + article.grams / 1000, 2)
+        amounts["FBAFees"] = round(3.0 + product.grams / 1000, 2)
     currency = price.get("CurrencyCode") or "USD"
     return [
         {

@@ -1,4 +1,4 @@
-"""Product Pricing 2022-05-01: two operations, both of them batches."""
+"""Product Pricing 2022-05-01, whose two operations are both batches."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from spapi_async.emulator.gateway.replies import Refusal, Reply, bad_input
 
 __all__ = ["HANDLERS"]
 
-_MOST_SUMMARIES = 20
-_MOST_PRICES = 40
+_MAX_SUMMARIES = 20
+_MAX_PRICES = 40
 
 
 def _requests(call: Call, most: int) -> list[dict[str, Any]]:
@@ -23,24 +23,24 @@ def _requests(call: Call, most: int) -> list[dict[str, Any]]:
     return requests
 
 
-def _amount(cents: int, place: str) -> dict[str, Any]:
-    written = money(cents, place)
+def _amount(cents: int, marketplace: str) -> dict[str, Any]:
+    written = money(cents, marketplace)
     return {"currencyCode": written["CurrencyCode"], "amount": written["Amount"]}
 
 
 def _summaries(call: Call) -> Reply:
-    return Reply.json({"responses": [_summary(call, request) for request in _requests(call, _MOST_SUMMARIES)]})
+    return Reply.json({"responses": [_summary(call, request) for request in _requests(call, _MAX_SUMMARIES)]})
 
 
 def _summary(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    """One response; it names ASIN and marketplace and echoes nothing else."""
-    asin, place = request["asin"], request["marketplaceId"]
-    body: dict[str, Any] = {"asin": asin, "marketplaceId": place}
-    article = product_of_asin(call.world.settings.seed, asin)
-    if article is None:
+    """One response of the batch; it repeats only the ASIN and the marketplace of its request."""
+    asin, marketplace = request["asin"], request["marketplaceId"]
+    body: dict[str, Any] = {"asin": asin, "marketplaceId": marketplace}
+    product = product_of_asin(call.world.settings.seed, asin)
+    if product is None:
         body["errors"] = [{"code": "INVALID_ASIN", "message": f"The provided ASIN {asin} is not valid.", "details": ""}]
         return {"status": {"statusCode": 400, "reasonPhrase": "Client Error"}, "body": body}
-    offers = offers_of(call.world.settings.seed, article)
+    offers = offers_of(call.world.settings.seed, product)
     wanted = request["includedData"]
     if "featuredBuyingOptions" in wanted:
         featured = [
@@ -48,7 +48,7 @@ def _summary(call: Call, request: dict[str, Any]) -> dict[str, Any]:
                 "sellerId": offer.seller,
                 "condition": "New",
                 "fulfillmentType": "AFN" if offer.fulfilled_by_amazon else "MFN",
-                "listingPrice": _amount(offer.cents, place),
+                "listingPrice": _amount(offer.cents, marketplace),
                 "shippingOptions": [],
                 "featuredOfferSegments": [{"customerMembership": "PRIME"}],
             }
@@ -57,8 +57,8 @@ def _summary(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         body["featuredBuyingOptions"] = [{"buyingOptionType": "New", "segmentedFeaturedOffers": featured}]
     if "referencePrices" in wanted:
         body["referencePrices"] = [
-            {"name": "CompetitivePriceThreshold", "price": _amount(article.cents, place)},
-            {"name": "WasPrice", "price": _amount(article.cents + 100, place)},
+            {"name": "CompetitivePriceThreshold", "price": _amount(product.cents, marketplace)},
+            {"name": "WasPrice", "price": _amount(product.cents + 100, marketplace)},
         ]
     if "lowestPricedOffers" in wanted:
         body["lowestPricedOffers"] = [
@@ -70,15 +70,15 @@ def _summary(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _expected_prices(call: Call) -> Reply:
-    requests = _requests(call, _MOST_PRICES)
+    requests = _requests(call, _MAX_PRICES)
     if len(requests) == 1 and call.seller.listings.get(requests[0]["sku"]) is None:
-        # A call whose only item is invalid fails as a whole.
+        # A batch whose only item is invalid fails as a whole.
         raise Refusal(400, "INVALID_SKU", f"The provided SKU {requests[0]['sku']} is not valid.")
     return Reply.json({"responses": [_expected_price(call, request) for request in requests]})
 
 
 def _expected_price(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    sku, place = request["sku"], request["marketplaceId"]
+    sku, marketplace = request["sku"], request["marketplaceId"]
     listing = call.seller.listings.get(sku)
     response: dict[str, Any] = {
         "headers": {"x-amzn-RequestId": new_uuid()},
@@ -88,17 +88,17 @@ def _expected_price(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         error = {"code": "INVALID_SKU", "message": f"The provided SKU {sku} is not valid.", "details": ""}
         status = {"statusCode": 400, "reasonPhrase": "Client Error"}
         return {**response, "status": status, "body": {"errors": [error]}}
-    article = listing.product
-    offers = offers_of(call.world.settings.seed, article)
+    product = listing.product
+    offers = offers_of(call.world.settings.seed, product)
     result: dict[str, Any] = {"resultStatus": "VALID_FOEP" if offers else "NO_COMPETING_OFFER"}
     if offers:
-        result["featuredOfferExpectedPrice"] = {"listingPrice": _amount(offers[0].cents, place)}
+        result["featuredOfferExpectedPrice"] = {"listingPrice": _amount(offers[0].cents, marketplace)}
     body = {
         "offerIdentifier": {
-            "marketplaceId": place,
+            "marketplaceId": marketplace,
             "sellerId": call.seller.id,
             "sku": sku,
-            "asin": article.asin,
+            "asin": product.asin,
             "fulfillmentType": "AFN" if listing.fulfilled_by_amazon else "MFN",
         },
         "featuredOfferExpectedPriceResults": [result],

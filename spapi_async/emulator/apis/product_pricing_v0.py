@@ -1,4 +1,4 @@
-"""Product Pricing v0 over the seeded products and the seller's listings, alone and in batches."""
+"""Product Pricing v0 over the seeded products and the seller's listings, singly and in batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spapi_async.emulator.gateway.replies import Refusal, Reply, bad_input
 
 __all__ = ["HANDLERS"]
 
-_MOST = 20
+_MAX_BATCH = 20
 _ITEM_URI = re.compile(r"/products/pricing/v0/items/([^/?]+)/offers\Z")
 _LISTING_URI = re.compile(r"/products/pricing/v0/listings/([^/?]+)/offers\Z")
 
@@ -29,22 +29,26 @@ def _listing_offers(call: Call) -> Reply:
 
 
 def _offers(call: Call, asked: dict[str, Any], *, asin: str = "", sku: str = "") -> dict[str, Any]:
-    """Amazon's ``GetOffersResult``; raises the refusal of an ASIN or SKU that is not known."""
-    place, condition = asked["MarketplaceId"], asked["ItemCondition"]
-    article = product_of_asin(call.world.settings.seed, asin) if asin else _listed(call, sku)
-    if article is None:
+    """Amazon's ``GetOffersResult``.
+
+    Raises:
+        Refusal: 400: the ASIN or SKU is unknown.
+    """
+    marketplace, condition = asked["MarketplaceId"], asked["ItemCondition"]
+    product = product_of_asin(call.world.settings.seed, asin) if asin else _listed(call, sku)
+    if product is None:
         what = f"{asin} is an invalid ASIN" if asin else f"{sku} is an invalid SKU"
-        raise bad_input(f"{what} for marketplace {place}")
-    offers = offers_of(call.world.settings.seed, article, condition)
-    name = {"ASIN": article.asin} if asin else {"SellerSKU": sku}
+        raise bad_input(f"{what} for marketplace {marketplace}")
+    offers = offers_of(call.world.settings.seed, product, condition)
+    name = {"ASIN": product.asin} if asin else {"SellerSKU": sku}
     return {
-        "marketplaceId": place,
-        **({"ASIN": article.asin} if asin else {"SKU": sku}),
+        "marketplaceId": marketplace,
+        **({"ASIN": product.asin} if asin else {"SKU": sku}),
         "ItemCondition": condition,
         "status": "Success" if offers else "NoBuyableOffers",
-        "Identifier": {"MarketplaceId": place, **name, "ItemCondition": condition},
-        "Summary": _summary(offers, article, place, condition),
-        "Offers": [_offer(offer, place, first=number == 0) for number, offer in enumerate(offers)],
+        "Identifier": {"MarketplaceId": marketplace, **name, "ItemCondition": condition},
+        "Summary": _summary(offers, product, marketplace, condition),
+        "Offers": [_offer(offer, marketplace, first=number == 0) for number, offer in enumerate(offers)],
     }
 
 
@@ -53,34 +57,34 @@ def _listed(call: Call, sku: str) -> Product | None:
     return listing.product if listing is not None else None
 
 
-def _summary(offers: Sequence[Offer], article: Product, place: str, condition: str) -> dict[str, Any]:
-    form: dict[str, Any] = {"TotalOfferCount": len(offers), "ListPrice": money(article.cents, place)}
+def _summary(offers: Sequence[Offer], product: Product, marketplace: str, condition: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {"TotalOfferCount": len(offers), "ListPrice": money(product.cents, marketplace)}
     if offers:
-        price = _price(offers[0], place)
-        form["NumberOfOffers"] = [
+        price = _price(offers[0], marketplace)
+        fields["NumberOfOffers"] = [
             {"condition": condition.lower(), "fulfillmentChannel": "Amazon", "OfferCount": len(offers)}
         ]
-        form["LowestPrices"] = [{"condition": condition.lower(), "fulfillmentChannel": "Amazon", **price}]
-        form["BuyBoxPrices"] = [{"condition": condition, **price}]
-    return form
+        fields["LowestPrices"] = [{"condition": condition.lower(), "fulfillmentChannel": "Amazon", **price}]
+        fields["BuyBoxPrices"] = [{"condition": condition, **price}]
+    return fields
 
 
-def _price(offer: Offer, place: str) -> dict[str, Any]:
+def _price(offer: Offer, marketplace: str) -> dict[str, Any]:
     return {
-        "LandedPrice": money(offer.cents + offer.shipping, place),
-        "ListingPrice": money(offer.cents, place),
-        "Shipping": money(offer.shipping, place),
+        "LandedPrice": money(offer.cents + offer.shipping, marketplace),
+        "ListingPrice": money(offer.cents, marketplace),
+        "Shipping": money(offer.shipping, marketplace),
     }
 
 
-def _offer(offer: Offer, place: str, *, first: bool) -> dict[str, Any]:
+def _offer(offer: Offer, marketplace: str, *, first: bool) -> dict[str, Any]:
     return {
         "MyOffer": False,
         "SubCondition": offer.condition.lower(),
         "SellerId": offer.seller,
         "ShippingTime": {"minimumHours": 24, "maximumHours": 48, "availabilityType": "NOW"},
-        "ListingPrice": money(offer.cents, place),
-        "Shipping": money(offer.shipping, place),
+        "ListingPrice": money(offer.cents, marketplace),
+        "Shipping": money(offer.shipping, marketplace),
         "IsFulfilledByAmazon": offer.fulfilled_by_amazon,
         "IsBuyBoxWinner": first,
         "IsFeaturedMerchant": True,
@@ -97,11 +101,11 @@ def _listing_batch(call: Call) -> Reply:
 
 def _batch(call: Call, uri: re.Pattern[str], name: str) -> Reply:
     requests = (call.body or {}).get("requests") or []
-    if not 1 <= len(requests) <= _MOST:
-        raise bad_input(f"requests has {len(requests)} values.", f"1 to {_MOST} are allowed")
+    if not 1 <= len(requests) <= _MAX_BATCH:
+        raise bad_input(f"requests has {len(requests)} values.", f"1 to {_MAX_BATCH} are allowed")
     uris = [request["uri"] for request in requests]
     if len(set(uris)) < len(uris):
-        raise bad_input("Duplicate requests submitted. Cannot run batch request.", "the uri is what must differ")
+        raise bad_input("Duplicate requests submitted. Cannot run batch request.", "each request needs a different uri")
     return Reply.json({"responses": [_response(call, request, uri, name) for request in requests]})
 
 
@@ -136,46 +140,47 @@ def _prices(call: Call, *, own: bool) -> Reply:
     arguments = call.arguments
     by_asin = arguments["ItemType"] == "Asin"
     keys = arguments.get("Asins" if by_asin else "Skus") or []
-    if not 1 <= len(keys) <= _MOST:
-        raise bad_input(f"{'Asins' if by_asin else 'Skus'} has {len(keys)} values.", f"1 to {_MOST} are allowed")
+    if not 1 <= len(keys) <= _MAX_BATCH:
+        raise bad_input(f"{'Asins' if by_asin else 'Skus'} has {len(keys)} values.", f"1 to {_MAX_BATCH} are allowed")
     return Reply.json({"payload": [_entry(call, key, by_asin=by_asin, own=own) for key in keys]})
 
 
 def _entry(call: Call, key: str, *, by_asin: bool, own: bool) -> dict[str, Any]:
-    article = product_of_asin(call.world.settings.seed, key) if by_asin else _listed(call, key)
+    product = product_of_asin(call.world.settings.seed, key) if by_asin else _listed(call, key)
     name = "ASIN" if by_asin else "SellerSKU"
-    if article is None:
+    if product is None:
         return {"status": "ClientError", name: key}
-    place = call.arguments["MarketplaceId"]
-    offers = offers_of(call.world.settings.seed, article)
-    product: dict[str, Any] = {"Identifiers": {"MarketplaceASIN": {"MarketplaceId": place, "ASIN": article.asin}}}
+    marketplace = call.arguments["MarketplaceId"]
+    offers = offers_of(call.world.settings.seed, product)
+    shown: dict[str, Any] = {"Identifiers": {"MarketplaceASIN": {"MarketplaceId": marketplace, "ASIN": product.asin}}}
     if own:
-        product["Offers"] = [
+        shown["Offers"] = [
             {
                 "offerType": "B2C",
                 "BuyingPrice": {
-                    "LandedPrice": money(listing.product.cents, place),
-                    "ListingPrice": money(listing.product.cents, place),
-                    "Shipping": money(0, place),
+                    "LandedPrice": money(listing.product.cents, marketplace),
+                    "ListingPrice": money(listing.product.cents, marketplace),
+                    "Shipping": money(0, marketplace),
                 },
-                "RegularPrice": money(listing.product.cents, place),
+                "RegularPrice": money(listing.product.cents, marketplace),
                 "FulfillmentChannel": "AMAZON" if listing.fulfilled_by_amazon else "MERCHANT",
                 "ItemCondition": "New",
                 "ItemSubCondition": "New",
                 "SellerSKU": listing.sku,
             }
             for listing in call.seller.listings.all()
-            if listing.product is not None and listing.product.asin == article.asin
+            if listing.product is not None and listing.product.asin == product.asin
         ]
     else:
-        product["CompetitivePricing"] = {
-            "CompetitivePrices": [
-                {"CompetitivePriceId": "1", "condition": "New", "Price": _price(offer, place)} for offer in offers[:1]
-            ],
+        cheapest = [
+            {"CompetitivePriceId": "1", "condition": "New", "Price": _price(offer, marketplace)} for offer in offers[:1]
+        ]
+        shown["CompetitivePricing"] = {
+            "CompetitivePrices": cheapest,
             "NumberOfOfferListings": [{"condition": "New", "Count": len(offers)}],
         }
-        product["SalesRankings"] = []
-    return {"status": "Success", name: key, "Product": product}
+        shown["SalesRankings"] = []
+    return {"status": "Success", name: key, "Product": shown}
 
 
 HANDLERS: dict[str, Handler] = {

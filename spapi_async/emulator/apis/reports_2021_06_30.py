@@ -1,19 +1,20 @@
 """Reports 2021-06-30: create, poll, list, cancel, schedule, download.
 
-What a report becomes can be chosen in its ``reportOptions``, all values being strings:
+``reportOptions``, whose values are all strings, can set the outcome and the file:
 
-``emulatorOutcome``     ``FATAL`` or ``CANCELLED`` (a fault rule's ``outcome`` does the same), ``FATAL_UNEXPLAINED``
-``emulatorProcessing``  seconds that it takes
-``emulatorRows``        how many rows a flat file has, the seller's orders over and over
-``emulatorBytes``       its size before compression, made while it is sent: gigabytes cost nothing
-``emulatorCharset``     its encoding in Java's name, such as ``windows-31j``; ``none``: UTF-8 that is not announced
-``emulatorLabel``       the encoding that is announced, where that is another; ``none``: none is
+``emulatorOutcome``     ``FATAL`` or ``CANCELLED`` (like a fault rule's ``outcome``); ``FATAL_UNEXPLAINED``: FATAL
+                        without a document
+``emulatorProcessing``  the seconds until it is done
+``emulatorRows``        the number of rows of a flat file; the seller's orders are repeated
+``emulatorBytes``       the least size before compression; the file is made while it is sent, so gigabytes use no memory
+``emulatorCharset``     the encoding by Java's name, such as ``windows-31j``; ``none``: UTF-8 without a label
+``emulatorLabel``       the encoding in the Content-Type, by default ``emulatorCharset``; ``none``: no encoding there
 ``emulatorGzip``        ``on``, ``off``, or ``members`` for a file of several gzip members
-``emulatorQuotes``      ``on``: every cell is quoted; ``unbalanced``: some titles begin with a quote that nothing ends
+``emulatorQuotes``      ``on``: every cell is quoted; ``unbalanced``: some titles begin with a quote that is not closed
 
-Where dates are given, an order report covers the orders of that window, its start included and its end not; one that
-covers none ends CANCELLED, as Amazon's do. Reports belong to the seller: every application sees all of them, and
-``POST /_emulator/reports`` makes one as another application, or Amazon, would.
+An order report with dates covers the orders from the start up to, but not including, the end; one that covers no order
+ends CANCELLED, as at Amazon. Reports belong to the seller: every application sees all of them, and
+``POST /_emulator/reports`` adds one as if another application, or Amazon, had requested it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from spapi_async.emulator.gateway.pages import next_token, read_token
 from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found, not_permitted
 from spapi_async.emulator.gateway.times import iso, parse_date
 
-__all__ = ["HANDLERS", "cancel_queued", "document_form", "job_page", "make_report", "outcome_of"]
+__all__ = ["HANDLERS", "cancel_queued", "document_fields", "job_page", "make_report", "outcome_of"]
 
 _KIND = "report"
 _PREFIX = "amzn1.spdoc.1.4.na."
@@ -46,9 +47,9 @@ def outcome_of(call: Call, options: dict[str, Any] | None) -> str:
 
 
 def job_page(call: Call, kind: str, types: Sequence[str] | None, type_key: str) -> tuple[list[Job], str | None]:
-    """One page of the jobs that a list operation asks for, newest first, and the token of the next.
+    """One page of the jobs that a list operation asks for, newest first, and the token of the next page.
 
-    The token must be sent alone: it stands for the filters too.
+    The token contains the filters, so it must be sent without them.
     """
     arguments = dict(call.arguments)
     token = arguments.pop("nextToken", None)
@@ -63,7 +64,7 @@ def job_page(call: Call, kind: str, types: Sequence[str] | None, type_key: str) 
     since = parse_date(arguments["createdSince"]) if "createdSince" in arguments else call.now - _RETENTION
     until = parse_date(arguments["createdUntil"]) if "createdUntil" in arguments else call.now
     statuses = arguments.get("processingStatuses")
-    places = frozenset(arguments.get("marketplaceIds") or ())
+    marketplaces = frozenset(arguments.get("marketplaceIds") or ())
     size = arguments.get("pageSize", 10)
     jobs = [
         job
@@ -71,24 +72,24 @@ def job_page(call: Call, kind: str, types: Sequence[str] | None, type_key: str) 
         if job.facts[type_key] in (types or ())
         and (since or 0) <= job.created <= (until or call.now)
         and (not statuses or job.status(call.now) in statuses)
-        and (not places or places & set(job.facts.get("marketplaceIds") or ()))
+        and (not marketplaces or marketplaces & set(job.facts.get("marketplaceIds") or ()))
     ]
     after = next_token({}, call.now, [start + size, arguments]) if start + size < len(jobs) else None
     return jobs[start : start + size], after
 
 
-def document_form(call: Call, document: Document | None, document_id: str, id_key: str) -> dict[str, Any]:
-    """The reply that carries a document's presigned URL."""
+def document_fields(call: Call, document: Document | None, document_id: str, id_key: str) -> dict[str, Any]:
+    """The fields of a reply with a document's presigned URL."""
     if document is None or document.owner != call.seller.id:
         raise not_found(f"The requested document was not found: {document_id}.", "unknown to this seller")
     announce = bool(call.arguments.get("enableContentEncodingUrlHeader"))
-    form = {
+    fields = {
         id_key: document.id,
         "url": call.world.documents.url(call.base_url, document, call.now, announce_gzip=announce),
     }
     if document.compressed:
-        form["compressionAlgorithm"] = "GZIP"
-    return form
+        fields["compressionAlgorithm"] = "GZIP"
+    return fields
 
 
 def _create(call: Call) -> Reply:
@@ -100,7 +101,7 @@ def _create(call: Call) -> Reply:
 def make_report(
     seller: Seller, facts: dict[str, Any], now: float, *, outcome: str = "DONE", processing: float | None = None
 ) -> Job:
-    """A report that begins now and ends as it would at Amazon."""
+    """Create a report; it ends CANCELLED, instead of DONE, if Amazon's would."""
     kind, options = facts["reportType"], facts.get("reportOptions") or {}
     if outcome == "DONE" and (seller.jobs.cooling_down(_KIND, kind, now) or _covers_nothing(seller, facts)):
         outcome = "CANCELLED"
@@ -143,7 +144,7 @@ def _file(seller: Seller, kind: str, facts: dict[str, Any]) -> ReportFile:
 
 
 def _orders(seller: Seller, facts: dict[str, Any]) -> Sequence[Any]:
-    """The orders of a report's window; all of them where it has none."""
+    """The orders in a report's window, or all orders if it has none."""
     start = parse_date(facts.get("dataStartTime") or "")
     end = parse_date(facts.get("dataEndTime") or "")
     if start is None and end is None:
@@ -153,7 +154,7 @@ def _orders(seller: Seller, facts: dict[str, Any]) -> Sequence[Any]:
 
 
 def _covers_nothing(seller: Seller, facts: dict[str, Any]) -> bool:
-    """Whether an order report's window holds no order."""
+    """Whether it is an order report whose window contains no order."""
     kind = facts["reportType"]
     windowed = facts.get("dataStartTime") or facts.get("dataEndTime")
     return bool(windowed) and any(word in kind for word in _ORDER_TYPES) and not _orders(seller, facts)
@@ -169,8 +170,8 @@ def _find(call: Call) -> Job:
     return job
 
 
-def _form(call: Call, job: Job) -> dict[str, Any]:
-    form = {
+def _as_json(call: Call, job: Job) -> dict[str, Any]:
+    fields = {
         "reportId": job.id,
         "processingStatus": job.status(call.now),
         **job.times(call.now),
@@ -178,27 +179,27 @@ def _form(call: Call, job: Job) -> dict[str, Any]:
     }
     document = job.document(call.now)
     if document is not None:
-        form["reportDocumentId"] = document.id
-    return form
+        fields["reportDocumentId"] = document.id
+    return fields
 
 
 _SHOWN = ("reportType", "marketplaceIds", "dataStartTime", "dataEndTime", "reportScheduleId")
 
 
 def _get(call: Call) -> Reply:
-    return Reply.json(_form(call, _find(call)))
+    return Reply.json(_as_json(call, _find(call)))
 
 
 def _list(call: Call) -> Reply:
     jobs, token = job_page(call, _KIND, call.arguments.get("reportTypes"), "reportType")
-    form: dict[str, Any] = {"reports": [_form(call, job) for job in jobs]}
+    fields: dict[str, Any] = {"reports": [_as_json(call, job) for job in jobs]}
     if token:
-        form["nextToken"] = token
-    return Reply.json(form)
+        fields["nextToken"] = token
+    return Reply.json(fields)
 
 
 def cancel_queued(call: Call, job: Job, noun: str) -> Reply:
-    """Reports and feeds can be cancelled only while they are in the queue."""
+    """Cancel a report or feed, which is possible only while it is in the queue."""
     if job.status(call.now) != "IN_QUEUE":
         raise bad_input(f"Only a {noun} in the queue can be cancelled.", f"it is {job.status(call.now)}")
     job.cancelled_at = call.now
@@ -215,7 +216,7 @@ def _document(call: Call) -> Reply:
     restricted = document is not None and document.report_type in RESTRICTED_REPORTS
     if restricted and call.token.covers is None:
         raise not_permitted("the document's report type is restricted: a restricted data token for its path is needed")
-    return Reply.json(document_form(call, document, document_id, "reportDocumentId"))
+    return Reply.json(document_fields(call, document, document_id, "reportDocumentId"))
 
 
 def _create_schedule(call: Call) -> Reply:

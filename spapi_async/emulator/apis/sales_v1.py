@@ -1,4 +1,4 @@
-"""Sales v1: how many orders were placed in an interval."""
+"""Sales v1: the number and the value of the orders placed in an interval."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from spapi_async.marketplaces import Marketplace
 __all__ = ["HANDLERS"]
 
 _STEPS = {"Hour": timedelta(hours=1), "Day": timedelta(days=1), "Week": timedelta(weeks=1)}
-_HOURS_REACH = timedelta(days=30).total_seconds()  # finer than a day, Amazon looks no further back
-_REACH = timedelta(days=731).total_seconds()
+_MAX_AGE_HOURLY = timedelta(days=30).total_seconds()  # Amazon accepts no earlier start at this granularity
+_MAX_AGE = timedelta(days=731).total_seconds()
 
 
 def _get_order_metrics(call: Call) -> Reply:
     arguments = call.arguments
-    places = arguments["marketplaceIds"]
-    if len(places) != 1:
-        raise bad_input("Only one marketplace can be asked for at a time.", f"there are {len(places)}")
+    marketplaces = arguments["marketplaceIds"]
+    if len(marketplaces) != 1:
+        raise bad_input("Only one marketplace is allowed.", f"{len(marketplaces)} were sent")
     first, _, last = arguments["interval"].partition("--")
     start, end = parse_date(first), parse_date(last)
     if start is None or end is None or start >= end:
         raise bad_input("The interval is not valid.", "it has the form 2026-01-01T00:00:00Z--2026-02-01T00:00:00Z")
     granularity = arguments["granularity"]
-    if start < call.now - (_HOURS_REACH if granularity == "Hour" else _REACH):
+    if start < call.now - (_MAX_AGE_HOURLY if granularity == "Hour" else _MAX_AGE):
         raise bad_input("The interval reaches too far back.", f"the granularity is {granularity}")
     if granularity not in ("Hour", "Total") and "granularityTimeZone" not in arguments:
         raise bad_input("granularityTimeZone is required.", f"the granularity is {granularity}")
-    orders = [order for order in call.seller.orders.since(0) if str(order.marketplace) == places[0]]
+    orders = [order for order in call.seller.orders.since(0) if str(order.marketplace) == marketplaces[0]]
     return Reply.json(
         {
             "payload": [
-                _metrics(orders, places[0], low, high, violations=call.world.settings.violations)
+                _metrics(orders, marketplaces[0], low, high, violations=call.world.settings.violations)
                 for low, high in _intervals(start, end, granularity)
             ]
         }
@@ -57,13 +57,15 @@ def _intervals(start: float, end: float, granularity: str) -> Iterator[tuple[flo
         low = high
 
 
-def _metrics(orders: Sequence[StoredOrder], place: str, low: float, high: float, *, violations: bool) -> dict[str, Any]:
+def _metrics(
+    orders: Sequence[StoredOrder], marketplace: str, low: float, high: float, *, violations: bool
+) -> dict[str, Any]:
     found = [order for order in orders if low <= order.created < high]
     units = sum(line.quantity for order in found for line in order.lines)
-    shop = SHOPS[Marketplace(place)]
+    shop = SHOPS[Marketplace(marketplace)]
 
     def amount(value: float) -> Any:
-        # The model has text; in production these are JSON numbers.
+        # A string in Amazon's model, but a JSON number in production.
         return round(value, 2) if violations else f"{value:.2f}"
 
     total = sum(float(order.money(sum(line.price for line in order.lines))) for order in found)

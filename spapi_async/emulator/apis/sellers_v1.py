@@ -1,4 +1,4 @@
-"""Sellers v1: where the seller sells, and who it is."""
+"""Sellers v1: the seller's marketplaces and its account."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["HANDLERS"]
 
 
 def _participations(call: Call) -> list[dict[str, Any]]:
-    return [_participation(place) for place in call.world.settings.marketplaces]
+    return [_participation(marketplace) for marketplace in call.world.settings.marketplaces]
 
 
-def _participation(place: Marketplace) -> dict[str, Any]:
-    shop = SHOPS[place]
+def _participation(marketplace: Marketplace) -> dict[str, Any]:
+    shop = SHOPS[marketplace]
     return {
         "marketplace": {
-            "id": str(place),
+            "id": str(marketplace),
             "name": shop.name,
-            "countryCode": place.country,
+            "countryCode": marketplace.country,
             "defaultCurrencyCode": shop.currency,
             "defaultLanguageCode": shop.language,
-            "domainName": "www." + (urlsplit(place.seller_central).hostname or "").partition(".")[2],
+            "domainName": "www." + (urlsplit(marketplace.seller_central).hostname or "").partition(".")[2],
         },
         "participation": {"isParticipating": True, "hasSuspendedListings": False},
         "storeName": "Tarn & Moor Outfitters",

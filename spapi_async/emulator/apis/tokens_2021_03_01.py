@@ -1,4 +1,4 @@
-"""Tokens 2021-03-01: restricted data tokens, with the refusals seen from Amazon."""
+"""Tokens 2021-03-01: restricted data tokens, refused in Amazon's recorded words."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.replies import Refusal, Reply, bad_input
 from spapi_async.emulator.identity.tokens import AccessToken, Covers
 
-__all__ = ["HANDLERS", "RDT_LIFETIME", "RESTRICTED_REPORTS"]
+__all__ = ["HANDLERS", "RESTRICTED_REPORTS"]
 
-RDT_LIFETIME = 3600.0
-_MOST_RESOURCES = 50
+_RDT_LIFETIME = 3600.0
+_MAX_RESOURCES = 50
 
-# Of the reports' types these hold personal data (guides of 2021 to 2023, one list in all of them).
+# The report types with personal data; the same list in Amazon's guides of 2021, 2022 and 2023.
 RESTRICTED_REPORTS = frozenset(
     {
         "GET_AMAZON_FULFILLED_SHIPMENTS_DATA_INVOICING",
@@ -39,7 +39,7 @@ RESTRICTED_REPORTS = frozenset(
 
 def _create(call: Call) -> Reply:
     resources = call.body["restrictedResources"]
-    if not 1 <= len(resources) <= _MOST_RESOURCES:
+    if not 1 <= len(resources) <= _MAX_RESOURCES:
         raise bad_input(
             "restrictedResources is not valid.", f"1 to 50 resources are allowed, {len(resources)} were sent",
             code="InvalidRequest",
@@ -49,12 +49,12 @@ def _create(call: Call) -> Reply:
         application=call.token.application,
         seller=call.token.seller,
         refresh_token=call.token.refresh_token,
-        expires_at=call.now + RDT_LIFETIME,
+        expires_at=call.now + _RDT_LIFETIME,
         covers=Covers(covered),
     )
-    value = call.world.desk.issue("Atz.sprdt|", token)
-    # Flat, not inside "payload" as an old guide shows it.
-    return Reply.json({"restrictedDataToken": value, "expiresIn": int(RDT_LIFETIME)})
+    value = call.world.tokens.issue("Atz.sprdt|", token)
+    # Without an envelope, although an old guide shows "payload".
+    return Reply.json({"restrictedDataToken": value, "expiresIn": int(_RDT_LIFETIME)})
 
 
 def _resource(call: Call, resource: dict[str, Any]) -> tuple[str, str, frozenset[str]]:
@@ -80,7 +80,7 @@ def _mode(operation: Operation[Any]) -> str:
 def _check_elements(operation: Operation[Any], elements: frozenset[str]) -> None:
     allowed = frozenset(operation.restricted_data_elements)
     if not allowed:
-        return  # the operation has no choice of elements; Amazon ignores what is asked
+        return  # Amazon ignores the elements if the operation has none to choose from
     if not elements:
         raise bad_input("dataElements is missing.", f"{operation.id} needs some of {', '.join(sorted(allowed))}")
     if wrong := sorted(elements - allowed):
@@ -91,7 +91,7 @@ def _check_elements(operation: Operation[Any], elements: frozenset[str]) -> None
 
 
 def _check_document(call: Call, path: str, values: dict[str, str]) -> None:
-    """Only one document's own path, and only of a restricted report type."""
+    """Refuse a path that is not the exact path of a document of a restricted report type."""
     (document_id,) = values.values()
     document = call.world.documents.get(document_id)
     if document is None or document.owner != call.seller.id or document.report_type not in RESTRICTED_REPORTS:
@@ -102,7 +102,7 @@ def _check_document(call: Call, path: str, values: dict[str, str]) -> None:
 
 def _unsupported(method: str, path: str) -> Refusal:
     if path.startswith("/reports/"):
-        return bad_input("Invalid or unsupported document ID found", f"{method} {path} is no report document")
+        return bad_input("Invalid or unsupported document ID found", f"{method} {path} is not a report document")
     return bad_input(
         "Application do not have access to some or all requested resource", f"{method} {path} is not restricted"
     )

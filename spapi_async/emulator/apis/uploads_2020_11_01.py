@@ -1,4 +1,4 @@
-"""Uploads 2020-11-01: a place for a file that another operation names, with headers that its signature covers."""
+"""Uploads 2020-11-01: a presigned URL for a file that another operation refers to, with the headers it requires."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the operations answer from: the seeded world, and text and numbers that fit it."""
+"""The data behind the operations: the seeded world, and generators of plausible text and numbers."""

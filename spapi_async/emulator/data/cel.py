@@ -1,6 +1,7 @@
-"""Filter expressions: the part of Google's Common Expression Language (CEL) that Amazon's notifications take; pure.
+"""Filter expressions: the part of Google's Common Expression Language (CEL) that Amazon's notifications accept; pure.
 
-No arithmetic and no indexing, as Amazon says. A payload's own members are the names: ``A.B == "x" && A.C in ["y"]``.
+As Amazon documents, there is no arithmetic and no indexing. Names refer to members of the payload:
+``A.B == "x" && A.C in ["y"]``.
 """
 
 from __future__ import annotations
@@ -17,27 +18,27 @@ _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<name>[A-Za-z_]\w*)"
     r"|(?P<text>\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')|(?P<mark>&&|\|\||[=!<>]=|[!<>?:.,()\[\]])"
 )
-_DEEPEST = 64
-_LONGEST = 4096
+_MAX_DEPTH = 64
+_MAX_LENGTH = 4096
 
 Names = Mapping[str, Any]
 Expression = Callable[[Names], Any]
-"""What an expression gives for a payload."""
+"""Returns the value of the expression for a payload."""
 
 
 class CelError(ValueError):
-    """The expression is none that Amazon takes, or has no value for this payload."""
+    """Amazon does not accept the expression, or it has no value for this payload."""
 
 
 @lru_cache(maxsize=256)
 def parse_expression(text: str) -> Expression:
-    """Understand an expression.
+    """Parse an expression.
 
     Raises:
-        CelError: it is none; what it returns raises it where a payload lacks a member that is asked for.
+        CelError: the expression is invalid. The returned function raises it if the payload lacks a member it refers to.
     """
-    if len(text) > _LONGEST:
-        raise CelError(f"the expression is longer than {_LONGEST} characters")
+    if len(text) > _MAX_LENGTH:
+        raise CelError(f"the expression has {len(text)} characters; at most {_MAX_LENGTH} are allowed")
     parser = _Parser(text)
     whole = parser.ternary(0)
     parser.end()
@@ -45,7 +46,7 @@ def parse_expression(text: str) -> Expression:
 
 
 class _Parser:
-    """One method for each level of precedence, the loosest first."""
+    """A recursive descent parser: one method for each level of precedence, the lowest first."""
 
     def __init__(self, text: str) -> None:
         self._tokens: list[tuple[str, str]] = []
@@ -53,18 +54,18 @@ class _Parser:
         while at < len(text):
             match = _TOKEN.match(text, at)
             if match is None:
-                raise CelError(f"{text[at]!r} is not taken")
+                raise CelError(f"unexpected {text[at]!r} at character {at}")
             at = match.end()
             if match.lastgroup != "space":
                 self._tokens.append((str(match.lastgroup), match.group()))
 
     def end(self) -> None:
         if self._at < len(self._tokens):
-            raise CelError(f"{self._tokens[self._at][1]!r} is not taken here")
+            raise CelError(f"unexpected {self._tokens[self._at][1]!r} after the end of the expression")
 
     def ternary(self, depth: int) -> Expression:
-        if depth > _DEEPEST:
-            raise CelError("it is nested too deeply")
+        if depth > _MAX_DEPTH:
+            raise CelError(f"the expression is nested more than {_MAX_DEPTH} levels deep")
         condition = self._any(depth)
         if not self._skip("?"):
             return condition
@@ -121,7 +122,7 @@ class _Parser:
             count = _MACROS[name]
             return lambda names: count([_holds(condition, {**names, variable: each}) for each in _list(of(names))])
         if name not in _METHODS:
-            raise CelError(f"the function {name} is not taken")
+            raise CelError(f"the function {name} is not supported; there are {', '.join((*_MACROS, *_METHODS))}")
         argument = self.ternary(depth + 1) if name != "size" else None
         self._take(")")
         call = _METHODS[name]
@@ -129,7 +130,7 @@ class _Parser:
 
     def _primary(self, depth: int) -> Expression:
         if self._at == len(self._tokens):
-            raise CelError("it ends too early")
+            raise CelError("the expression ends where a value is expected")
         kind, word = self._tokens[self._at]
         self._at += 1
         if word == "(":
@@ -146,7 +147,7 @@ class _Parser:
         if kind in ("number", "text"):
             return _constant(word)
         if kind != "name":
-            raise CelError(f"{word!r} is not taken here")
+            raise CelError(f"{word!r} is where a value is expected")
         if word == "has" and self._skip("("):
             path = self._member(depth + 1)
             self._take(")")
@@ -156,14 +157,14 @@ class _Parser:
         return lambda names: _found(names, word)
 
     def _bound(self, start: int) -> None:
-        """Each link of a chain is a call within a call."""
-        if self._at - start > 2 * _DEEPEST:
-            raise CelError("a chain in it is too long")
+        """Limit chains such as ``a.b.c``, of which each link adds a nested call to the evaluation."""
+        if self._at - start > 2 * _MAX_DEPTH:
+            raise CelError(f"a chain in the expression has more than {2 * _MAX_DEPTH} tokens")
 
     def _name(self) -> str:
         kind, token = self._tokens[self._at] if self._at < len(self._tokens) else ("", "the end")
         if kind != "name":
-            raise CelError(f"{token!r} is where a name is due")
+            raise CelError(f"{token!r} is where a name is expected")
         self._at += 1
         return token
 
@@ -177,19 +178,19 @@ class _Parser:
 
     def _take(self, token: str) -> None:
         if not self._skip(token):
-            raise CelError(f"{self._next() or 'the end'!r} is where {token!r} is due")
+            raise CelError(f"{self._next() or 'the end'!r} is where {token!r} is expected")
 
 
 def _constant(word: str) -> Expression:
     try:
-        value = ast.literal_eval(word)  # Python writes numbers and texts as CEL does
+        value = ast.literal_eval(word)  # numbers and strings have the same syntax in Python
     except (SyntaxError, ValueError):
-        raise CelError(f"{word} is not taken") from None
+        raise CelError(f"{word} is not a valid number or string") from None
     return lambda _: value
 
 
 def _decided(parts: Sequence[Expression], names: Names, *, decisive: bool) -> bool:
-    """The value of ``||`` or ``&&``: a part that decides beats one that has no value, in whatever order."""
+    """The value of ``||`` or ``&&``: if any part decides it, parts without a value do not matter."""
     error = None
     for part in parts:
         try:
@@ -212,7 +213,7 @@ def _member_of(value: Expression, name: str) -> Expression:
 
 def _found(value: Any, name: str) -> Any:
     if not isinstance(value, Mapping) or name not in value:
-        raise CelError(f"there is no {name}")
+        raise CelError(f"the payload has no member {name} here")
     return value[name]
 
 
@@ -235,7 +236,7 @@ def _boolean(value: Any) -> bool:
 
 def _list(value: Any) -> Sequence[Any]:
     if not isinstance(value, list):
-        raise CelError("only a list has items")
+        raise CelError(f"{value!r} is not a list")
     return value
 
 
@@ -247,7 +248,7 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def relation(left: Any, right: Any) -> bool:
         numbers = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in (left, right))
         if not numbers and not (isinstance(left, str) and isinstance(right, str)):
-            raise CelError("only numbers or texts have an order")
+            raise CelError(f"{left!r} and {right!r} cannot be ordered: both must be numbers, or both strings")
         return compare(left, right)
 
     return relation
@@ -256,7 +257,7 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
 def _text_method(test: Callable[[str, str], bool]) -> Callable[[Any, Any], bool]:
     def method(value: Any, argument: Any) -> bool:
         if not isinstance(value, str) or not isinstance(argument, str):
-            raise CelError("that function is one of texts")
+            raise CelError(f"contains, startsWith and endsWith compare strings, not {value!r} and {argument!r}")
         return test(value, argument)
 
     return method
@@ -264,7 +265,7 @@ def _text_method(test: Callable[[str, str], bool]) -> Callable[[Any, Any], bool]
 
 def _size(value: Any, _: Any) -> int:
     if not isinstance(value, (str, list)):
-        raise CelError("only texts and lists have a size")
+        raise CelError(f"{value!r} has no size: it is neither a string nor a list")
     return len(value)
 
 

@@ -1,7 +1,7 @@
-"""The document store behind presigned URLs: uploads and downloads with S3's manners, and its XML errors.
+"""The document store behind presigned URLs: uploads, downloads and XML errors as in Amazon S3.
 
-A URL works for five minutes. It must be fetched without any header of the Selling Partner API: an access token that
-reaches this store is a leak, and refused.
+A URL expires (after five minutes by default). A request with an access token is refused, because the token would have
+been leaked to S3.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from urllib.parse import parse_qs
 
-from spapi_async.emulator.data.products import chance
+from spapi_async.emulator.data.products import rng_for
 from spapi_async.emulator.data.repeated_file import RepeatedFile
 from spapi_async.emulator.gateway.ids import uuid_of
 from spapi_async.emulator.gateway.replies import Reply
@@ -27,7 +27,7 @@ DOCUMENTS_PATH = "/_documents/"
 
 
 class Document:
-    """One object of the store; ``content`` is None until it is uploaded, ``repeated`` stands in for a large one."""
+    """One object of the store; ``content`` is None before the upload; ``repeated`` replaces it in large documents."""
 
     __slots__ = (
         "compressed",
@@ -70,7 +70,7 @@ class DocumentStore:
 
     def __init__(self, seed: int, lifetime: float) -> None:
         self._lifetime = lifetime
-        self._rng = chance(seed, "documents")
+        self._rng = rng_for(seed, "documents")
         self.stored: dict[str, Document] = {}
 
     def get(self, document_id: str) -> Document | None:
@@ -80,7 +80,7 @@ class DocumentStore:
     def offer(
         self, owner: str, prefix: str, content_type: str, headers: Mapping[str, str] = MappingProxyType({})
     ) -> Document:
-        """Room for an upload of that content type, with these headers beside it."""
+        """A document to be uploaded with that content type and these headers."""
         return self._keep(Document(self._new_id(prefix), owner, upload_type=content_type, upload_headers=headers))
 
     def publish(
@@ -94,9 +94,9 @@ class DocumentStore:
         report_type: str | None = None,
         members: int = 1,
     ) -> Document:
-        """A document to download, gzipped if ``compress``, in as many gzip members as asked for.
+        """A document to download, gzipped in ``members`` gzip members if ``compress``.
 
-        A repeated file is taken as it is: it has been gzipped already, or not.
+        A ``RepeatedFile`` is stored as it is; for it, ``compress`` only says whether it has been gzipped.
         """
         repeated = text if isinstance(text, RepeatedFile) else None
         content = text if isinstance(text, bytes) else b""
@@ -117,7 +117,7 @@ class DocumentStore:
         )
 
     def url(self, base_url: str, document: Document, now: float, *, announce_gzip: bool = False) -> str:
-        """A presigned URL; the signature is random and checked only for being there."""
+        """A presigned URL; its signature is random, and only its presence is checked."""
         signed_at = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
         signature = f"{self._rng.getrandbits(256):064x}"
         encoding = "&response-content-encoding=gzip" if announce_gzip else ""
@@ -160,20 +160,20 @@ class DocumentStore:
         return document
 
     def _new_id(self, prefix: str) -> str:
-        form = uuid_of(self._rng.getrandbits(128))
-        return f"{prefix}{form}.T{form.replace('-', '')[:12].upper()}"
+        unique = uuid_of(self._rng.getrandbits(128))
+        return f"{prefix}{unique}.T{unique.replace('-', '')[:12].upper()}"
 
 
 def _upload(document: Document, headers: Mapping[str, str], body: bytes) -> Reply:
     if document.upload_type is None:
         return _xml(403, "AccessDenied", "Access Denied")
-    # The signature covers the content type: it must be the one given to createFeedDocument, to the letter.
+    # The signature covers the content type, which must be exactly the one given to createFeedDocument.
     if headers.get("content-type") != document.upload_type:
         given = headers.get("content-type")
-        return _xml(403, "SignatureDoesNotMatch", f"Content-Type is {given}, signed was {document.upload_type}")
+        return _xml(403, "SignatureDoesNotMatch", f"Content-Type is {given}, not {document.upload_type} as signed")
     for name, value in document.upload_headers.items():
         if headers.get(name.lower()) != value:
-            return _xml(403, "SignatureDoesNotMatch", f"{name} is {headers.get(name.lower())}, signed was {value}")
+            return _xml(403, "SignatureDoesNotMatch", f"{name} is {headers.get(name.lower())}, not {value} as signed")
     if "content-md5" in headers and headers["content-md5"] != base64.b64encode(_md5(body)).decode():
         return _xml(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
     document.content = body
@@ -190,7 +190,7 @@ def _download(document: Document, signed: Mapping[str, str], span: str) -> Reply
         return _xml(404, "NoSuchKey", "The specified key does not exist.")
     headers = {"Content-Type": document.content_type}
     if document.compressed:
-        # By default a gzipped document announces itself as identity, so that HTTP libraries leave it as it is.
+        # By default a gzipped document is sent as "identity", so that HTTP libraries do not decompress it.
         headers["Content-Encoding"] = signed.get("response-content-encoding", "identity")
     repeated, content = document.repeated, document.content
     tag = zlib.crc32(content or document.id.encode())

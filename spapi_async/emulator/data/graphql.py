@@ -1,7 +1,7 @@
-"""GraphQL's queries and types, as text and as trees; pure. ``graphql_query`` holds the one against the other.
+"""Parses GraphQL queries and schemas into trees; pure. ``graphql_query`` checks a query against a schema.
 
-Aliases, fragments, ``@skip`` and ``@include`` are taken. Variables are refused by name: createQuery takes no values for
-them.
+Aliases, fragments, ``@skip`` and ``@include`` are supported. Variables are refused, because createQuery has no values
+for them.
 """
 
 from __future__ import annotations
@@ -12,52 +12,52 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Field", "FieldType", "Fragment", "GraphQLError", "Name", "Query", "Schema", "Selection", "Spread", "bare",
+__all__ = ["Field", "Fragment", "GraphQLError", "Name", "Query", "Schema", "Selection", "Spread", "bare",
            "parse_query", "parse_schema"]  # fmt: skip
 
 _TOKEN = re.compile(
     r"(?P<skipped>[\s,\ufeff]+|#[^\n\r]*)|(?P<name>[A-Za-z_]\w*)|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
     r'|(?P<text>"(?:[^"\\\n]|\\.)*")|(?P<mark>\.\.\.|[{}()\[\]:!=|@$&])'
 )
-_DEEPEST = 32
-_NO_VARIABLES = "Data Kiosk takes no variables: createQuery has no values for them"
+_MAX_DEPTH = 32
+_NO_VARIABLES = "Data Kiosk does not support variables: createQuery has no values for them"
 
 
 class GraphQLError(ValueError):
-    """The text is not GraphQL, or asks for what there is not."""
+    """The text is not valid GraphQL, or does not match the schema."""
 
 
 class Name(str):
-    """A bare word among values: a member of an enumeration."""
+    """A value without quotes: a member of an enumeration."""
 
     __slots__ = ()
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A field that is asked for; ``within`` is what is asked of it, None where it has no braces."""
+    """A field in a query; ``selections`` are those in its braces, None if it has no braces."""
 
     name: str
     alias: str
     arguments: Mapping[str, Any]
-    within: tuple[Selection, ...] | None = None
+    selections: tuple[Selection, ...] | None = None
     skipped: bool = False
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """The fields within it, once its fragments are put in."""
-        return tuple(each for each in self.within or () if isinstance(each, Field))
+        """Its subfields, after fragments have been replaced by their fields."""
+        return tuple(each for each in self.selections or () if isinstance(each, Field))
 
 
 class Fragment(msgspec.Struct, frozen=True):
-    """Fields of a type, with a name or in the place where they are wanted; ``on`` is None for the type of the place."""
+    """A named or inline fragment; ``on`` is its type, None for the type of the surrounding object."""
 
     on: str | None
-    within: tuple[Selection, ...]
+    selections: tuple[Selection, ...]
     skipped: bool = False
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """The place of a fragment that has a name."""
+    """The use of a named fragment: ``...Name``."""
 
     name: str
     skipped: bool = False
@@ -67,21 +67,21 @@ Selection = Field | Fragment | Spread
 
 
 class Query(msgspec.Struct, frozen=True):
-    """What is asked for, and the fragments that it may name."""
+    """The top-level selections of a query, and the named fragments that it may use."""
 
-    within: tuple[Selection, ...]
+    selections: tuple[Selection, ...]
     fragments: Mapping[str, Fragment]
 
 
 class FieldType(msgspec.Struct, frozen=True):
-    """A field that there is, its type in GraphQL's notation: ``[String!]!``."""
+    """A field in a schema; its type and those of its arguments are in GraphQL's notation: ``[String!]!``."""
 
     type: str
     arguments: Mapping[str, str]
 
 
 class Schema(msgspec.Struct, frozen=True):
-    """The types of one data set: ``objects`` are read, ``inputs`` are given."""
+    """The types of one data set: ``objects`` are the types of results, ``inputs`` those of arguments."""
 
     objects: Mapping[str, Mapping[str, FieldType]]
     inputs: Mapping[str, Mapping[str, str]]
@@ -89,15 +89,15 @@ class Schema(msgspec.Struct, frozen=True):
 
 
 def bare(kind: str) -> str:
-    """The name within a type: ``[Economics!]!`` is of ``Economics``."""
+    """The name in a type: ``Economics`` for ``[Economics!]!``."""
     return kind.strip("[]!")
 
 
 def parse_query(text: str) -> Query:
-    """What a query asks for.
+    """Parse the text of a query.
 
     Raises:
-        GraphQLError: it is no query, or more than one.
+        GraphQLError: the text is not a query, or contains more than one.
     """
     reader = _Reader(text)
     queries: list[tuple[Selection, ...]] = []
@@ -117,9 +117,9 @@ def parse_query(text: str) -> Query:
                 reader.name()
             if reader.next_is("("):
                 raise GraphQLError(_NO_VARIABLES)
-        queries.append(reader.within())
+        queries.append(reader.selections())
     if len(queries) > 1:
-        raise GraphQLError("There is more than one query, and createQuery names none of them")
+        raise GraphQLError(f"There are {len(queries)} queries, and createQuery cannot choose one by name")
     return Query(queries[0], fragments)
 
 
@@ -141,7 +141,7 @@ def parse_schema(text: str) -> Schema:
 
 
 class _Reader:
-    """The tokens of a text, one after the other."""
+    """A recursive descent parser over the tokens of a text."""
 
     def __init__(self, text: str) -> None:
         self._tokens: list[tuple[str, str]] = []
@@ -187,16 +187,16 @@ class _Reader:
         self.take("fragment")
         name = self.name()
         self.take("on")
-        return name, Fragment(self.name(), self.within())
+        return name, Fragment(self.name(), self.selections())
 
-    def within(self, depth: int = 0) -> tuple[Selection, ...]:
+    def selections(self, depth: int = 0) -> tuple[Selection, ...]:
         """``{ alias: field(argument: value) { … } ...Fragment ... on Type { … } }``."""
-        if depth > _DEEPEST:
-            raise GraphQLError(f"The query is more than {_DEEPEST} fields deep")
+        if depth > _MAX_DEPTH:
+            raise GraphQLError(f"The fields of the query are nested more than {_MAX_DEPTH} levels deep")
         self.take("{")
         found: list[Selection] = []
         while not found or not self.next_is("}"):
-            found.append(self._placed(depth) if self.next_is("...") else self._field(depth))
+            found.append(self._spread_or_fragment(depth) if self.next_is("...") else self._field(depth))
         self.take("}")
         return tuple(found)
 
@@ -207,9 +207,9 @@ class _Reader:
             name = self.name()
         arguments = self._members("(", ")", depth) if self.next_is("(") else {}
         skipped = self._skipped(depth)
-        return Field(name, alias, arguments, self.within(depth + 1) if self.next_is("{") else None, skipped)
+        return Field(name, alias, arguments, self.selections(depth + 1) if self.next_is("{") else None, skipped)
 
-    def _placed(self, depth: int) -> Fragment | Spread:
+    def _spread_or_fragment(self, depth: int) -> Fragment | Spread:
         self.take("...")
         on = None
         if self.next_is("on"):
@@ -218,7 +218,7 @@ class _Reader:
         elif not self.next_is("{") and not self.next_is("@"):
             return Spread(self.name(), self._skipped(depth))
         skipped = self._skipped(depth)
-        return Fragment(on, self.within(depth + 1), skipped)
+        return Fragment(on, self.selections(depth + 1), skipped)
 
     def _skipped(self, depth: int) -> bool:
         """``@skip(if: true)``, ``@include(if: false)``."""
@@ -281,8 +281,8 @@ class _Reader:
         return found
 
     def _value(self, depth: int) -> Any:
-        if depth > _DEEPEST:
-            raise GraphQLError(f"A value is more than {_DEEPEST} deep")
+        if depth > _MAX_DEPTH:
+            raise GraphQLError(f"A value is nested more than {_MAX_DEPTH} levels deep")
         if self.next_is("["):
             self.take("[")
             values = []
@@ -299,15 +299,15 @@ class _Reader:
         if kind == "name":
             return {"true": True, "false": False, "null": None}.get(token, Name(token))
         try:
-            return msgspec.json.decode(token)  # numbers and texts are written as in JSON
+            return msgspec.json.decode(token)  # numbers and strings have the same syntax in JSON
         except msgspec.DecodeError:
             raise GraphQLError(f"Invalid syntax: {token} is not a value") from None
 
     def unexpected(self, wanted: str) -> GraphQLError:
-        """What stands, or does not stand, where something else is due."""
+        """The error that something else than ``wanted`` comes next."""
         if self.at_end:
-            return GraphQLError(f"Invalid syntax: the query ends where {wanted} is due")
+            return GraphQLError(f"Invalid syntax: the query ends where {wanted} is expected")
         token = self._tokens[self._at][1]
         if token == "$":  # noqa: S105 - of a query
             return GraphQLError(_NO_VARIABLES)
-        return GraphQLError(f"Invalid syntax: {token} where {wanted} is due")
+        return GraphQLError(f"Invalid syntax: {token} where {wanted} is expected")

@@ -1,4 +1,4 @@
-"""A query held against its data set's types: fragments put in their places, equal fields merged; pure."""
+"""Checks a query against a schema, replaces fragments by their fields and merges equal fields; pure."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from spapi_async.emulator.data.graphql import (
 
 __all__ = ["first_field", "resolve"]
 
-_MOST_FIELDS = 10_000  # fragments within fragments would double them each time
+_MAX_FIELDS = 10_000  # a fragment that uses another one twice doubles the fields, and so on
 
 
 def first_field(query: Query) -> str:
-    """The name of the first field that a query asks for: its data set; empty where fragments lead nowhere."""
-    return next((field.name for field, _ in _Resolver(query, None).flat(query.within, "Query")), "")
+    """The name of the first field of a query, which is its data set; empty if there is none."""
+    return next((field.name for field, _ in _Resolver(query, None).flat(query.selections, "Query")), "")
 
 
 def resolve(query: Query, schema: Schema) -> tuple[Field, ...]:
-    """The fields that a query asks for, without fragments and without what is skipped.
+    """The fields that a query selects, without fragments and without skipped fields.
 
     Raises:
-        GraphQLError: an unknown field, argument or fragment, one that is missing, of another type, or in a circle.
+        GraphQLError: the query does not match the schema, or a fragment is unknown, unused or uses itself.
     """
     resolver = _Resolver(query, schema)
-    fields = resolver.fields(query.within, "Query")
+    fields = resolver.fields(query.selections, "Query")
     if unused := sorted({*query.fragments} - resolver.used):
         raise GraphQLError(f"Fragment '{unused[0]}' is never used")
     return fields
 
 
 class _Resolver:
-    """One query on its way to plain fields."""
+    """Resolves one query to plain fields."""
 
     def __init__(self, query: Query, schema: Schema | None) -> None:
         self._fragments = query.fragments
@@ -52,10 +52,10 @@ class _Resolver:
         self._count = 0
         self.used: set[str] = set()
 
-    def fields(self, within: tuple[Selection, ...], kind: str) -> tuple[Field, ...]:
-        """What is asked of an object of a type, each alias once."""
+    def fields(self, selections: tuple[Selection, ...], kind: str) -> tuple[Field, ...]:
+        """The fields selected from an object of a type, each alias once."""
         merged: dict[str, Field] = {}
-        for field, skipped in self.flat(within, kind):
+        for field, skipped in self.flat(selections, kind):
             self._check(field, kind)
             before = merged.get(field.alias)
             if before is not None and (before.name, before.arguments) != (field.name, field.arguments):
@@ -63,41 +63,48 @@ class _Resolver:
             if before is None:
                 merged[field.alias] = msgspec.structs.replace(field, skipped=skipped)
             else:
-                both = (*(before.within or ()), *(field.within or ())) if field.within is not None else None
-                merged[field.alias] = msgspec.structs.replace(before, within=both, skipped=before.skipped and skipped)
+                both = (*(before.selections or ()), *(field.selections or ())) if field.selections is not None else None
+                merged[field.alias] = msgspec.structs.replace(
+                    before, selections=both, skipped=before.skipped and skipped
+                )
         assert self._schema is not None
         found = []
         for field in merged.values():
             inner = bare(self._schema.objects[kind][field.name].type)
-            within_it = None if field.within is None else self.fields(field.within, inner)
+            inner_selections = None if field.selections is None else self.fields(field.selections, inner)
             if not field.skipped:
-                found.append(msgspec.structs.replace(field, within=within_it))
+                found.append(msgspec.structs.replace(field, selections=inner_selections))
         return tuple(found)
 
     def flat(
-        self, within: tuple[Selection, ...], kind: str, *, skipped: bool = False, inside: frozenset[str] = frozenset()
+        self,
+        selections: tuple[Selection, ...],
+        kind: str,
+        *,
+        skipped: bool = False,
+        enclosing: frozenset[str] = frozenset(),
     ) -> Iterator[tuple[Field, bool]]:
-        """The fields of a place, those of fragments among them, and whether they are left out."""
-        for each in within:
+        """The fields of the selections, including those of fragments, each with whether it is skipped."""
+        for each in selections:
             self._count += 1
-            if self._count > _MOST_FIELDS:
-                raise GraphQLError(f"The query asks for more than {_MOST_FIELDS:,} fields")
+            if self._count > _MAX_FIELDS:
+                raise GraphQLError(f"The query asks for more than {_MAX_FIELDS:,} fields")
             out = skipped or each.skipped
             if isinstance(each, Field):
                 yield each, out
                 continue
-            fragment, names = each, inside
+            fragment, names = each, enclosing
             if isinstance(each, Spread):
-                if each.name in inside:
+                if each.name in enclosing:
                     raise GraphQLError(f"Cannot spread fragment '{each.name}' within itself")
                 if each.name not in self._fragments:
                     raise GraphQLError(f"Unknown fragment '{each.name}'")
                 self.used.add(each.name)
-                fragment, names = self._fragments[each.name], inside | {each.name}
+                fragment, names = self._fragments[each.name], enclosing | {each.name}
             assert isinstance(fragment, Fragment)
             if fragment.on not in (None, kind):
-                raise GraphQLError(f"A fragment on '{fragment.on}' cannot be spread here, where a '{kind}' is")
-            yield from self.flat(fragment.within, kind, skipped=out, inside=names)
+                raise GraphQLError(f"A fragment on '{fragment.on}' cannot be spread on a '{kind}'")
+            yield from self.flat(fragment.selections, kind, skipped=out, enclosing=names)
 
     def _check(self, field: Field, kind: str) -> None:
         assert self._schema is not None
@@ -107,7 +114,7 @@ class _Resolver:
         declared = known[field.name]
         _check_members(self._schema, field.arguments, declared.arguments, f"{kind}.{field.name}")
         inner = bare(declared.type)
-        if (inner in self._schema.objects) != (field.within is not None):
+        if (inner in self._schema.objects) != (field.selections is not None):
             wants = "needs" if inner in self._schema.objects else "has no"
             raise GraphQLError(f"Field '{field.name}' of type '{inner}' {wants} fields of its own")
 
@@ -126,7 +133,7 @@ def _check_members(schema: Schema, given: Mapping[str, Any], declared: Mapping[s
 def _fits(schema: Schema, value: Any, kind: str, where: str) -> bool:
     kind = kind.removesuffix("!")
     if kind.startswith("["):
-        values = value if isinstance(value, list) else [value]  # GraphQL takes one for a list of one
+        values = value if isinstance(value, list) else [value]  # GraphQL accepts a value as a list of one
         return all(each is not None and _fits(schema, each, kind[1:-1], where) for each in values)
     if kind in schema.enums:
         return isinstance(value, Name) and value in schema.enums[kind]

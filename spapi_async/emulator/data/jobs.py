@@ -1,4 +1,4 @@
-"""Jobs that take a while: reports, feeds and Data Kiosk queries share five states and the passage of time."""
+"""Jobs that take time: reports, feeds and Data Kiosk queries, which have the same five states."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from spapi_async.emulator.data.documents import Document, DocumentStore
-from spapi_async.emulator.data.products import chance
+from spapi_async.emulator.data.products import rng_for
 from spapi_async.emulator.gateway.times import iso
 
 __all__ = ["Job", "Jobs"]
@@ -17,7 +17,7 @@ Finish = Callable[["Job"], Document | None]
 
 
 class Job:
-    """One report, feed or query. Its state follows from the time alone, until it is cancelled."""
+    """One report, feed or query; unless it is cancelled, its state depends only on the time."""
 
     __slots__ = ("_processing", "cancelled_at", "created", "facts", "finish", "id", "kind", "made", "outcome")
 
@@ -44,12 +44,12 @@ class Job:
 
     @property
     def started(self) -> float:
-        """When processing starts: a third of the time is spent in the queue."""
+        """When processing starts; the first third of the time is spent in the queue."""
         return self.created + self._processing / 3
 
     @property
     def ended(self) -> float:
-        """When it is over."""
+        """When it ends or was cancelled."""
         return self.cancelled_at or self.created + self._processing
 
     def status(self, now: float) -> str:
@@ -61,7 +61,7 @@ class Job:
         return "IN_PROGRESS" if now >= self.started else "IN_QUEUE"
 
     def document(self, now: float) -> Document | None:
-        """The result, made when it is first looked at; a FATAL job's document explains why."""
+        """The result, made when it is first asked for; a FATAL job's document explains the failure."""
         if self.status(now) not in ("DONE", "FATAL"):
             return None
         if self.made is None:
@@ -69,13 +69,13 @@ class Job:
         return self.made
 
     def times(self, now: float) -> dict[str, str]:
-        """``createdTime``, and the processing times as far as they have come."""
-        form = {"createdTime": iso(self.created)}
+        """``createdTime``, and the start and end of processing if they have passed."""
+        fields = {"createdTime": iso(self.created)}
         if now >= self.started and self.cancelled_at is None:
-            form["processingStartTime"] = iso(self.started)
+            fields["processingStartTime"] = iso(self.started)
         if now >= self.ended:
-            form["processingEndTime"] = iso(self.ended)
-        return form
+            fields["processingEndTime"] = iso(self.ended)
+        return fields
 
 
 class Jobs:
@@ -97,7 +97,7 @@ class Jobs:
         self._processing = processing
         self._cooldown = cooldown
         self._jobs: dict[str, Job] = {}
-        self._first = chance(seller, "jobs").randrange(50_000, 900_000)
+        self._first = rng_for(seller, "jobs").randrange(50_000, 900_000)
 
     def create(
         self,
@@ -109,7 +109,7 @@ class Jobs:
         *,
         processing: float | None = None,
     ) -> Job:
-        """Start a job; it ends as ``outcome`` after the processing time, the seller's usual one if None."""
+        """Start a job that ends as ``outcome`` after ``processing`` seconds, by default those of the settings."""
         job_id = f"{self.new_number()}"
         job = self._jobs[job_id] = Job(
             job_id=job_id,
@@ -124,17 +124,17 @@ class Jobs:
         return job
 
     def get(self, kind: str, job_id: str) -> Job | None:
-        """The job of that kind with this id."""
+        """The job of this kind with this id, if there is one."""
         job = self._jobs.get(job_id)
         return job if job is not None and job.kind == kind else None
 
     def newest_first(self, kind: str) -> Iterable[Job]:
-        """All jobs of a kind."""
+        """All jobs of a kind, the most recently created first."""
         found = [job for job in reversed(self._jobs.values()) if job.kind == kind]
         return sorted(found, key=lambda job: -job.created)
 
     def cooling_down(self, kind: str, job_type: str, now: float) -> bool:
-        """Whether an FBA report of this type was made so short a time ago that Amazon makes no new one."""
+        """Whether an FBA report of this type was created so recently that Amazon would cancel a new one."""
         if not self._cooldown or not any(word in job_type for word in _FBA):
             return False
         return any(
@@ -143,6 +143,6 @@ class Jobs:
         )
 
     def new_number(self) -> int:
-        """A number for a job or a schedule, as Amazon counts: up."""
+        """The next number for a job or a schedule; numbers increase, as Amazon's do."""
         self._first += 1
         return self._first + 20_000_000_000

@@ -1,7 +1,7 @@
-"""Rows that answer a Data Kiosk query: the fields that it asks for, over what the seller's orders say; pure.
+"""The rows of a Data Kiosk query: the fields that it selects, computed from the seller's orders; pure.
 
-Units, items and sales come from the orders that were placed in the query's window. Everything else is made up, the same
-in every run of one seed.
+Units, items and sales come from the orders that were placed in the query's window. All other values are random and
+depend only on the seed.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from spapi_async.emulator.data.graphql_query import first_field, resolve
 from spapi_async.emulator.data.kiosk_schemas import DATA_SETS, schema_of
 from spapi_async.emulator.data.orders import Line, StoredOrder
 from spapi_async.emulator.data.places import SHOPS
-from spapi_async.emulator.data.products import chance
+from spapi_async.emulator.data.products import rng_for
 
-__all__ = ["Question", "read_question"]
+__all__ = ["KioskQuery", "read_query"]
 
 _ITEMS = 2  # of a list within a row
 
 
-class Question(msgspec.Struct, frozen=True):
-    """A query that is understood: which view of which data set, and what of it."""
+class KioskQuery(msgspec.Struct, frozen=True):
+    """A parsed and checked query: the schema of its data set, the view with its fields, and the type of its rows."""
 
     schema: Schema
     view: Field
@@ -41,13 +41,13 @@ class Question(msgspec.Struct, frozen=True):
                 if key is not None:
                     groups.setdefault(key, _Group(self._facts(order, line))).add(order, line)
         return [
-            self._object(self.kind, self.view.fields, groups[key].facts, chance(seed, seller, self.view.name, *key))
+            self._object(self.kind, self.view.fields, groups[key].facts, rng_for(seed, seller, self.view.name, *key))
             for key in sorted(groups)
         ]
 
     @property
     def _granularity(self) -> tuple[str, str]:
-        """By which periods and by which products rows are made; empty where by none."""
+        """The period and the product level by which rows are grouped; the latter is empty in views without products."""
         words = [value for value in self.view.arguments.values() if isinstance(value, str)]
         for value in self.view.arguments.values():
             if isinstance(value, dict):
@@ -57,21 +57,21 @@ class Question(msgspec.Struct, frozen=True):
         return period, next((word for word in words if word in _PRODUCTS), "PARENT" if has_products else "")
 
     def _key(self, order: StoredOrder, line: Line) -> tuple[str, ...] | None:
-        """What row an order's item counts for; None for none."""
+        """The key of the row to which an order item belongs; None if the query excludes the item."""
         given = self.view.arguments
-        day, place = _day(order.created), str(order.marketplace)
+        day, marketplace = _day(order.created), str(order.marketplace)
         if not given["startDate"] <= day.isoformat() <= given["endDate"]:
             return None
         filters = given.get("filters")
         if filters is not None:
-            if not any(each["marketplaceId"] == place and line.product.asin in each["asins"] for each in filters):
+            if not any(each["marketplaceId"] == marketplace and line.product.asin in each["asins"] for each in filters):
                 return None
-        elif place not in (given.get("marketplaceIds") or given.get("marketplaceId") or place):
+        elif marketplace not in (given.get("marketplaceIds") or given.get("marketplaceId") or marketplace):
             return None
         period, product = self._granularity
         begin, _ = self._bounds(period, day)
         named = line.sku if product in _BY_SKU else line.product.asin if product else ""
-        return begin, place, named
+        return begin, marketplace, named
 
     def _facts(self, order: StoredOrder, line: Line) -> dict[str, Any]:
         period, product = self._granularity
@@ -90,7 +90,7 @@ class Question(msgspec.Struct, frozen=True):
         }
 
     def _bounds(self, period: str, day: date) -> tuple[str, str]:
-        """The first and the last day of the row that a day belongs to, within the query's window."""
+        """The first and the last day of the period that contains a day, cut to the query's window."""
         first, last = self.view.arguments["startDate"], self.view.arguments["endDate"]
         if period == "RANGE":
             return first, last
@@ -121,28 +121,28 @@ class Question(msgspec.Struct, frozen=True):
         if field.name in facts:
             return facts[field.name]
         if not kind.endswith("!") and inner == "String":
-            return None  # as rows really have them, such as ``fnsku``
+            return None  # real rows have null here, for instance in ``fnsku``
         return {"Float": round(rng.random() * 100, 2), "String": field.name}.get(inner, rng.randrange(50))
 
 
 class _Group:
-    """The order items that one row is about."""
+    """The order items that are added up in one row."""
 
     def __init__(self, facts: dict[str, Any]) -> None:
         self.facts = {**facts, "unitsOrdered": 0, "totalOrderItems": 0, "orderedProductSales": 0.0}
 
     def add(self, order: StoredOrder, line: Line) -> None:
-        """Count one of them."""
+        """Add an order item."""
         self.facts["unitsOrdered"] += line.quantity
         self.facts["totalOrderItems"] += 1
         self.facts["orderedProductSales"] = round(self.facts["orderedProductSales"] + float(order.money(line.price)), 2)
 
 
-def read_question(text: str) -> Question:
-    """Understand a query.
+def read_query(text: str) -> KioskQuery:
+    """Parse and check a query.
 
     Raises:
-        GraphQLError: it asks for what there is not, or for more than one view.
+        GraphQLError: the query does not match a schema, or asks for more than one view.
     """
     query = parse_query(text)
     name = first_field(query)
@@ -151,13 +151,13 @@ def read_question(text: str) -> Question:
     schema = schema_of(name)
     fields = resolve(query, schema)
     if len(fields) != 1 or len(fields[0].fields) != 1:
-        raise GraphQLError("A query asks for one view of one data set")
+        raise GraphQLError("A query must ask for exactly one view of one data set")
     (data_set,) = fields
     (view,) = data_set.fields
     if view.arguments["startDate"] > view.arguments["endDate"]:
         raise GraphQLError("startDate is after endDate")
     views = schema.objects[bare(schema.objects["Query"][data_set.name].type)]
-    return Question(schema, view, bare(views[view.name].type))
+    return KioskQuery(schema, view, bare(views[view.name].type))
 
 
 _PERIODS = ("DAY", "WEEK", "MONTH")

@@ -1,4 +1,4 @@
-"""The schemas of Data Kiosk's data sets, in GraphQL's schema language: fields, types and arguments, no descriptions."""
+"""The schemas of Data Kiosk's data sets in GraphQL's schema language, without descriptions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["DATA_SETS", "schema_of"]
 
 @cache
 def schema_of(data_set: str) -> Schema:
-    """The types of a data set; ``Query`` is the one that a query begins with."""
+    """The types of a data set; ``Query`` is the type of the outermost fields of a query."""
     return parse_schema(DATA_SETS[data_set])
 
 
@@ -161,4 +161,4 @@ DATA_SETS = {
     "analytics_salesAndTraffic_2024_04_24": _SALES_AND_TRAFFIC,
     "analytics_vendorAnalytics_2024_09_30": _VENDOR_ANALYTICS,
 }
-"""By the name of the field that a query begins with."""
+"""Schemas by the name of a query's outermost field."""

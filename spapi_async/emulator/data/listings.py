@@ -1,4 +1,4 @@
-"""A seller's listings: seeded, then changed by put, patch and delete."""
+"""A seller's listings: made from the seed, then changed by put, patch and delete."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from spapi_async.emulator.data.orders import sku_of
-from spapi_async.emulator.data.products import PRODUCTS, Product, chance, product
+from spapi_async.emulator.data.products import PRODUCTS, Product, product_at, rng_for
 from spapi_async.marketplaces import Marketplace
 
 __all__ = ["Listing", "ListingsStore"]
 
 
 class Listing:
-    """One SKU; ``attributes`` are Amazon's free-form ones, as put."""
+    """One SKU; ``attributes`` are free-form, as in Amazon's putListingsItem."""
 
     __slots__ = (
         "attributes",
@@ -51,16 +51,16 @@ class ListingsStore:
     """All listings of one seller, by SKU."""
 
     def __init__(self, seed: int, seller: str, count: int, marketplaces: Sequence[Marketplace], anchor: float) -> None:
-        self._rng = chance(seed, seller, "listings")
+        self._rng = rng_for(seed, seller, "listings")
         self._listings: dict[str, Listing] = {}
         for number in self._rng.sample(range(PRODUCTS), min(count, PRODUCTS)):
-            article = product(seed, number)
+            product = product_at(seed, number)
             created = anchor - 86400 - self._rng.randrange(200 * 86400)
             listing = Listing(
-                sku_of(article),
-                article.product_type,
-                _attributes(article, marketplaces[0]),
-                product=article,
+                sku_of(product),
+                product.product_type,
+                _attributes(product, marketplaces[0]),
+                product=product,
                 marketplaces=frozenset(map(str, marketplaces)),
                 created=created,
                 fulfilled_by_amazon=self._rng.random() < 0.5,
@@ -88,22 +88,22 @@ class ListingsStore:
         return self._listings.pop(sku, None) is not None
 
     def submission_id(self) -> str:
-        """An id such as a submission gets."""
+        """A new id of a submission."""
         return f"{self._rng.getrandbits(128):032x}"
 
 
-def _attributes(article: Product, place: Marketplace) -> dict[str, Any]:
-    here = {"marketplace_id": str(place)}
+def _attributes(product: Product, marketplace: Marketplace) -> dict[str, Any]:
+    here = {"marketplace_id": str(marketplace)}
     text = {"language_tag": "en_US", **here}
-    price = {"schedule": [{"value_with_tax": article.cents / 100}]}
+    price = {"schedule": [{"value_with_tax": product.cents / 100}]}
     return {
-        "item_name": [{"value": article.title, **text}],
-        "brand": [{"value": article.brand, **text}],
-        "color": [{"value": article.color, **text}],
+        "item_name": [{"value": product.title, **text}],
+        "brand": [{"value": product.brand, **text}],
+        "color": [{"value": product.color, **text}],
         "condition_type": [{"value": "new_new", **here}],
-        "externally_assigned_product_identifier": [{"type": "ean", "value": article.ean, **here}],
-        # Free-form attributes do hold nulls in Amazon's replies.
+        "externally_assigned_product_identifier": [{"type": "ean", "value": product.ean, **here}],
+        # Amazon's replies contain nulls in free-form attributes.
         "purchasable_offer": [{"currency": "USD", "our_price": [price], "end_at": {"value": None}, **here}],
-        "item_package_weight": [{"value": article.grams, "unit": "grams", **here}],
-        "merchant_suggested_asin": [{"value": article.asin, **here}],
+        "item_package_weight": [{"value": product.grams, "unit": "grams", **here}],
+        "merchant_suggested_asin": [{"value": product.asin, **here}],
     }

@@ -1,4 +1,4 @@
-"""What the emulator's notifications say, in each type's own casing; pure."""
+"""The contents of notifications, with each type's own spelling of keys; pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PASCAL = frozenset({"ANY_OFFER_CHANGED", "ORDER_CHANGE"})
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to a seller: a type of notification and its payload."""
+    """An event of a seller: the type of its notification and the payload."""
 
     type: str
     version: str
@@ -48,7 +48,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def order_changed(seller: str, order: StoredOrder, now: float) -> Notice:
-    """ORDER_CHANGE of the order's status."""
+    """ORDER_CHANGE for a new status of an order."""
     shipped = order.shipped_quantities
     items = [
         {
@@ -90,7 +90,7 @@ def order_changed(seller: str, order: StoredOrder, now: float) -> Notice:
 
 
 def job_finished(seller: str, job: Job, now: float) -> Notice:
-    """What is sent at the end of a report, a feed or a query."""
+    """The notification that a report, a feed or a query has ended."""
     document = job.document(now)
     facts = {"accountId": f"amzn1.merchant.o.{seller}", "processingStatus": job.status(now)}
     if job.kind == "query":

@@ -1,4 +1,4 @@
-"""Competitors' offers, which are made up: what is told of them when they change."""
+"""The contents of notifications about changes of competitors' offers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["offer_changed"]
 
 
 def offer_changed(seller: str, asin: str, marketplace: str, now: float, rng: random.Random) -> Notice:
-    """ANY_OFFER_CHANGED for one product; prices and competitors are made up."""
+    """ANY_OFFER_CHANGED for one product; its prices and competitors are random."""
     payload = Maker(rng).make(type_info(any_offer_changed.Payload), "")
     facts = payload["AnyOfferChangedNotification"]
     facts["SellerId"] = seller

@@ -1,4 +1,4 @@
-"""What is offered at which price: one set of offers for each product, the same whoever asks."""
+"""The offers of each product, the same for every seller that asks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from spapi_async.emulator.data.products import Product, chance
+from spapi_async.emulator.data.products import Product, rng_for
 from spapi_async.marketplaces import Marketplace
 
 __all__ = ["Offer", "money", "offers_of"]
@@ -15,7 +15,7 @@ _CURRENCIES = {"US": "USD", "CA": "CAD", "MX": "MXN", "BR": "BRL", "UK": "GBP", 
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """One seller's offer of a product, in cents."""
+    """One seller's offer of a product; prices are in cents."""
 
     seller: str
     cents: int
@@ -24,15 +24,15 @@ class Offer(msgspec.Struct, frozen=True):
     fulfilled_by_amazon: bool
 
 
-def offers_of(seed: int, article: Product, condition: str = "New") -> list[Offer]:
+def offers_of(seed: int, product: Product, condition: str = "New") -> list[Offer]:
     """The offers of a product, cheapest first; one product in eight has none."""
-    rng = chance(seed, "offers", article.asin, condition)
+    rng = rng_for(seed, "offers", product.asin, condition)
     if rng.random() < 0.125:
         return []
     offers = [
         Offer(
             seller=f"A{rng.randrange(10**12):012d}X",
-            cents=max(99, round(article.cents * rng.uniform(0.85, 1.15))),
+            cents=max(99, round(product.cents * rng.uniform(0.85, 1.15))),
             shipping=rng.choice((0, 0, 399)),
             condition=condition,
             fulfilled_by_amazon=rng.random() < 0.6,
@@ -45,7 +45,7 @@ def offers_of(seed: int, article: Product, condition: str = "New") -> list[Offer
 def money(cents: int, marketplace_id: str) -> dict[str, Any]:
     """An amount as Amazon writes it in pricing and fees: a JSON number."""
     try:
-        place = Marketplace(marketplace_id).name
+        country = Marketplace(marketplace_id).name
     except ValueError:
-        place = "US"
-    return {"CurrencyCode": _CURRENCIES.get(place, "EUR"), "Amount": cents / 100}
+        country = "US"
+    return {"CurrencyCode": _CURRENCIES.get(country, "EUR"), "Amount": cents / 100}

@@ -1,7 +1,7 @@
-"""A seller's orders: seeded facts, from which both versions of the Orders API are rendered.
+"""A seller's orders, from which the replies of both versions of the Orders API are made.
 
-Order *n* of a seller is the same in every run of one seed and day: its numbers are drawn from (seed, seller, n). What
-changes afterwards (``touch``) is the revision, the status, the times of the last update and of the last new status.
+Order *n* of a seller depends only on the seed, the seller, *n* and the day. A later change (``touch``) sets the
+revision, the status, and the times of the last update and of the last new status.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from spapi_async.emulator.data.places import CITIES, SHOPS, City, phone_number, postal_code
-from spapi_async.emulator.data.products import FIRST_NAMES, LAST_NAMES, PRODUCTS, STREETS, Product, chance, product
+from spapi_async.emulator.data.products import FIRST_NAMES, LAST_NAMES, PRODUCTS, STREETS, Product, product_at, rng_for
 from spapi_async.marketplaces import Marketplace
 
 __all__ = ["Address", "Line", "OrderBook", "StoredOrder"]
@@ -36,7 +36,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where an order goes, and for whom."""
+    """The recipient and the address of an order."""
 
     name: str
     line1: str
@@ -49,14 +49,14 @@ class Address(msgspec.Struct, frozen=True):
 
 
 DOCUMENTED = ("902-3159896-1390916", "902-1845936-5435065")
-"""The ids of Amazon's documentation, which everybody tries first: each seller has such orders, found by id alone."""
+"""The ids in Amazon's documentation, which users are likely to try; each seller has them, but no search lists them."""
 
 
-_BEYOND = 9_000_000  # the numbers of no order in a book
+_FIRST_DOCUMENTED = 9_000_000  # the first number of a documented order, higher than that of any other order
 
 
 class StoredOrder:
-    """An order's facts. ``number`` is its place in the seller's sequence, ``revision`` how often it was touched."""
+    """One order; ``number`` is its position in the seller's sequence, ``revision`` the number of later changes."""
 
     __slots__ = (
         "_address",
@@ -85,7 +85,7 @@ class StoredOrder:
         *,
         spread: float,
     ) -> None:
-        rng = chance(seed, seller, number)
+        rng = rng_for(seed, seller, number)
         self._seed = seed
         self._seller = seller
         self._lines: tuple[Line, ...] | None = None
@@ -103,38 +103,38 @@ class StoredOrder:
 
     @property
     def sort_key(self) -> tuple[float, str]:
-        """Orders are listed by their last update."""
+        """The key by which an order book is sorted: the last update, then the id."""
         return (self.updated, self.order_id)
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """The items: mostly one to three, for one order in a hundred a dozen."""
+        """The items: one to four, or twelve in about one order of a hundred."""
         if self._lines is None:
-            rng = chance(self._seed, self._seller, self.number, "items")
+            rng = rng_for(self._seed, self._seller, self.number, "items")
             count = 12 if self.number % 97 == 13 else 1 + int(rng.random() ** 2 * 4)
-            self._lines = tuple(_line(self, rng, place, self._seed) for place in range(count))
+            self._lines = tuple(_line(self, rng, index, self._seed) for index in range(count))
         return self._lines
 
     @property
     def address(self) -> Address:
         """The buyer's address."""
         if self._address is None:
-            self._address = _address(self.marketplace, chance(self._seed, self._seller, self.number, "buyer"))
+            self._address = _address(self.marketplace, rng_for(self._seed, self._seller, self.number, "buyer"))
         return self._address
 
     @property
     def buyer_email(self) -> str:
-        """The alias that Amazon shows instead of the buyer's own."""
-        alias = chance(self._seed, self._seller, self.number, "mail").getrandbits(60)
+        """The alias that Amazon shows instead of the buyer's own address."""
+        alias = rng_for(self._seed, self._seller, self.number, "mail").getrandbits(60)
         return f"{alias:015x}@marketplace.amazon.com"
 
     @property
     def shipped_quantities(self) -> list[int]:
-        """How much of each line has been shipped."""
+        """How many units of each line have been shipped."""
         if self.status == "Shipped":
             return [line.quantity for line in self.lines]
         if self.status == "PartiallyShipped":
-            return [line.quantity if place % 2 == 0 else 0 for place, line in enumerate(self.lines)]
+            return [line.quantity if index % 2 == 0 else 0 for index, line in enumerate(self.lines)]
         return [0] * len(self.lines)
 
     @property
@@ -144,16 +144,16 @@ class StoredOrder:
 
     @property
     def business(self) -> bool:
-        """Whether a company bought it."""
+        """Whether the buyer is a company."""
         return self.address.company is not None
 
     def money(self, amount: int) -> str:
-        """An amount as Amazon writes it: as many decimals as the currency has."""
+        """An amount as Amazon writes it, with as many decimals as the currency has."""
         digits = SHOPS[self.marketplace].digits
         return f"{amount // 10**digits}.{amount % 10**digits:0{digits}d}" if digits else str(amount)
 
     def touch(self, at: float) -> None:
-        """Something changed: the status moves on where it can, the last update is ``at``."""
+        """Change the order at a given time: advance its status if there is a next one, and set the last update."""
         status = _NEXT_STATUS.get(self.status, self.status)
         if status != self.status:
             self.status, self.status_updated = status, at
@@ -164,7 +164,7 @@ class StoredOrder:
 
 
 class OrderBook:
-    """All orders of one seller, kept in the order of their last update."""
+    """All orders of one seller, sorted by their last update."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class OrderBook:
     ) -> None:
         self._origin = (seed, seller, marketplaces, anchor, days * _DAY)
         self._changed = changed
-        self._rng = chance(seed, seller, "touch")
+        self._rng = rng_for(seed, seller, "touch")
         self._by_id: dict[str, StoredOrder] = {}
         self._documented: dict[str, StoredOrder] = {}
         self._sorted: list[StoredOrder] = []
@@ -191,25 +191,25 @@ class OrderBook:
         return len(self._by_id)
 
     def get(self, order_id: str) -> StoredOrder | None:
-        """The order with this id."""
+        """The order with this id, if there is one."""
         return self._by_id.get(order_id) or self._documented.get(order_id) or self._document(order_id)
 
     def _document(self, order_id: str) -> StoredOrder | None:
         if order_id not in DOCUMENTED:
             return None
         seed, seller, marketplaces, anchor, spread = self._origin
-        number = _BEYOND + DOCUMENTED.index(order_id)
+        number = _FIRST_DOCUMENTED + DOCUMENTED.index(order_id)
         order = StoredOrder(seed, seller, number, marketplaces, anchor, spread=spread)
         order.order_id = order_id
         self._documented[order_id] = order
         return order
 
     def since(self, updated: float) -> Sequence[StoredOrder]:
-        """The orders updated at or after a moment, oldest update first."""
+        """The orders updated at or after a given time, oldest update first."""
         return self._sorted[bisect_left(self._sorted, (updated, ""), key=_sort_key) :]
 
     def add(self, count: int, at: float) -> list[str]:
-        """New orders, placed and updated at one moment."""
+        """Add orders that are placed and updated at a given time; return their ids."""
         made = []
         for _ in range(count):
             order = self._make()
@@ -222,15 +222,15 @@ class OrderBook:
         return made
 
     def update(self, count: int, at: float) -> list[str]:
-        """Touch that many orders, chosen by the seed."""
+        """Change ``count`` orders, chosen by the seed; return their ids."""
         chosen = self._rng.sample(list(self._by_id.values()), min(count, len(self._by_id)))
         for order in chosen:
             self.touch(order, at)
         return [order.order_id for order in chosen]
 
     def touch(self, order: StoredOrder, at: float) -> None:
-        """Change one order and keep the list in order."""
-        if order.order_id in self._documented:  # which is in no list
+        """Change one order and keep the book sorted."""
+        if order.order_id in self._documented:  # documented orders are not in the sorted list
             order.touch(at)
             return
         self._sorted.pop(bisect_left(self._sorted, order.sort_key, key=_sort_key))
@@ -255,7 +255,7 @@ _NEXT_STATUS = {"Pending": "Unshipped", "Unshipped": "Shipped", "PartiallyShippe
 
 
 def _status(draw: float, age: float) -> str:
-    """Old orders are mostly shipped; some of the last days' are still waiting."""
+    """A random status: most old orders are shipped, some of the last four days' orders are not yet."""
     if draw < 0.05:
         return "Canceled"
     if age < 4 * 86400:
@@ -265,17 +265,17 @@ def _status(draw: float, age: float) -> str:
     return "PartiallyShipped" if draw < 0.06 else "Unfulfillable" if draw < 0.065 else "Shipped"
 
 
-def _line(order: StoredOrder, rng: random.Random, place: int, seed: int) -> Line:
-    article = product(seed, int(rng.random() * PRODUCTS))
+def _line(order: StoredOrder, rng: random.Random, index: int, seed: int) -> Line:
+    product = product_at(seed, int(rng.random() * PRODUCTS))
     digits = SHOPS[order.marketplace].digits
-    unit = article.cents if digits else article.cents * 3 // 2 // 10 * 10
+    unit = product.cents if digits else product.cents * 3 // 2 // 10 * 10
     quantity = 1 + int(rng.random() ** 3 * 4)
     price = unit * quantity
     gift = rng.random() < 0.05
     return Line(
-        item_id=f"{10_000_000_000_000 + (order.number * 100 + place) * 7919 + int(rng.random() * 7919):014d}",
-        product=article,
-        sku=sku_of(article),
+        item_id=f"{10_000_000_000_000 + (order.number * 100 + index) * 7919 + int(rng.random() * 7919):014d}",
+        product=product,
+        sku=sku_of(product),
         quantity=quantity,
         price=price,
         tax=price * 8 // 100,
@@ -285,10 +285,10 @@ def _line(order: StoredOrder, rng: random.Random, place: int, seed: int) -> Line
     )
 
 
-def sku_of(article: Product) -> str:
-    """A seller's own code; now and then one with the characters that break clients."""
-    plain = f"{article.brand[:3].upper()}-{article.product_type[:4]}-{article.index:04d}"
-    awkward = {3: " /blue", 11: "+50%", 17: "#a&b=c", 23: "é;ü"}.get(article.index % 40, "")
+def sku_of(product: Product) -> str:
+    """The seller's code for a product; one in ten has characters that clients tend to encode wrongly."""
+    plain = f"{product.brand[:3].upper()}-{product.product_type[:4]}-{product.index:04d}"
+    awkward = {3: " /blue", 11: "+50%", 17: "#a&b=c", 23: "é;ü"}.get(product.index % 40, "")
     return plain + awkward
 
 

@@ -1,7 +1,7 @@
-"""Pages of synthesised replies: which one a request asks for, and its items and token put where the operation has them.
+"""Pages of synthesised replies: determines the page that a request asks for, and fills in its items and token.
 
-Both follow ``Operation.paging``. A token travels in the query or in the body, and lies up to four levels deep in the
-reply; what surrounds the items (an invoice's head, a selection's name) is the same on every page.
+``Operation.paging`` says where they belong. A request has the token in its query or its body, a reply up to four levels
+deep. The rest of a reply, such as an invoice's header, is the same on every page.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import msgspec
 from msgspec import inspect
 
 from spapi_async._core.operation import Operation, Paging
-from spapi_async.emulator.data.products import chance
+from spapi_async.emulator.data.products import rng_for
 from spapi_async.emulator.data.world import Call
 from spapi_async.emulator.gateway.pages import next_token, read_token
 from spapi_async.emulator.gateway.replies import bad_input
 
 __all__ = ["Page", "asked_page", "plain_type", "put_page", "type_info"]
 
-_ITEMS_A_PAGE = 4
-# Amazon says of these that a page may be empty while there are more.
+_PAGE_SIZE = 4
+# Amazon documents that these may return an empty page although more pages follow.
 _EMPTY_PAGES = frozenset(
     {
         "awd_2024_05_09",
@@ -37,11 +37,11 @@ _EMPTY_PAGES = frozenset(
 )
 
 Make = Callable[[inspect.Type, str], Any]
-"""Makes a value of a type for a field of a name."""
+"""Makes a value, given the type and the name of its field."""
 
 
 class Page(NamedTuple):
-    """A page, counted from 0; ``total`` is 0 for an operation without pages; ``fixed`` must be the same for each."""
+    """A page, counted from 0; ``total`` is 0 for operations without pages; ``fixed`` is the same for all pages."""
 
     number: int
     total: int
@@ -52,7 +52,7 @@ def asked_page(call: Call) -> Page:
     """The page that a request asks for.
 
     Raises:
-        Refusal: 400: the token is not one of this query's, or stands beside what must not be there.
+        Refusal: 400: the token belongs to another query, or was sent with parameters that it excludes.
     """
     operation, arguments = call.operation, dict(call.arguments)
     paging = operation.paging
@@ -67,7 +67,7 @@ def asked_page(call: Call) -> Page:
     fixed = _fixed(paging, arguments, token, name)
     if body:
         fixed["body"] = msgspec.json.encode(body, order="sorted")
-    total = 2 + chance(operation.name, "pages").randrange(2)
+    total = 2 + rng_for(operation.name, "pages").randrange(2)
     if token is None:
         return Page(0, total, fixed)
     return Page(read_token(token, fixed, call.now, paging.token_lifetime), total, fixed)
@@ -79,9 +79,9 @@ def _fixed(paging: Paging, arguments: dict[str, Any], token: str | None, name: s
             raise bad_input(f"{name} must be the only parameter.", f"also sent: {', '.join(sorted(arguments))}")
         return {}
     if paging.rule == "next_token_query":
-        # Here the kind of query says whether a token follows.
+        # For this operation, QueryType announces whether there is a token.
         if (arguments.get("QueryType") == "NEXT_TOKEN") != (token is not None):
-            raise bad_input("QueryType NEXT_TOKEN and NextToken go together.", "give both or neither")
+            raise bad_input("QueryType NEXT_TOKEN and NextToken go together.", "send both or neither")
         return {key: value for key, value in arguments.items() if key == "MarketplaceId"}
     return arguments
 
@@ -94,27 +94,27 @@ def _wire_name(operation: Operation[Any], name: str) -> str:
     return next((f.encode_name for f in msgspec.structs.fields(operation.body_type) if f.name == name), name)
 
 
-def put_page(call: Call, declared: Any, value: Any, page: Page, *, around: Make, items: Make) -> None:
-    """Fill the page's items into a reply of the type ``declared``, and the next page's token unless it is the last.
+def put_page(call: Call, declared: Any, value: Any, page: Page, *, surroundings: Make, items: Make) -> None:
+    """Fill the page's items and the next page's token, if there is one, into a reply of the type ``declared``.
 
-    ``around`` makes what the items lie in, where it is missing; ``items`` makes these.
+    ``items`` makes the items, ``surroundings`` the missing objects on the path to them.
     """
     operation, info = call.operation, type_info(declared)
     paging = operation.paging
     assert paging is not None
     prefix = (operation.unwrap,) if operation.unwrap else ()
-    place = _place_at(info, value, (*prefix, *paging.items_path), around)
-    if place is not None and isinstance(place.info, inspect.ListType):
+    slot = _slot_at(info, value, (*prefix, *paging.items_path), surroundings)
+    if slot is not None and isinstance(slot.info, inspect.ListType):
         size = _size(call, paging, page)
-        place.holder[place.key] = [items(place.info.item_type, place.key) for _ in range(size)]
-    elif place is not None:
-        place.holder[place.key] = items(place.info, place.key)  # one object is the page's item (finances v0)
+        slot.holder[slot.key] = [items(slot.info.item_type, slot.key) for _ in range(size)]
+    elif slot is not None:
+        slot.holder[slot.key] = items(slot.info, slot.key)  # finances v0: the page is one object
     more = page.number + 1 < page.total
-    # The last page has no token: absent, null and empty all occur, and here each operation keeps to one of them.
-    ending = chance(operation.name, "ending").choice(("absent", None, ""))
+    # On the last page the token is absent, null or empty: Amazon does all three, here each operation always the same.
+    ending = rng_for(operation.name, "ending").choice(("absent", None, ""))
     if not more and ending == "absent":
         return
-    token = _place_at(info, value, (*prefix, *paging.token_path), around)
+    token = _slot_at(info, value, (*prefix, *paging.token_path), surroundings)
     if token is not None:
         token.holder[token.key] = next_token(page.fixed, call.now, page.number + 1) if more else ending
 
@@ -125,20 +125,20 @@ def _size(call: Call, paging: Paging, page: Page) -> int:
     name = _wire_name(call.operation, paging.page_size_parameter or "")
     body = call.body if isinstance(call.body, Mapping) else {}
     asked = call.arguments.get(name, body.get(name))
-    return max(1, min(asked, _ITEMS_A_PAGE)) if isinstance(asked, int) else _ITEMS_A_PAGE
+    return max(1, min(asked, _PAGE_SIZE)) if isinstance(asked, int) else _PAGE_SIZE
 
 
-class _Place(NamedTuple):
-    """Where in a reply something goes: ``holder[key]``, of type ``info``."""
+class _Slot(NamedTuple):
+    """A position in a reply, ``holder[key]``, and its type."""
 
     holder: dict[str, Any]
     key: str
     info: inspect.Type
 
 
-def _place_at(info: inspect.Type, value: Any, path: tuple[str, ...], around: Make) -> _Place | None:
-    """The place that a path of attribute names leads to; objects that chance left out are made on the way."""
-    place: _Place | None = None
+def _slot_at(info: inspect.Type, value: Any, path: tuple[str, ...], surroundings: Make) -> _Slot | None:
+    """The slot at the end of a path of attribute names; makes objects on the path that are missing."""
+    slot: _Slot | None = None
     for attribute in path:
         plain = plain_type(info)
         if not isinstance(plain, inspect.StructType) or not isinstance(value, dict):
@@ -147,22 +147,22 @@ def _place_at(info: inspect.Type, value: Any, path: tuple[str, ...], around: Mak
         if field is None:
             return None
         info = plain_type(field.type)
-        place = _Place(value, field.encode_name, info)
-        if attribute != path[-1] or place.key in value:
-            if place.key not in value:
-                value[place.key] = around(info, place.key)
-            value = value[place.key]
-    return place
+        slot = _Slot(value, field.encode_name, info)
+        if attribute != path[-1] or slot.key in value:
+            if slot.key not in value:
+                value[slot.key] = surroundings(info, slot.key)
+            value = value[slot.key]
+    return slot
 
 
 @lru_cache(maxsize=2048)
 def type_info(declared: Any) -> inspect.Type:
-    """What msgspec knows of a type."""
+    """Msgspec's description of a type."""
     return inspect.type_info(declared)
 
 
 def plain_type(info: inspect.Type) -> inspect.Type:
-    """Without metadata and without None."""
+    """The type without metadata and without None."""
     if isinstance(info, inspect.Metadata):
         return plain_type(info.type)
     if isinstance(info, inspect.UnionType):

@@ -1,4 +1,4 @@
-"""Marketplaces and places: currencies, shop names, cities with their states and postal codes."""
+"""Names, currencies and languages of marketplaces; cities with their states and postal codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from spapi_async.marketplaces import Marketplace, Region
 
-__all__ = ["CITIES", "SHOPS", "USUAL", "City", "Shop", "phone_number", "postal_code"]
+__all__ = ["CITIES", "DEFAULT_MARKETPLACES", "SHOPS", "City", "Shop", "phone_number", "postal_code"]
 
 
 class Shop(msgspec.Struct, frozen=True):
@@ -54,12 +54,12 @@ SHOPS: dict[Marketplace, Shop] = {
     Marketplace.JP: Shop("Amazon.co.jp", "JPY", "ja_JP", 0),
 }
 
-USUAL: dict[Region, tuple[Marketplace, ...]] = {
+DEFAULT_MARKETPLACES: dict[Region, tuple[Marketplace, ...]] = {
     Region.NA: (Marketplace.US, Marketplace.CA, Marketplace.MX),
     Region.EU: (Marketplace.UK, Marketplace.DE, Marketplace.FR, Marketplace.IT, Marketplace.ES),
     Region.FE: (Marketplace.JP, Marketplace.AU, Marketplace.SG),
 }
-"""Where a seller of a region sells, unless somebody says otherwise."""
+"""The marketplaces of a region's sellers, by default."""
 
 CITIES: dict[str, tuple[City, ...]] = {
     "US": (
@@ -97,19 +97,19 @@ CITIES: dict[str, tuple[City, ...]] = {
 _LETTERS = "ABCEGHJKLMNPRSTVXY"
 
 
-def postal_code(pattern: str, chance: random.Random) -> str:
-    """A postal code of a city's form."""
+def postal_code(pattern: str, rng: random.Random) -> str:
+    """A random postal code that matches a city's pattern."""
     made = []
     for mark in pattern:
         if mark == "#":
-            made.append(str(int(chance.random() * 10)))
+            made.append(str(int(rng.random() * 10)))
         elif mark == "@":
-            made.append(_LETTERS[int(chance.random() * len(_LETTERS))])
+            made.append(_LETTERS[int(rng.random() * len(_LETTERS))])
         else:
             made.append(mark)
     return "".join(made)
 
 
-def phone_number(chance: random.Random) -> str:
-    """A number in the range kept free for fiction."""
-    return f"+1 555-01{int(chance.random() * 100):02d} ext. {10000 + int(chance.random() * 90000)}"
+def phone_number(rng: random.Random) -> str:
+    """A random phone number from the range reserved for fiction."""
+    return f"+1 555-01{int(rng.random() * 100):02d} ext. {10000 + int(rng.random() * 90000)}"

@@ -1,4 +1,4 @@
-"""Text and numbers that fit the name of the field they go into."""
+"""Plausible text and numbers for a field, chosen by its name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from spapi_async.emulator.data.orders import sku_of
 from spapi_async.emulator.data.places import CITIES, phone_number, postal_code
-from spapi_async.emulator.data.products import FIRST_NAMES, LAST_NAMES, PRODUCTS, STREETS, product
+from spapi_async.emulator.data.products import FIRST_NAMES, LAST_NAMES, PRODUCTS, STREETS, product_at
 from spapi_async.emulator.gateway.ids import uuid_of
 from spapi_async.emulator.gateway.times import iso
 from spapi_async.marketplaces import Marketplace
@@ -19,7 +19,7 @@ _DAY_ZERO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def text(name: str, rng: random.Random) -> str:
-    """A string for a field of this name (Amazon's spelling, any case)."""
+    """A string for a field of this name, in any of Amazon's spellings."""
     wanted = name.lower().replace("_", "").replace("-", "").replace(".", "")
     for ending, make in _BY_ENDING:
         if wanted.endswith(ending):
@@ -28,7 +28,7 @@ def text(name: str, rng: random.Random) -> str:
 
 
 def number(name: str, rng: random.Random) -> float:
-    """A number of two decimals for a field of this name."""
+    """A number with at most two decimals for a field of this name."""
     wanted = name.lower()
     if "percent" in wanted or "rate" in wanted:
         return rng.randrange(0, 1000) / 10
@@ -38,17 +38,17 @@ def number(name: str, rng: random.Random) -> float:
 
 
 def moment(rng: random.Random) -> str:
-    """A time of this year, in the form Amazon uses most."""
+    """A time in 2026, in the format that most of Amazon's APIs use."""
     return iso(_DAY_ZERO.timestamp() + rng.randrange(200 * 86400), "seconds")
 
 
 def date(rng: random.Random) -> str:
-    """A day of this year."""
+    """A day in 2026."""
     return (_DAY_ZERO + timedelta(days=rng.randrange(200))).strftime("%Y-%m-%d")
 
 
 def _words(rng: random.Random) -> str:
-    return product(0, rng.randrange(PRODUCTS)).title.partition(",")[0]
+    return product_at(0, rng.randrange(PRODUCTS)).title.partition(",")[0]
 
 
 def _person(rng: random.Random) -> str:
@@ -78,9 +78,9 @@ def _city(rng: random.Random) -> str:
 _BY_ENDING: tuple[tuple[str, Callable[[random.Random], str]], ...] = (
     ("marketplaceid", lambda rng: str(rng.choice((Marketplace.US, Marketplace.CA, Marketplace.MX)))),
     ("marketplaceids", lambda _: str(Marketplace.US)),
-    ("asin", lambda rng: product(0, rng.randrange(PRODUCTS)).asin),
+    ("asin", lambda rng: product_at(0, rng.randrange(PRODUCTS)).asin),
     ("fnsku", lambda rng: f"X00{rng.randrange(36**4):07d}"),
-    ("sku", lambda rng: sku_of(product(0, rng.randrange(PRODUCTS)))),
+    ("sku", lambda rng: sku_of(product_at(0, rng.randrange(PRODUCTS)))),
     ("orderid", _order_id),
     ("orderitemid", lambda rng: f"{rng.randrange(10**13, 10**14)}"),
     ("shipmentid", lambda rng: f"FBA15{rng.randrange(36**5):07d}"),
@@ -107,15 +107,15 @@ _BY_ENDING: tuple[tuple[str, Callable[[random.Random], str]], ...] = (
     ("stateorprovincecode", lambda rng: rng.choice(CITIES["US"]).state),
     ("postalcode", lambda rng: postal_code(rng.choice(CITIES["US"]).postal_code, rng)),
     ("companyname", lambda rng: f"{rng.choice(LAST_NAMES)} Trading Ltd"),
-    ("brand", lambda rng: product(0, rng.randrange(PRODUCTS)).brand),
-    ("brandname", lambda rng: product(0, rng.randrange(PRODUCTS)).brand),
-    ("producttype", lambda rng: product(0, rng.randrange(PRODUCTS)).product_type),
+    ("brand", lambda rng: product_at(0, rng.randrange(PRODUCTS)).brand),
+    ("brandname", lambda rng: product_at(0, rng.randrange(PRODUCTS)).brand),
+    ("producttype", lambda rng: product_at(0, rng.randrange(PRODUCTS)).product_type),
     ("carrier", lambda rng: rng.choice(("UPS", "USPS", "FedEx", "DHL"))),
     ("carriername", lambda rng: rng.choice(("UPS", "USPS", "FedEx", "DHL"))),
     ("carriercode", lambda rng: rng.choice(("UPS", "USPS", "FEDEX", "DHL"))),
     ("displayname", _words),
-    ("itemname", lambda rng: product(0, rng.randrange(PRODUCTS)).title),
-    ("title", lambda rng: product(0, rng.randrange(PRODUCTS)).title),
+    ("itemname", lambda rng: product_at(0, rng.randrange(PRODUCTS)).title),
+    ("title", lambda rng: product_at(0, rng.randrange(PRODUCTS)).title),
     ("name", _person),
     ("url", lambda rng: f"https://m.media-amazon.com/images/I/{rng.getrandbits(48):012x}.jpg"),
     ("uri", lambda rng: f"https://m.media-amazon.com/images/I/{rng.getrandbits(48):012x}.jpg"),

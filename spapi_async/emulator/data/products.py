@@ -1,4 +1,4 @@
-"""Products with names, prices and codes that look like somebody sells them."""
+"""Products with plausible names, prices and codes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
-__all__ = ["FIRST_NAMES", "LAST_NAMES", "PRODUCTS", "STREETS", "Product", "chance", "product", "product_of_asin"]
+__all__ = ["FIRST_NAMES", "LAST_NAMES", "PRODUCTS", "STREETS", "Product", "product_at", "product_of_asin", "rng_for"]
 
 PRODUCTS = 5000
 """How many products the catalogue of an emulator holds."""
@@ -116,15 +116,15 @@ STREETS = (
 )
 
 
-def chance(*parts: object) -> random.Random:
-    """A source of numbers that depends on nothing but ``parts``."""
+def rng_for(*parts: object) -> random.Random:
+    """A source of random numbers that depends only on ``parts``."""
     return random.Random("\0".join(map(str, parts)))  # noqa: S311  repeatable data
 
 
 @lru_cache(maxsize=PRODUCTS)
-def product(seed: int, index: int) -> Product:
-    """The product of this number."""
-    rng = chance(seed, "product", index)
+def product_at(seed: int, index: int) -> Product:
+    """The product with this index."""
+    rng = rng_for(seed, "product", index)
     noun, product_type, department, low, high = rng.choice(_NOUNS)
     color, size, brand = rng.choice(_COLORS), rng.choice(_SIZES), rng.choice(_BRANDS)
     price = rng.randrange(low, high) * 100 + rng.choice((99, 95, 49, 0))
@@ -145,22 +145,22 @@ def product(seed: int, index: int) -> Product:
 
 
 def product_of_asin(seed: int, asin: str, products: int = PRODUCTS) -> Product | None:
-    """The product with this ASIN, if a catalogue of so many has it."""
+    """The product with this ASIN, if it is in a catalogue of ``products`` products."""
     if asin in DOCUMENTED:
-        return msgspec.structs.replace(product(seed, DOCUMENTED.index(asin)), asin=asin)
+        return msgspec.structs.replace(product_at(seed, DOCUMENTED.index(asin)), asin=asin)
     if len(asin) != 10 or not asin.startswith("B0"):
         return None
     try:
         index = (int(asin[2:], 36) - _OFFSET) * _INVERSE % _MODULUS
     except ValueError:
         return None
-    return product(seed, index) if index < products and _asin(index) == asin else None
+    return product_at(seed, index) if index < products and _asin(index) == asin else None
 
 
 DOCUMENTED = ("B07N4M94X4", "B07DFVDRAB", "B07DFYF5AB", "B071VG5N9D")
-"""The ASINs of Amazon's examples, which everybody tries first; found by ASIN alone."""
+"""The ASINs in Amazon's examples, which users are likely to try; no search by keyword finds them."""
 
-# ASINs that look random and can be read back: index times a constant, modulo a prime just below 36**8.
+# ASINs look random but can be turned back into an index: index times a constant, modulo a prime just below 36**8.
 _MODULUS = 2821109907443
 _FACTOR = 1234567890121
 _OFFSET = 7
@@ -178,5 +178,5 @@ def _asin(index: int) -> str:
 
 def _ean(number: int) -> str:
     body = f"4{number:011d}"
-    weights = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(body))
+    weights = sum(int(digit) * (3 if index % 2 else 1) for index, digit in enumerate(body))
     return body + str(-weights % 10)

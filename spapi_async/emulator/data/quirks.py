@@ -1,7 +1,7 @@
-"""Deviations from Amazon's models in synthesised replies: what clients really meet, operation by operation.
+"""Deviations of synthesised replies from Amazon's models, as observed in real replies of the same operation.
 
-Each line restates an observation of real replies (recordings, issue reports). A quirk hits about half of the places
-that it can hit, by the reply's own seed; ``Emulator(violations=False)`` and ``synthetic=True`` leave them out.
+Each was seen in a recording or an issue report. A quirk changes about half of the objects to which it can apply, chosen
+by the reply's seed; ``Emulator(violations=False)`` and ``synthetic=True`` disable quirks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Quirk = Callable[[dict[str, Any]], None]
 
 
 def damage(operation: str, value: Any, rng: random.Random) -> None:
-    """Change a reply in place, if the operation is known for something."""
+    """Apply the operation's quirks to a reply, in place."""
     for quirk in _QUIRKS.get(operation, ()):
         _visit(value, quirk, rng)
 
@@ -55,7 +55,7 @@ def _rename(key: str, wrong: str) -> Quirk:
 _QUIRKS: dict[str, tuple[Quirk, ...]] = {
     # An empty string where the model has a date.
     "fba_inventory_v1.get_inventory_summaries": (_put("lastUpdatedTime", ""),),
-    # Required fields that are missing at times.
+    # Required fields that are sometimes missing.
     "fulfillment_inbound_v0.get_shipments": (_drop("AreCasesRequired"), _drop("PostalCode")),
     "merchant_fulfillment_v0.get_eligible_shipment_services": (
         _drop("RequiresAdditionalSellerInputs"),

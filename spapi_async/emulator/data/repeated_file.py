@@ -1,4 +1,4 @@
-"""Files of any size, made while they are sent: a beginning, and one block over and over."""
+"""Files of any size that are made while they are sent: a head, then the same block many times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PIECE = 256 * 1024
 
 
 class RepeatedFile:
-    """``head`` and then ``block`` so many times. Gzipped, each is a member of its own, as in some of Amazon's files."""
+    """``head``, then ``block`` repeated; if compressed, each is a gzip member, as in some of Amazon's files."""
 
     def __init__(self, head: bytes, block: bytes, times: int, *, compress: bool) -> None:
         self.inflated = len(head) + len(block) * times

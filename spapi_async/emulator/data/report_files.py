@@ -1,4 +1,4 @@
-"""The files of reports: what the type's name promises, in the encoding that such a report really comes in."""
+"""The files of reports, in the format that the report type's name indicates and in Amazon's usual encoding."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from spapi_async.emulator.gateway.times import iso
 
 __all__ = ["ReportFile", "flat_file", "json_file", "listing_row", "order_rows", "xml_file"]
 
-_WORTH_GZIP = 4096
+_GZIP_THRESHOLD = 4096
 _BLOCK = 1024 * 1024  # of a file that is made while it is sent
-# Java's names of charsets in Python's; Amazon's Japanese reports need cp932, not shift_jis.
+# Python's names for charsets with Java's names; Amazon's Japanese reports need cp932, not shift_jis.
 _CODECS = {"windows-31j": "cp932", "none": "utf-8"}
 
 
 class ReportFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A document's content and how it is announced and packed."""
+    """A document's content, its Content-Type, and whether and in how many gzip members it is compressed."""
 
     content: bytes | RepeatedFile
     content_type: str
@@ -30,7 +30,7 @@ class ReportFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def order_rows(order: Any) -> list[dict[str, str]]:
-    """One order as rows of a flat file: one for each item, with Amazon's names of the columns."""
+    """The rows of an order in a flat file, one for each item, with Amazon's column names."""
     return [
         {
             "amazon-order-id": order.order_id,
@@ -56,7 +56,7 @@ def order_rows(order: Any) -> list[dict[str, str]]:
     ]
 
 
-_STATUSES = {"Canceled": "Cancelled"}  # reports spell it otherwise than the API
+_STATUSES = {"Canceled": "Cancelled"}  # reports and API spell it differently
 
 
 def listing_row(listing: Any) -> dict[str, str]:
@@ -71,7 +71,7 @@ def listing_row(listing: Any) -> dict[str, str]:
 
 
 def xml_file(kind: str, rows: Sequence[Mapping[str, str]]) -> ReportFile:
-    """An element for each row."""
+    """An XML file with an element for each row."""
     body = "".join(f"<Row id={json.dumps(next(iter(row.values())))}/>" for row in rows)
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Report type="{kind}">{body}</Report>\n'
     return ReportFile(content=text.encode(), content_type="text/xml; charset=UTF-8")
@@ -84,7 +84,7 @@ def json_file(kind: str, rows: Sequence[Mapping[str, str]]) -> ReportFile:
 
 
 def flat_file(rows: Sequence[Mapping[str, str]], options: Mapping[str, str]) -> ReportFile:
-    """Tab-separated, in a Windows code page that only the Content-Type names; ``options`` spoil it in various ways."""
+    """A tab-separated file, by default in Cp1252; ``options`` are those that ``reports_2021_06_30`` documents."""
     header = list(rows[0]) if rows else ["order-id"]
     quotes = options.get("emulatorQuotes", "")
     lines = [_line(row.values(), quotes, number) for number, row in enumerate(rows)]
@@ -102,7 +102,7 @@ def flat_file(rows: Sequence[Mapping[str, str]], options: Mapping[str, str]) -> 
     if wanted is not None:
         lines = (lines * (wanted // max(1, len(lines)) + 1))[:wanted] if lines else []
     text = "\r\n".join([head, *lines, ""]).encode(codec, "replace")
-    packing = packing or ("on" if len(text) > _WORTH_GZIP else "off")
+    packing = packing or ("on" if len(text) > _GZIP_THRESHOLD else "off")
     members = 5 if packing == "members" else 1
     return ReportFile(content=text, content_type=content_type, compress=packing != "off", members=members)
 
@@ -110,13 +110,13 @@ def flat_file(rows: Sequence[Mapping[str, str]], options: Mapping[str, str]) -> 
 def _line(cells: Any, quotes: str, number: int) -> str:
     if quotes == "on":
         return "\t".join('"' + cell.replace('"', '""') + '"' for cell in cells)
-    if quotes == "unbalanced" and number % 3 == 0:  # as in 'Monitor 24"', and a title that begins with a quote
+    if quotes == "unbalanced" and number % 3 == 0:  # the title then begins with a quote
         return "\t".join(f'"{cell}' if at == 5 else cell for at, cell in enumerate(cells))
     return "\t".join(cells)
 
 
 def _large(head: str, lines: Sequence[str], codec: str, size: int, *, compress: bool) -> RepeatedFile:
-    """At least that many bytes before compression, in whole rows."""
+    """A file of at least ``size`` bytes before compression, in whole rows."""
     start = f"{head}\r\n".encode(codec, "replace")
     some = "".join(f"{line}\r\n" for line in lines or ["0"]).encode(codec, "replace")
     block = some * max(_BLOCK // len(some), 1)

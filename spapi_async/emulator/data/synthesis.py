@@ -1,8 +1,7 @@
-"""Replies made from the response type alone: seeded, strictly valid, with values that fit the fields' names.
+"""Replies of operations without state, made from the response type: seeded, valid, with plausible values.
 
-An operation without state of its own answers with this. A repeated read gives the same bytes; identifiers named in
-the request come back in the reply; a paged operation has two or three pages; an operation with several success
-statuses answers with any of them.
+A repeated request gets the same bytes. Fields of a reply repeat the values of the request's fields of the same name. A
+paged operation has two or three pages. An operation with several success statuses answers with any of them.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from msgspec import inspect
 
 from spapi_async.emulator.data import plausible
 from spapi_async.emulator.data.paging import Page, asked_page, plain_type, put_page, type_info
-from spapi_async.emulator.data.products import chance
+from spapi_async.emulator.data.products import rng_for
 from spapi_async.emulator.data.quirks import damage
 from spapi_async.emulator.data.world import Call
 from spapi_async.emulator.gateway.replies import Reply, encode
@@ -24,11 +23,11 @@ __all__ = ["Maker", "synthesise"]
 
 _KEPT_REPLIES = 2000
 _NO_CONTENT = 204
-_DEEPEST = 6  # optional fields end here
-_ECHOED = 3  # the request's values come back so far down
-_SMALL = 3  # an object of so few fields, such as an amount of money, comes whole
+_MAX_DEPTH = 6  # levels with optional fields
+_ECHO_DEPTH = 3  # levels with values of the request
+_SMALL_OBJECT = 3  # fields; objects up to this size, such as amounts of money, have all optional fields
 # Never part of a successful reply.
-_TROUBLE = frozenset({"errors", "error", "warnings", "issues"})
+_ERROR_FIELDS = frozenset({"errors", "error", "warnings", "issues"})
 
 
 def synthesise(call: Call) -> Reply:
@@ -39,10 +38,10 @@ def synthesise(call: Call) -> Reply:
     page = asked_page(call)
     if declared is None or status == _NO_CONTENT:
         return Reply(b"", status)
-    # A token that lives seconds is dated to the second, any other to the hour.
-    grain = 1 if operation.paging and operation.paging.token_lifetime else 3600
-    dated = call.now // grain if page.total else 0
-    key = (operation.name, status, repr(call.arguments), encode(call.body), dated)
+    # A reply with a paging token is made anew each hour, or each second if the token expires.
+    period = 1 if operation.paging and operation.paging.token_lifetime else 3600
+    made_in = call.now // period if page.total else 0
+    key = (operation.name, status, repr(call.arguments), encode(call.body), made_in)
     kept = call.seller.synthesised
     body = kept.get(key)
     if body is None:
@@ -53,11 +52,11 @@ def synthesise(call: Call) -> Reply:
 
 
 def _status(call: Call) -> int:
-    """One of the success statuses, the first most often; a repeated request gets the same."""
+    """One of the success statuses, most often the first; a repeated request gets the same one."""
     first, *others = call.operation.success
     if not others:
         return first
-    drawn = _chance(call, "status", call.arguments, encode(call.body))
+    drawn = _rng_for(call, "status", call.arguments, encode(call.body))
     return drawn.choice((first, first, first, *others))
 
 
@@ -65,25 +64,25 @@ def _make_reply(call: Call, declared: Any, page: Page) -> Any:
     operation, paging = call.operation, call.operation.paging
     fixed = sorted(page.fixed.items(), key=str)
     echo = _echo(call)
-    # What surrounds the items does not change from page to page; where nothing does, the page is the item.
-    same_around = page.total and paging is not None and paging.items_path
-    around = Maker(_chance(call, fixed, 0 if same_around else page.number), echo)
-    value = around.make(type_info(declared), "")
-    items = _chance(call, fixed, "items", page.number)
+    # The surroundings of the items are the same on every page; without items_path there are none.
+    fixed_surroundings = page.total and paging is not None and paging.items_path
+    surroundings = Maker(_rng_for(call, fixed, 0 if fixed_surroundings else page.number), echo)
+    value = surroundings.make(type_info(declared), "")
+    items = _rng_for(call, fixed, "items", page.number)
     if page.total:
-        put_page(call, declared, value, page, around=around.make, items=Maker(items, echo).make)
+        put_page(call, declared, value, page, surroundings=surroundings.make, items=Maker(items, echo).make)
     if call.world.settings.violations and not call.world.settings.synthetic:
         damage(operation.name, value, items)
     return value
 
 
-def _chance(call: Call, *parts: object) -> random.Random:
-    """A source of numbers that is this seller's and this operation's."""
-    return chance(call.world.settings.seed, call.seller.id, call.operation.name, *parts)
+def _rng_for(call: Call, *parts: object) -> random.Random:
+    """A source of random numbers for this seller and this operation."""
+    return rng_for(call.world.settings.seed, call.seller.id, call.operation.name, *parts)
 
 
 def _echo(call: Call) -> dict[str, str | int]:
-    """Strings and integers of the request that come back in fields of the same name."""
+    """The strings and integers of the request, which are repeated in fields of the same name."""
     echo: dict[str, str | int] = {}
     body = call.body if isinstance(call.body, Mapping) else {}
     for name, value in (*body.items(), *call.arguments.items()):
@@ -94,7 +93,7 @@ def _echo(call: Call) -> dict[str, str | int]:
 
 
 class Maker:
-    """Makes plain JSON values of msgspec types."""
+    """Makes JSON values that are valid for msgspec types."""
 
     def __init__(self, rng: random.Random, echo: Mapping[str, str | int] | None = None) -> None:
         self._rng = rng
@@ -102,7 +101,7 @@ class Maker:
         self._open: list[type] = []
 
     def make(self, info: inspect.Type, name: str, *, as_number: bool = False) -> Any:
-        """A value of this type for a field of this name; ``as_number``: a Decimal that is written as a JSON number."""
+        """A value of this type for a field of this name; ``as_number`` makes a Decimal a JSON number."""
         if isinstance(info, inspect.Metadata):
             number = (info.extra_json_schema or {}).get("description") == "JSON number"
             return self.make(info.type, name, as_number=number or as_number)
@@ -116,7 +115,7 @@ class Maker:
             return self._mapping(info, name)
         return self._scalar(info, name, as_number=as_number)
 
-    def _scalar(self, info: inspect.Type, name: str, *, as_number: bool) -> Any:  # noqa: PLR0911  one case a type
+    def _scalar(self, info: inspect.Type, name: str, *, as_number: bool) -> Any:  # noqa: PLR0911  one case for each type
         match info:
             case inspect.EnumType():
                 return self._rng.choice([member.value for member in info.cls])
@@ -137,25 +136,25 @@ class Maker:
                 return info.values[0]
             case inspect.AnyType() | inspect.RawType():
                 return {"value": plausible.text(name, self._rng)}
-        raise NotImplementedError(f"no value for {info!r} in field {name!r}")
+        raise NotImplementedError(f"field {name!r} has the type {info!r}, for which the emulator can make no value")
 
     def _struct(self, info: inspect.StructType) -> dict[str, Any]:
         made: dict[str, Any] = {}
         self._open.append(info.cls)
         for field in info.fields:
             name = field.encode_name
-            if field.required or self._wanted(field, name, small=len(info.fields) <= _SMALL):
-                made[name] = [] if name in _TROUBLE and _is_list(field.type) else self.make(field.type, name)
+            if field.required or self._wanted(field, name, small=len(info.fields) <= _SMALL_OBJECT):
+                made[name] = [] if name in _ERROR_FIELDS and _is_list(field.type) else self.make(field.type, name)
         self._open.pop()
         return made
 
     def _wanted(self, field: inspect.Field, name: str, *, small: bool) -> bool:
-        """Whether an optional field is there: mostly, unless it would never end."""
+        """Whether an optional field is present: usually, but never if the nesting would be too deep."""
         lowered = name.lower()
-        if lowered in _TROUBLE or lowered.endswith("token"):
+        if lowered in _ERROR_FIELDS or lowered.endswith("token"):
             return False
         below = _struct_of(field.type)
-        if below is not None and (below.cls in self._open or len(self._open) >= _DEEPEST):
+        if below is not None and (below.cls in self._open or len(self._open) >= _MAX_DEPTH):
             return False
         return small or self._rng.random() < 0.8
 
@@ -167,8 +166,8 @@ class Maker:
         return value[: info.max_length] if info.max_length is not None else value
 
     def _asked(self, name: str) -> str | int | None:
-        """What the request says in a field of this name."""
-        return self._echo.get(name.lower()) if len(self._open) <= _ECHOED else None
+        """The request's value for a field of this name, if the field is not too deep."""
+        return self._echo.get(name.lower()) if len(self._open) <= _ECHO_DEPTH else None
 
     def _integer(self, info: inspect.IntType, name: str) -> int:
         if isinstance(asked := self._asked(name), int):
@@ -184,7 +183,7 @@ class Maker:
         if below is not None and below.cls in self._open:
             return []
         low = info.min_length or 0
-        if name in _TROUBLE and not low:
+        if name in _ERROR_FIELDS and not low:
             return []
         count = max(low, min(1 + self._rng.randrange(2), info.max_length or 3))
         return [self.make(info.item_type, name.removesuffix("s")) for _ in range(count)]
@@ -203,7 +202,7 @@ def _is_list(info: inspect.Type) -> bool:
 
 
 def _struct_of(info: inspect.Type) -> inspect.StructType | None:
-    """The struct that a type is, or holds one level down."""
+    """The struct that a type is, or that its list or dict contains."""
     plain = plain_type(info)
     if isinstance(plain, inspect.ListType):
         plain = plain_type(plain.item_type)

@@ -1,4 +1,4 @@
-"""The state behind the operations: sellers, made when they are first seen, and the settings that shape them."""
+"""The state behind the operations: the settings, and the sellers, which are made when they are first seen."""
 
 from __future__ import annotations
 
@@ -13,56 +13,57 @@ from spapi_async._core.operation import Operation
 from spapi_async.emulator.data.documents import DocumentStore
 from spapi_async.emulator.data.jobs import Job, Jobs
 from spapi_async.emulator.data.listings import ListingsStore
-from spapi_async.emulator.data.mail import Mail, Postage
 from spapi_async.emulator.data.notices import job_finished, order_changed
+from spapi_async.emulator.data.notification_service import DeliverySettings, NotificationService
 from spapi_async.emulator.data.orders import OrderBook, StoredOrder
-from spapi_async.emulator.data.places import USUAL
+from spapi_async.emulator.data.places import DEFAULT_MARKETPLACES
 from spapi_async.emulator.data.products import PRODUCTS
 from spapi_async.emulator.gateway.replies import Reply
 from spapi_async.emulator.gateway.routes import Routes
 from spapi_async.emulator.identity.lwa import LoginWithAmazon
-from spapi_async.emulator.identity.tokens import AccessToken, TokenDesk
+from spapi_async.emulator.identity.tokens import AccessToken, TokenRegistry
 from spapi_async.marketplaces import Marketplace, Region
 
 __all__ = ["Call", "Handler", "Seller", "Settings", "World"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """How the data set looks.
+    """The settings of the data and of the operations' behaviour.
 
     Attributes:
-        seed: equal seeds give equal data on one day.
+        seed: equal seeds give equal data on the same day.
         orders: how many orders each seller has.
-        days: how many days before the anchor hold the orders' updates.
+        days: over how many days before the anchor the orders' updates are spread.
         listings: how many listings each seller has.
-        products: how many ASINs the catalogue knows; searches by keyword look at the first five thousand.
-        marketplaces: where a seller sells.
-        anchor: the end of the days that hold the orders' updates, in seconds since the epoch; None: the last
-            midnight UTC that order searches have caught up with.
+        products: how many ASINs the catalogue has; searches by keyword look only at the first five thousand.
+        marketplaces: the marketplaces in which every seller sells.
+        anchor: the time, in seconds since the epoch, before which all orders were updated; None: the last midnight UTC
+            that is at least ``search_delay`` ago.
         violations: whether a few percent of the orders deviate from Amazon's models, as real ones do.
-        search_delay: seconds by which order searches lag behind; Amazon's is two minutes.
-        list_lag: an order that changed appears in searches by update up to so many seconds late, as in Amazon's at
-            times. By its id it is found at once.
-        shuffled_pages: whether the orders of a page come in no order, for Amazon documents none.
-        page_shift: whether a token of an order search is a number of orders to skip: one that changes between two
-            pages leaves its place, and its neighbour slides onto a page that has been read already.
-        unsorted_lists: whether page after page of an order search comes in no order, for Amazon documents none; tokens
-            are numbers of orders to skip then, as with ``page_shift``.
-        v0_status_dates: whether Orders v0 dates an order's last update, and lists it, by its last change of status;
-            Orders 2026-01-01 and reports do by any change.
+        search_delay: seconds until an update appears in order searches; two minutes at Amazon.
+        list_lag: the most additional seconds until a changed order appears in searches by update, as sometimes happens
+            at Amazon; getOrder shows the change at once.
+        shuffled_pages: whether the orders within a page are in random order; Amazon documents no order.
+        page_shift: whether the token of an order search is the number of orders to skip. If an order changes between
+            the requests of two pages, another order then moves to a page that has already been read.
+        unsorted_lists: whether an order search is in random order across its pages; tokens are then numbers of orders
+            to skip, as with ``page_shift``.
+        v0_status_dates: whether Orders v0 takes an order's last change of status for its last update; Orders 2026-01-01
+            and reports always take the last change of any kind.
         processing: seconds that a report, feed or query takes.
-        report_cooldown: seconds within which a second FBA report of one type ends CANCELLED although there is data, as
-            Amazon's do; 0: never.
-        document_lifetime: seconds that a document's URL works.
-        refused_datasets: values of Orders 2026-01-01's ``includedData`` that are refused with 403, as where a role is
-            missing.
-        refused_asins: well-formed ASINs that Amazon's catalogue refuses all the same, and a whole search with them.
-        synthetic: every operation answers from its response type alone, whatever is asked for: no order is unknown,
-            and a restricted data token can be had for any path.
-        sqs_endpoint: where notifications to SQS queues are sent, such as a local stand-in's URL; None: they are kept
-            in memory, ``Emulator.notifications``.
-        notification_lag: each copy of a notification is up to so many seconds late.
-        notification_loss, notification_duplication: the shares that never arrive, and that arrive twice.
+        report_cooldown: seconds after an FBA report in which another one of the same type ends CANCELLED, as at Amazon;
+            0 disables this.
+        document_lifetime: seconds until a document's URL expires.
+        refused_datasets: values of ``includedData`` in Orders 2026-01-01 that are refused with 403, as Amazon does if
+            the application lacks a role.
+        refused_asins: well-formed ASINs that the catalogue refuses, together with any search that contains one.
+        synthetic: whether replies of all operations are synthesised from their response types; every order id then
+            exists, and restricted data tokens are issued for any path.
+        sqs_endpoint: the URL of a local SQS server to which notifications are sent; None: they are kept in memory, see
+            ``Emulator.notifications``.
+        notification_lag: the most seconds by which each copy of a notification is delayed.
+        notification_loss: the share of notifications that never arrive.
+        notification_duplication: the share of notifications that arrive twice.
     """
 
     seed: int = 0
@@ -70,7 +71,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     days: float = 60.0
     listings: int = 60
     products: int = PRODUCTS
-    marketplaces: tuple[Marketplace, ...] = USUAL[Region.NA]
+    marketplaces: tuple[Marketplace, ...] = DEFAULT_MARKETPLACES[Region.NA]
     anchor: float | None = None
     violations: bool = True
     search_delay: float = 120.0
@@ -106,12 +107,12 @@ class Seller:
             cooldown=settings.report_cooldown,
             began=self._job_began,
         )
-        # replies to operations that have no state of their own, kept so that a repeated read gives the same bytes
+        # replies of operations without state, kept so that a repeated request gets the same bytes
         self.synthesised: dict[Any, bytes] = {}
 
     @cached_property
     def orders(self) -> OrderBook:
-        """The orders, made when they are first asked for."""
+        """The orders, made when they are first used."""
         facts = self._settings
         return OrderBook(
             facts.seed,
@@ -125,47 +126,52 @@ class Seller:
 
     @cached_property
     def listings(self) -> ListingsStore:
-        """The listings, made when they are first asked for."""
+        """The listings, made when they are first used."""
         facts = self._settings
         return ListingsStore(facts.seed, self.id, facts.listings, facts.marketplaces, self._anchor)
 
     def _order_changed(self, order: StoredOrder) -> None:
         now = self._world.now()
-        notice = order_changed(self.id, order, now)  # as it is at this moment
-        self._world.mail.expect(self.id, now, lambda _: notice)
+        notice = order_changed(self.id, order, now)  # made now: the order may change before it is sent
+        self._world.notification_service.schedule(self.id, now, lambda _: notice)
 
     def _job_began(self, job: Job) -> None:
-        self._world.mail.expect(self.id, job.ended, lambda now: job_finished(self.id, job, now))
+        self._world.notification_service.schedule(self.id, job.ended, lambda now: job_finished(self.id, job, now))
 
 
 class World:
-    """Everything that ``POST /_emulator/reset`` starts anew."""
+    """The state that ``POST /_emulator/reset`` replaces."""
 
     def __init__(
-        self, settings: Settings, now: Callable[[], float], desk: TokenDesk, lwa: LoginWithAmazon, restricted: Routes
+        self,
+        settings: Settings,
+        now: Callable[[], float],
+        tokens: TokenRegistry,
+        lwa: LoginWithAmazon,
+        restricted: Routes,
     ) -> None:
         self.settings = settings
         self.lwa = lwa
         self.restricted = restricted
         self.now = now
-        self.desk = desk
+        self.tokens = tokens
         self.documents = DocumentStore(settings.seed, settings.document_lifetime)
         self._anchor = settings.anchor if settings.anchor is not None else _midnight(now() - settings.search_delay)
         self._sellers: dict[str, Seller] = {}
-        postage = Postage(
+        delivery_settings = DeliverySettings(
             lag=settings.notification_lag,
             loss=settings.notification_loss,
             duplication=settings.notification_duplication,
         )
-        self.mail = Mail(settings.seed, postage)
+        self.notification_service = NotificationService(settings.seed, delivery_settings)
 
     @property
     def sellers(self) -> Sequence[Seller]:
         """Every seller that has been issued a token."""
-        return tuple(map(self.seller, self.desk.sellers))
+        return tuple(map(self.seller, self.tokens.sellers))
 
     def seller(self, seller_id: str) -> Seller:
-        """The seller with this id; every id is one."""
+        """The seller with this id; any id is valid."""
         seller = self._sellers.get(seller_id)
         if seller is None:
             seller = self._sellers[seller_id] = Seller(seller_id, self.settings, self._anchor, self)
@@ -173,11 +179,11 @@ class World:
 
 
 class Call:
-    """One admitted request, as its handler sees it.
+    """One admitted request, as its handler receives it.
 
-    ``arguments`` are by wire name, path included; ``body`` is plain JSON; ``elements`` are the restricted data
-    elements that the token grants; ``outcome`` is what an injected fault decided for a job that this request creates,
-    ``status`` which of several success statuses it asks for.
+    ``arguments`` are those of path, query and headers, by wire name; ``body`` is the decoded JSON; ``elements`` are the
+    restricted data elements that the token grants. A fault rule can set ``outcome``, that of a job which this request
+    creates, and ``status``, one of the operation's success statuses.
     """
 
     __slots__ = (

@@ -1,1 +1,1 @@
-"""How a request reaches an operation, and how the reply leaves: routes, arguments, plans, faults."""
+"""The path of a request to an operation and of its reply back: routes, arguments, usage plans, faults."""

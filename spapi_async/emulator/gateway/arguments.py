@@ -1,4 +1,4 @@
-"""Reading a request's arguments by the operation's facts, and refusing, by the field's name, what Amazon would."""
+"""Reads a request's arguments as the operation declares them; refuses what Amazon would, and names the field."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\Z")
 def read_arguments(
     operation: Operation[Any], path: Mapping[str, str], query: str, headers: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The arguments by wire name, converted (lists, numbers, booleans), and the names that the model does not know.
+    """The converted arguments (lists, numbers, booleans) by wire name, and the query names that the model lacks.
 
     Raises:
         Refusal: 400 InvalidInput naming the field.
@@ -57,7 +57,9 @@ def read_body(operation: Operation[Any], body: bytes, content_type: str) -> Any:
     if parameter is None:
         return None  # Amazon ignores a body that an operation does not take
     if content_type and "json" not in content_type.lower():
-        raise Refusal(415, "InvalidRequest", "The request body must be application/json.", f"it came as {content_type}")
+        raise Refusal(
+            415, "InvalidRequest", "The request body must be application/json.", f"it was sent as {content_type}"
+        )
     try:
         plain = msgspec.json.decode(body)
     except msgspec.MsgspecError as error:
@@ -92,12 +94,12 @@ def _raw_value(
         return None
     if parameter.encoding == "plain":
         if len(values) > 1:
-            raise bad_input(f"{parameter.wire_name} is given {len(values)} times.", "it takes one value")
+            raise bad_input(f"{parameter.wire_name} is given {len(values)} times.", "it must be given once")
         return values[0]
-    # A comma list, however its commas were encoded; Amazon takes a repeated parameter and a list alike.
+    # Commas separate values whether they were encoded or not; Amazon accepts repeated parameters as well.
     items = [item for value in values for item in value.split(",")]
     if parameter.encoding.endswith("_double"):
-        items = [unquote(item) for item in items]  # encoded twice by Amazon's own rule
+        items = [unquote(item) for item in items]  # Amazon's documentation requires these to be encoded twice
     return [item for item in items if item]
 
 
@@ -106,7 +108,7 @@ def _checked(parameter: Parameter, value: str | list[str]) -> Any:
     name = parameter.wire_name
     if isinstance(value, str):
         if not value and parameter.required:
-            raise bad_input(f"{name} is empty.", f"required {parameter.location} parameter")
+            raise bad_input(f"{name} is empty.", f"it is a required {parameter.location} parameter")
         return _one(name, value, _kind(parameter.type), limits)
     if limits.min_items is not None and len(value) < limits.min_items:
         raise bad_input(f"{name} has {len(value)} values.", f"at least {limits.min_items} are needed")
@@ -155,7 +157,7 @@ def _text(name: str, value: str, limits: Constraints) -> str:
 
 @lru_cache(maxsize=1024)
 def _kind(annotation: str) -> str:
-    """The scalar that a signature's annotation stands for; anything that is not a number, truth or date is text."""
+    """The kind of scalar that a signature's annotation names; ``str`` unless it is a number, a boolean or a date."""
     words = set(re.findall(r"[A-Za-z_]+", annotation))
     if "bool" in words:
         return "bool"
@@ -172,5 +174,5 @@ def _kind(annotation: str) -> str:
 def _compiled(pattern: str) -> re.Pattern[str] | None:
     try:
         return re.compile(pattern)
-    except re.error:  # a few of Amazon's patterns are not Python's
+    except re.error:  # a few of Amazon's patterns are not valid in Python
         return None

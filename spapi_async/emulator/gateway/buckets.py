@@ -1,10 +1,10 @@
-"""The usage plans as Amazon would enforce them, in code of the emulator's own.
+"""The usage plans as Amazon would enforce them, independent of the client's limiter.
 
 A bucket holds at most *burst* tokens and gains *rate* tokens a second, continuously; a request takes one or gets 429.
 There is one bucket per (application, selling partner, operation) and, where Amazon publishes an application limit,
-one more per (application, operation); some arguments bring limits of their own (``keyed_limits``). A throttled request
-takes nothing from any of them. Every other request with a good token takes one of each, also when it is then answered
-400 or 404: Amazon does not say, and charging is the stricter reading.
+one more per (application, operation); further limits apply to some arguments (``keyed_limits``). A throttled request
+takes no token from any of them. Every other request with a valid access token takes one from each, even if it is then
+answered 400 or 404: Amazon does not document this case, and the emulator takes the stricter reading.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _EPSILON = 1e-6
 
 
 class Bucket:
-    """``tokens`` as of ``at``; what has flowed in since is added when somebody looks."""
+    """``tokens`` are those at the time ``at``; ``settle`` adds what has accrued since."""
 
     __slots__ = ("admitted", "at", "burst", "rate", "throttled", "tokens")
 
@@ -35,7 +35,7 @@ class Bucket:
         self.throttled = 0
 
     def settle(self, now: float) -> float:
-        """Add what has flowed in, and say how many tokens there are."""
+        """Add the tokens that have accrued, and return how many there are."""
         if now > self.at:
             self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
             self.at = now
@@ -53,7 +53,7 @@ class Bucket:
         self.admitted += 1
 
     def report(self, now: float) -> dict[str, float]:
-        """Figures under the names that the client's limiters give them; nobody waits here, a request passes or not."""
+        """Figures by the names that the client's limiters use; ``waiting`` is 0, since the emulator queues nothing."""
         tokens = self.settle(now)
         return {
             "rate": self.rate,
@@ -68,7 +68,7 @@ class Bucket:
 
 
 class Empty(NamedTuple):
-    """Why a request is throttled; ``level`` is the limit that Amazon's message names, where it names one."""
+    """Why a request is throttled; ``level`` is the limit that Amazon's message names, or empty."""
 
     why: str
     level: str = ""
@@ -77,8 +77,8 @@ class Empty(NamedTuple):
 class Plans:
     """All buckets of an emulator.
 
-    ``rate_scale`` makes every plan that many times faster (the burst stays); ``figures`` chooses the source whose
-    figure is enforced where Amazon's sources disagree: ``model`` (the one that clients know), ``sdk`` or ``docs``.
+    ``rate_scale`` multiplies every rate (bursts are unchanged); ``figures`` is the source whose figures are enforced
+    where Amazon's sources disagree: ``model`` (the one that clients use), ``sdk`` or ``docs``.
     """
 
     def __init__(self, monotonic: Callable[[], float], *, rate_scale: float = 1.0, figures: str = "model") -> None:
@@ -89,13 +89,13 @@ class Plans:
         self._announced: dict[str, tuple[float, str, int]] = {}
 
     def announced(self, operation: Operation[Any]) -> str:
-        """The rate as the header gives it."""
+        """The rate as written in the header."""
         return self._plan(operation)[1]
 
     def admit(
         self, operation: Operation[Any], application: str, seller: str | None, query: str = "", body: bytes = b""
     ) -> Empty | None:
-        """Take a token from every bucket that applies, or from none: then say which one was empty."""
+        """Take a token from every bucket that applies; if one is empty, take none and return which."""
         now = self._monotonic()
         own = self._bucket(operation, application, seller or "", now)
         if not own.holds_one(now):
@@ -112,7 +112,7 @@ class Plans:
             keyed = self._keyed(limit, operation, application, seller, now)
             if not keyed.holds_one(now):
                 figures = f"{limit.amount} in {limit.seconds:g} s" if limit.seconds else f"{limit.amount}/s"
-                return Empty(f"{operation.name}: {limit.label} has no room left at {figures}", limit.level)
+                return Empty(f"{operation.name}: {limit.label} has no token left at {figures}", limit.level)
             taken.append(keyed)
         for bucket in taken:
             bucket.take(now)
@@ -124,7 +124,7 @@ class Plans:
         return self._bucket(operation, application, seller or "", now).settle(now)
 
     def report(self) -> list[dict[str, Any]]:
-        """Every bucket that has been asked for a token; ``account`` is empty where all sellers share it."""
+        """Every bucket that has been used; ``account`` is empty if all sellers share it."""
         now = self._monotonic()
         return [
             {
@@ -139,14 +139,14 @@ class Plans:
         ]
 
     def spend(self, operation: str, tokens: float) -> None:
-        """Somebody else uses the same quota: take tokens from every bucket of an operation that is in use."""
+        """Take tokens from every bucket of an operation, as another client of the same quota would."""
         now = self._monotonic()
         for (_, _, name, _), bucket in self._buckets.items():
             if name == operation and isinstance(bucket, Bucket):
                 bucket.tokens = max(0.0, bucket.settle(now) - tokens)
 
     def refill(self) -> None:
-        """Start every bucket anew, full."""
+        """Make every bucket full again."""
         self._buckets.clear()
 
     def _bucket(self, operation: Operation[Any], application: str, seller: str, now: float) -> Bucket:
@@ -184,7 +184,7 @@ class Plans:
         return bucket
 
     def _plan(self, operation: Operation[Any]) -> tuple[float, str, int]:
-        """(rate, the same as text, burst). What is announced is what is enforced, to the last digit."""
+        """(rate, rate as text, burst); the enforced rate is the announced one, with the same digits."""
         known = self._announced.get(operation.name)
         if known is None:
             rate, burst = _figures(operation.usage_plan, self._figures)

@@ -3,17 +3,17 @@
 A rule is a JSON object; the first one that matches a request applies to it:
 
 ``operation``    ``"orders_v0.get_order"``, ``"lwa"``, ``"document"`` or ``"*"`` (the default: any operation)
-``times``        how many requests it hits (1; null for ever)
-``probability``  of hitting a request (1.0), from the emulator's seed
+``times``        how many requests it applies to (1; null: no limit)
+``probability``  that it applies to a matching request (1.0); drawn from the emulator's seed
 ``delay``        seconds before the request is acted on
-``status``       answer this instead of acting; a success status of the operation's, without a ``body``: act, and answer
-                 as the operation does with that status
-``body``         of that answer: ``"json"`` (Amazon's error, the default), ``"html"``, ``"empty"``, any text or
-                 object; without ``status``, replaces the body of the real answer
+``status``       the status to answer with instead of acting; if it is one of the operation's success statuses and there
+                 is no ``body``, the request is acted on and the reply is the one that belongs to this status
+``body``         the body of that answer: ``"json"`` (Amazon's error, the default), ``"html"``, ``"empty"``, any text or
+                 object; without ``status``, it replaces the body of the real answer
 ``headers``      to set on the answer; null removes one
 ``hold``         seconds that the answer is held back after the request was acted on
 ``disconnect``   ``"before"`` or ``"after"`` acting: close the connection without an answer
-``truncate``     true: half of the body, then close the connection
+``truncate``     true: send half of the body, then close the connection
 ``outcome``      of a report, feed or query created by this request: ``"FATAL"`` or ``"CANCELLED"``
 """
 
@@ -29,7 +29,7 @@ __all__ = ["FaultRule", "Faults"]
 
 
 class FaultRule(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """One rule; the module says what each field does."""
+    """One rule; the module's docstring says what each field does."""
 
     operation: str = "*"
     times: int | None = 1
@@ -53,19 +53,19 @@ class Faults:
         self.injected = 0
 
     def add(self, rules: Iterable[Any]) -> None:
-        """Take rules as JSON objects.
+        """Add rules given as JSON objects.
 
         Raises:
-            msgspec.ValidationError: a rule that is not understood; it names the field.
+            msgspec.ValidationError: a rule has an unknown field or a value of the wrong type; the message names it.
         """
         self._rules += [msgspec.convert(rule, FaultRule) for rule in rules]
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Remove all rules."""
         self._rules.clear()
 
     def draw(self, operation: str) -> FaultRule | None:
-        """The rule that hits this request, if one does."""
+        """The rule that applies to this request, if any."""
         for rule in self._rules:
             if rule.operation != operation and not (rule.operation == "*" and "." in operation):
                 continue

@@ -1,4 +1,4 @@
-"""Identifiers in the form of UUIDs, from numbers that are drawn: repeatable where the generator is seeded."""
+"""UUIDs made from random numbers; a seeded generator gives the same ones in every run."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def uuid_of(number: int) -> str:
 
 
 def new_uuid() -> str:
-    """One that no run repeats."""
+    """A UUID that differs in every run."""
     return uuid_of(_unseeded.getrandbits(128))

@@ -1,4 +1,4 @@
-"""Limits that depend on an argument, as Amazon would enforce them, in code and figures of the emulator's own.
+"""Limits that depend on an argument, as Amazon would enforce them, independent of the client's code and figures.
 
 =====================================  =========================================  ====================  ===============
 operation                              which requests                             limit                 of
@@ -12,7 +12,8 @@ putListingsItem                        a relationship attribute                 
 =====================================  =========================================  ====================  ===============
 
 Sources: amzn/selling-partner-api-models issue 5210; developer-docs.amazon.com/sp-api: changelog of 2025-05-06,
-docs/listings-items-api-rate-limits. A window of Amazon's starts with the request that is n back: it is no bucket.
+docs/listings-items-api-rate-limits. "n in any s seconds" is a sliding window, not a bucket: a request passes if the
+n-th request before it is at least s seconds old.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _OFFER = {"purchasable_offer", "fulfillment_availability"}
 
 
 class KeyedLimit(NamedTuple):
-    """One row of the table above; ``seconds`` 0 stands for a bucket of ``amount`` a second that holds as many."""
+    """One row of the table above; with ``seconds`` 0 it is a bucket whose rate and burst are both ``amount``."""
 
     applies: Callable[[str, Any], bool]
     amount: int
@@ -43,7 +44,7 @@ class KeyedLimit(NamedTuple):
 
 
 class WindowLog:
-    """The moments of the requests that passed; at most ``amount`` in any ``seconds``."""
+    """A sliding window: the times of the requests that passed, at most ``amount`` in any ``seconds``."""
 
     __slots__ = ("admitted", "amount", "moments", "seconds", "throttled")
 
@@ -55,7 +56,7 @@ class WindowLog:
         self.throttled = 0
 
     def settle(self, now: float) -> float:
-        """Forget what is a window old, and say how many more may pass."""
+        """Forget requests that have left the window, and return how many more may pass."""
         while self.moments and self.moments[0] + self.seconds <= now + _EPSILON:
             self.moments.popleft()
         return float(self.amount - len(self.moments))
@@ -72,7 +73,7 @@ class WindowLog:
         self.admitted += 1
 
     def report(self, now: float) -> dict[str, float]:
-        """Figures under the names that the client's limiters give them."""
+        """Figures by the names that the client's limiters use."""
         left = self.settle(now)
         rate = self.amount / self.seconds
         return {
@@ -131,7 +132,7 @@ KEYED_LIMITS: dict[str, tuple[KeyedLimit, ...]] = {
 
 
 def keyed_limits(operation: str, query: str, body: bytes) -> list[KeyedLimit]:
-    """Those that a request comes under; a body that is not JSON comes under none."""
+    """The limits that apply to a request; if its body is not JSON, only those that depend on the query."""
     limits = KEYED_LIMITS.get(operation)
     if not limits:
         return []

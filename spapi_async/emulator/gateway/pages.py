@@ -1,4 +1,4 @@
-"""Paging tokens that are as awkward as Amazon's: ``+ / =`` in each, bound to their query, some of them short-lived."""
+"""Paging tokens as awkward as Amazon's: each contains ``+ / =`` and belongs to one query; some expire in seconds."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from spapi_async.emulator.gateway.replies import Refusal, bad_input
 
 __all__ = ["next_token", "page_of", "read_token"]
 
-# Encodes to "++//": a client that does not percent-encode its query is found out on the first second page.
+# Encodes to "++//", so that a client that does not percent-encode its query fails on the second page.
 _AWKWARD = b"\xfb\xef\xff"
 
 
 T = TypeVar("T")
 
 
-class _Place(msgspec.Struct, array_like=True):
+class _TokenContent(msgspec.Struct, array_like=True):
     query: str
     issued_at: float
     position: Any
@@ -28,36 +28,36 @@ class _Place(msgspec.Struct, array_like=True):
 
 def next_token(arguments: Mapping[str, Any], issued_at: float, position: Any) -> str:
     """A token for the page that starts at ``position`` of the query with these arguments."""
-    raw = msgspec.json.encode(_Place(_digest(arguments), issued_at, position))
+    raw = msgspec.json.encode(_TokenContent(_digest(arguments), issued_at, position))
     raw += b" " * ((1 - len(raw)) % 3)  # one byte over, so that the token ends in "=="
     return b64encode(_AWKWARD + raw).decode()
 
 
 def read_token(token: str, arguments: Mapping[str, Any], now: float, lifetime: float | None = None) -> Any:
-    """The position a token stands for.
+    """The position in the list at which a token's page starts.
 
     Raises:
-        Refusal: 400: mangled, from another query, or expired.
+        Refusal: 400: the token is mangled, belongs to another query, or has expired.
     """
-    place = _decode(token)
-    if place is None:
+    content = _decode(token)
+    if content is None:
         raise bad_input(
             "We could not decode your NextToken. Please check that it is correct and URL-encoded.",
-            "the token is not one that was handed out, or was mangled on the way back",
+            "the emulator did not issue this token, or it was not percent-encoded",
         )
-    if place.query != _digest(arguments):
+    if content.query != _digest(arguments):
         raise _wrong_query()
-    if lifetime is not None and now >= place.issued_at + lifetime:
-        raise bad_input("The paging token has expired.", f"it lives {lifetime:g} seconds")
-    return place.position
+    if lifetime is not None and now >= content.issued_at + lifetime:
+        raise bad_input("The paging token has expired.", f"it was valid for {lifetime:g} seconds")
+    return content.position
 
 
 def page_of(
     items: Sequence[T], size: int, token: str | None, arguments: Mapping[str, Any], now: float
 ) -> tuple[Sequence[T], str | None]:
-    """The page of a list that a token (None: the first) stands for, and the token of the next.
+    """The page of a list that a token asks for (None: the first), and the token of the next page.
 
-    ``arguments`` are those that must be the same for every page.
+    ``arguments`` are those that must be the same in the request of every page.
 
     Raises:
         Refusal: as :func:`read_token`.
@@ -67,10 +67,10 @@ def page_of(
     return items[start:end], next_token(arguments, now, end) if end < len(items) else None
 
 
-def _decode(token: str) -> _Place | None:
+def _decode(token: str) -> _TokenContent | None:
     try:
         raw = b64decode(token, validate=True)
-        return msgspec.json.decode(raw[len(_AWKWARD) :], type=_Place) if raw.startswith(_AWKWARD) else None
+        return msgspec.json.decode(raw[len(_AWKWARD) :], type=_TokenContent) if raw.startswith(_AWKWARD) else None
     except (ValueError, msgspec.MsgspecError):
         return None
 

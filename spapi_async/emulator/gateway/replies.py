@@ -1,8 +1,8 @@
-"""What goes back over the wire: replies, and refusals in Amazon's own words.
+"""Replies, and refusals in Amazon's own words.
 
 Bodies, header names and the headers' shapes follow recorded exchanges: a gateway error is pretty-printed with two
 spaces, carries ``X-Amzn-ErrorType`` and no rate limit; a service's 404 carries the rate limit and no error type.
-Where Amazon's body has room (``details``), a refusal also says why this emulator refused.
+In the ``details`` of Amazon's body, a refusal also says why this emulator refused the request.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ __all__ = [
     "Reply",
     "bad_input",
     "encode",
-    "error_body",
     "expired_token",
     "fault_reply",
     "gateway_headers",
@@ -33,7 +32,7 @@ __all__ = [
 ]
 
 RATE_HEADER = "x-amzn-RateLimit-Limit"
-# Amazon sends the rate limit on 20x, 400 and 404 alone, best effort.
+# Amazon sends the rate limit only with these statuses, and not always.
 RATE_STATUSES = frozenset({200, 201, 202, 204, 207, 400, 404})
 DENIED = "Access to requested resource is denied."
 
@@ -44,8 +43,8 @@ encode = _encoder.encode
 class Reply:
     """A reply before it becomes HTTP.
 
-    ``gateway``: made before any service was reached. ``bare``: without a single one of Amazon's headers. ``stream``: in
-    place of a body, its pieces, ``length`` bytes in all.
+    ``gateway``: made before the request reached a service. ``bare``: without any of Amazon's headers. ``stream``: the
+    pieces of the body, ``length`` bytes in all, in place of ``body``.
     """
 
     __slots__ = ("bare", "body", "gateway", "headers", "length", "status", "stream")
@@ -75,8 +74,8 @@ class Reply:
         return cls(encode(value), status)
 
 
-class Refusal(Exception):  # noqa: N818  a reply in the making, never seen by a caller
-    """A request that is not served, with everything the reply needs."""
+class Refusal(Exception):  # noqa: N818  always turned into a reply
+    """A refused request, with all that the reply needs."""
 
     def __init__(
         self, status: int, code: str, message: str | None, details: str = "", *, error_type: str | None = None
@@ -121,7 +120,7 @@ def missing_token() -> Refusal:
 
 
 def revoked_token() -> Refusal:
-    """403: a token this emulator never issued, or took back."""
+    """403: a token that the emulator never issued, or has revoked."""
     return _denied("The access token you provided is revoked, malformed or invalid.")
 
 
@@ -131,7 +130,7 @@ def expired_token() -> Refusal:
 
 
 def not_permitted(details: str = "") -> Refusal:
-    """403: a good token, but not for this resource."""
+    """403: a valid token that does not grant access to this resource."""
     return _denied(details)
 
 
@@ -140,9 +139,9 @@ def _denied(details: str) -> Refusal:
 
 
 def throttled(details: str = "", level: str = "") -> Refusal:
-    """429: no token left in a bucket. No Retry-After and no rate limit: no recording has one.
+    """429: no token left in a bucket; without Retry-After and rate limit, because no recorded 429 has them.
 
-    For listings Amazon names the ``level`` that was hit: "the application", "relationships", "product data".
+    For listings Amazon names the limit (``level``): "the application", "relationships", "product data".
     """
     message = "You exceeded your quota for the requested resource."
     if level:
@@ -174,7 +173,7 @@ _FAULTS = {
 
 
 def fault_reply(status: int, body: Any) -> Reply:
-    """An injected fault's reply: ``json`` (Amazon's error), ``html`` (the edge's page), ``empty``, or what is given."""
+    """An injected fault's reply; ``body`` is ``json`` (Amazon's error), ``html`` (a page), ``empty``, or any value."""
     code, message, error_type = _FAULTS.get(status, ("InternalFailure", f"Injected fault {status}", None))
     headers = {"X-Amzn-ErrorType": error_type} if error_type else None
     if body in (None, "json"):
@@ -189,7 +188,7 @@ def fault_reply(status: int, body: Any) -> Reply:
 
 
 def gateway_headers(now: float) -> dict[str, str]:
-    """The headers of one reply, related to each other as in recordings of 2024 and 2025."""
+    """The headers of one reply; their ids derive from one another as in recordings of 2024 and 2025."""
     request_id = new_uuid()
     digits = request_id.replace("-", "")
     return {

@@ -1,4 +1,4 @@
-"""From verb and raw path to an operation, by its facts alone."""
+"""Finds the operation that a method and a raw path belong to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Routes"]
 
 
 class _Node:
-    """A segment of the path tree. Literal segments win over parameters, as in ``schedules`` over ``{id}``."""
+    """A segment in the tree of paths; a literal segment (``schedules``) wins over a parameter (``{id}``)."""
 
     __slots__ = ("leaves", "literals", "parameter", "tails")
 
@@ -24,7 +24,7 @@ class _Node:
 
 
 class Routes:
-    """Finds the operation of a request; two paths that differ only in parameter names share a route, verb by verb."""
+    """Finds the operation of a request; paths that differ only in the names of their parameters share a node."""
 
     def __init__(self, operations: Iterable[Operation[Any]]) -> None:
         self._root = _Node()
@@ -32,7 +32,7 @@ class Routes:
             self._add(operation)
 
     def find(self, method: str, raw_path: str) -> tuple[Operation[Any], dict[str, str]] | None:
-        """The operation and its path arguments, each percent-decoded exactly once; None where nothing is served."""
+        """The operation and its path arguments, each percent-decoded exactly once; None for an unknown path."""
         found = _walk(self._root, raw_path.split("/")[1:], 0, [], method)
         if found is None:
             return None
@@ -66,7 +66,7 @@ def _walk(
     below = node.literals.get(segment)
     if below is not None and (found := _walk(below, segments, index + 1, values, method)):
         return found
-    # An empty segment is not a value: "/orders/v0/orders/" names no order.
+    # An empty segment is not a value: "/orders/v0/orders/" does not name an order.
     if node.parameter is not None and segment:
         found = _walk(node.parameter, segments, index + 1, [*values, segment], method)
         if found:

@@ -1,4 +1,4 @@
-"""How a reply leaves, or does not: whole, cut in the middle, without a content type, or as a dropped connection."""
+"""Sends a reply whole, in half or without a content type, or drops the connection instead."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def drop(request: web.BaseRequest) -> web.Response:
 
 
 async def respond(request: web.BaseRequest, reply: Reply, rule: FaultRule | None, now: float) -> web.StreamResponse:
-    """Send a reply, cut short where a fault rule says so."""
+    """Send a reply, only half of it if the fault rule says ``truncate``."""
     headers = {} if reply.bare else gateway_headers(now)
     headers.update(reply.headers)
     if rule is not None and rule.headers:
@@ -30,7 +30,7 @@ async def respond(request: web.BaseRequest, reply: Reply, rule: FaultRule | None
     if rule is not None and rule.truncate and reply.body:
         partial = web.StreamResponse(status=reply.status, headers=headers)
         partial.content_length = len(reply.body)
-        with suppress(ConnectionError):  # the client has gone away by itself
+        with suppress(ConnectionError):  # the client closed the connection first
             await partial.prepare(request)
             await partial.write(reply.body[: len(reply.body) // 2])
         if request.transport is not None:
@@ -46,12 +46,12 @@ async def respond(request: web.BaseRequest, reply: Reply, rule: FaultRule | None
 async def _streamed(
     request: web.BaseRequest, reply: Reply, headers: dict[str, str], rule: FaultRule | None
 ) -> web.StreamResponse:
-    """Piece by piece, as fast as the client reads; half of it where a fault rule says so."""
+    """Send a body piece by piece, as fast as the client reads; half of it if the fault rule says ``truncate``."""
     assert reply.stream is not None
     response = web.StreamResponse(status=reply.status, headers=headers)
     response.content_length = reply.length
     left = reply.length // 2 if rule is not None and rule.truncate else reply.length
-    with suppress(ConnectionError):  # whoever has read enough of it goes away
+    with suppress(ConnectionError):  # the client has read enough and closed the connection
         await response.prepare(request)
         for piece in reply.stream:
             if left <= 0:
@@ -64,7 +64,7 @@ async def _streamed(
 
 
 class _Untyped(web.Response):
-    """A reply without a content type, chunked: what an unknown path gets. aiohttp would add one at the last moment."""
+    """The chunked reply to an unknown path; removes the content type that aiohttp adds when it prepares the headers."""
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()

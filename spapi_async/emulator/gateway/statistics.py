@@ -1,4 +1,4 @@
-"""What was asked of the emulator: the figures of ``GET /_emulator/stats``."""
+"""Counts of requests and replies: the figures of ``GET /_emulator/stats``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["OperationCount", "Received", "Statistics"]
+__all__ = ["Received", "Statistics"]
 
 
 class OperationCount(msgspec.Struct):
-    """Requests of one operation; ``errors``: replies from 400 up but for 429, and dropped connections."""
+    """Requests of one operation; ``errors`` counts dropped connections and replies from 400 up, except 429."""
 
     requests: int = 0
     throttled: int = 0
@@ -19,7 +19,7 @@ class OperationCount(msgspec.Struct):
 
 
 class Received(msgspec.Struct, frozen=True):
-    """One request, for tests that look at what was sent: no header and no body, for they may hold secrets."""
+    """One request, for tests that check what was sent; without headers and body, which may contain secrets."""
 
     operation: str
     method: str
@@ -38,7 +38,7 @@ class Statistics:
         self.received: deque[Received] = deque(maxlen=1000)
 
     def count(self, operation: str, method: str, target: str, status: int) -> None:
-        """One request was answered; status 0 is a connection that was dropped."""
+        """Count one request; status 0 is a dropped connection."""
         figures = self.operations.get(operation)
         if figures is None:
             figures = self.operations[operation] = OperationCount()

@@ -1,1 +1,1 @@
-"""Who may ask: Login with Amazon, and every token issued."""
+"""Authentication: Login with Amazon, and the tokens that it has issued."""

@@ -14,14 +14,14 @@ import msgspec
 from spapi_async.emulator.gateway.ids import new_uuid
 from spapi_async.emulator.gateway.replies import Reply, encode, fault_reply
 from spapi_async.emulator.gateway.times import iso
-from spapi_async.emulator.identity.tokens import AccessToken, TokenDesk, seller_of
+from spapi_async.emulator.identity.tokens import AccessToken, TokenRegistry, seller_of
 
 __all__ = ["CONSENT_PATH", "LoginWithAmazon"]
 
 CONSENT_PATH = "/apps/authorize/consent"
-CODE_LIFETIME = 300.0  # the authorization code lives five minutes
+CODE_LIFETIME = 300.0
 SECRET_LIFETIME = 180 * 86400.0
-SECRET_OVERLAP = 7 * 86400.0  # Amazon announces the end of the old secret in the notification; a week is the emulator's
+SECRET_OVERLAP = 7 * 86400.0  # the emulator's own figure; Amazon's notification says when the old secret ends
 SCOPES = frozenset(
     {
         "sellingpartnerapi::notifications",
@@ -31,8 +31,8 @@ SCOPES = frozenset(
 )
 
 
-class GrantRefused(Exception):  # noqa: N818  a reply in the making, never seen by a caller
-    """A token request that is refused: OAuth's error code, the HTTP status and Amazon's description."""
+class GrantRefused(Exception):  # noqa: N818  always turned into a reply
+    """A refused token request: the HTTP status, OAuth's error code and Amazon's description."""
 
     def __init__(self, status: int, error: str, description: str, exception: str) -> None:
         super().__init__(error)
@@ -45,13 +45,13 @@ class GrantRefused(Exception):  # noqa: N818  a reply in the making, never seen 
 class LoginWithAmazon:
     """Amazon's token service for any application and any seller.
 
-    ``applications`` maps client ids to their secrets; without it every id and secret that are not empty are good, and
-    each application's secret is the one it used last, until it is rotated.
+    ``applications`` maps client ids to their secrets. Without it, any id and secret that are not empty are accepted,
+    and an application's secret is the one it used last, until it is rotated.
     """
 
     def __init__(
         self,
-        desk: TokenDesk,
+        tokens: TokenRegistry,
         now: Callable[[], float],
         *,
         seed: int = 0,
@@ -62,7 +62,7 @@ class LoginWithAmazon:
         self.notifications: list[dict[str, Any]] = []
         self.requests = 0
         self.issued = 0
-        self._desk = desk
+        self._tokens = tokens
         self._now = now
         self._random = random.Random(f"lwa {seed}")  # noqa: S311  a stand-in's secrets, repeatable
         self._open = applications is None
@@ -79,7 +79,7 @@ class LoginWithAmazon:
         try:
             form = _form(content_type, body)
             if form is None:
-                # Parameters in the query or in another content type end in a 500.
+                # Amazon answers 500 to parameters in the query or in another content type.
                 return self._error(
                     GrantRefused(500, "server_error", "The request could not be read", "InternalFailure")
                 )
@@ -90,14 +90,14 @@ class LoginWithAmazon:
         return Reply(encode(reply), 200, _token_headers(self._now()))
 
     def fault(self, status: int, body: Any) -> Reply:
-        """The reply of an injected fault, in the shape that this service gives its errors."""
+        """The reply of an injected fault, in the format of this service's errors."""
         if body not in (None, "json"):
             return fault_reply(status, body)
         error, exception = _FAULTS.get(status, ("server_error", "InternalFailure"))
         return self._error(GrantRefused(status, error, f"Injected fault {status}", exception))
 
     def consent(self, query: str) -> Reply:
-        """Answer the seller's visit to the consent page: the seller agrees and goes back to the application."""
+        """Answer the consent page as if the seller agreed: redirect to the application with an authorization code."""
         asked = dict(parse_qsl(query, keep_blank_values=True))
         redirect = asked.get("redirect_uri", "")
         if not asked.get("application_id"):
@@ -116,7 +116,7 @@ class LoginWithAmazon:
         return Reply(b"", 302, {"Location": redirect + joint + urlencode(answer)}, bare=True)
 
     def rotate(self, client_id: str) -> None:
-        """Make a new secret; it is delivered only to the queue, which is ``notifications`` here."""
+        """Make a new secret, which is delivered only by a notification (to ``notifications``)."""
         now = self._now()
         secret = f"amzn1.oa2-cs.v1.{self._random.randbytes(32).hex()}"
         kept = [(value, min(until, now + SECRET_OVERLAP)) for value, until in self._secrets.get(client_id, [])]
@@ -130,7 +130,7 @@ class LoginWithAmazon:
             self._secrets[client_id] = secrets[-1:]
 
     def warn_of_expiry(self, client_id: str) -> None:
-        """Put the advance warning of a secret's end on the queue."""
+        """Add a notification that the secret will expire in 30 days."""
         self.notifications.append(_expiry_warning(client_id, self._now() + 30 * 86400.0))
 
     def _grant(self, form: Mapping[str, str]) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class LoginWithAmazon:
 
     def _by_refresh_token(self, client_id: str, form: Mapping[str, str]) -> dict[str, Any]:
         value = form.get("refresh_token", "")
-        if not value.startswith("Atzr|") or self._desk.is_revoked(value):
+        if not value.startswith("Atzr|") or self._tokens.is_revoked(value):
             raise GrantRefused(
                 400,
                 "invalid_grant",
@@ -188,7 +188,7 @@ class LoginWithAmazon:
             application=client_id, seller=None, scope=scope, expires_at=self._now() + self.token_lifetime
         )
         return {
-            "access_token": self._desk.issue("Atc|", token),
+            "access_token": self._tokens.issue("Atc|", token),
             "scope": scope,
             "token_type": "bearer",
             "expires_in": self._lifetime(),
@@ -202,14 +202,14 @@ class LoginWithAmazon:
             expires_at=self._now() + self.token_lifetime,
         )
         return {
-            "access_token": self._desk.issue("Atza|", token),
+            "access_token": self._tokens.issue("Atza|", token),
             "refresh_token": refresh_token,
             "token_type": "bearer",
             "expires_in": self._lifetime(),
         }
 
     def _lifetime(self) -> float:
-        # Whole seconds, as Amazon's; tests of expiry may ask for less than one.
+        # An integer as in Amazon's replies, unless a test asked for a fraction of a second.
         return self.token_lifetime if self.token_lifetime % 1 else int(self.token_lifetime)
 
     def _error(self, refusal: GrantRefused) -> Reply:
@@ -224,7 +224,7 @@ class LoginWithAmazon:
         return Reply(encode(body), refusal.status, headers)
 
 
-# Amazon's libraries fall back to these names where the body holds none.
+# The error and exception names for injected faults.
 _FAULTS = {
     400: ("invalid_request", "OA2InvalidRequestException"),
     401: ("invalid_client", "OA2InvalidClientException"),
@@ -260,7 +260,7 @@ def _page(status: int, code: str, why: str) -> Reply:
 
 
 def _envelope(kind: str, payload: dict[str, Any], moment: float) -> dict[str, Any]:
-    """The envelope of an SQS notification; these two kinds spell its keys in lower camel case."""
+    """The envelope of an SQS notification; both types about secrets write its keys in lower camel case."""
     return {
         "notificationVersion": "1.0",
         "notificationType": kind,

@@ -1,4 +1,4 @@
-"""Every token this emulator has issued, and what each one opens."""
+"""The tokens that the emulator has issued, and the access that each one grants."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from urllib.parse import unquote
 from spapi_async._core.operation import Operation
 from spapi_async.emulator.gateway.replies import expired_token, missing_token, not_permitted, revoked_token
 
-__all__ = ["AccessToken", "TokenDesk", "seller_of"]
+__all__ = ["AccessToken", "TokenRegistry", "seller_of"]
 
 
 class AccessToken:
-    """What a token stands for. ``covers`` is None for a token of Login with Amazon, else the resources of an RDT."""
+    """An issued token; ``covers`` is None for a token of Login with Amazon, else the resources of an RDT."""
 
     __slots__ = ("application", "covers", "expires_at", "refresh_token", "scope", "seller")
 
@@ -38,7 +38,7 @@ class AccessToken:
 
 
 class Covers:
-    """What a restricted data token opens: method and path (a template or one resource's), each with its elements."""
+    """The resources of a restricted data token: method and path (generic or exact), each with its data elements."""
 
     __slots__ = ("_elements",)
 
@@ -49,7 +49,7 @@ class Covers:
             self._elements[key] = self._elements.get(key, frozenset()) | elements
 
     def elements(self, operation: Operation[Any], path: str) -> frozenset[str] | None:
-        """The data elements granted for a request, or None where the token does not cover it."""
+        """The data elements granted for a request, or None if the token does not cover it."""
         generic = self._elements.get((operation.method, operation.path))
         exact = self._elements.get((operation.method, unquote(path)))
         if generic is None and exact is None:
@@ -57,22 +57,22 @@ class Covers:
         return (generic or frozenset()) | (exact or frozenset())
 
 
-class TokenDesk:
-    """Issues, looks up and takes back tokens. Values are seeded: equal runs give equal tokens."""
+class TokenRegistry:
+    """Issues, looks up and revokes tokens; equal seeds give equal tokens."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(f"tokens {seed}")  # noqa: S311  a stand-in's tokens, repeatable
         self._issued: dict[str, AccessToken] = {}
         self._revoked: set[str] = set()
-        self.sellers: dict[str, None] = {}  # those that were issued a token, in that order
+        self.sellers: dict[str, None] = {}  # ids of the sellers that were issued a token, in that order
 
     @property
     def issued(self) -> tuple[str, ...]:
-        """The values of all tokens that are known, oldest first."""
+        """The values of all issued tokens, oldest first."""
         return tuple(self._issued)
 
     def issue(self, prefix: str, token: AccessToken) -> str:
-        """A new value of about Amazon's length for ``token``."""
+        """Register ``token`` under a new value of about Amazon's length, and return the value."""
         value = prefix + b64encode(self._random.randbytes(180)).decode()
         self._issued[value] = token
         if token.seller is not None:
@@ -80,10 +80,10 @@ class TokenDesk:
         return value
 
     def look_up(self, value: str | None, now: float) -> AccessToken:
-        """What a request's token stands for.
+        """The issued token with this value.
 
         Raises:
-            Refusal: 403 in Amazon's words: missing, unknown or revoked, expired.
+            Refusal: 403 in Amazon's words: the token is missing, unknown, revoked or expired.
         """
         if not value:
             raise missing_token()
@@ -95,23 +95,23 @@ class TokenDesk:
         return token
 
     def expire_all(self) -> int:
-        """Every token issued so far is past its lifetime; returns how many."""
+        """Make every token issued so far expire; return how many there are."""
         for token in self._issued.values():
             token.expires_at = 0.0
         return len(self._issued)
 
     def forget_all(self) -> int:
-        """Every token issued so far becomes unknown, as if Amazon had revoked it; returns how many."""
+        """Forget every token issued so far, as if Amazon had revoked it; return how many there were."""
         count = len(self._issued)
         self._issued.clear()
         return count
 
     def revoke(self, refresh_token: str) -> None:
-        """The seller withdraws the authorisation: the refresh token and all it produced are dead."""
+        """Withdraw the seller's authorisation: the refresh token and its access tokens no longer work."""
         self._revoked.add(refresh_token)
 
     def restore_authorizations(self) -> None:
-        """No authorisation is withdrawn any more."""
+        """Undo every withdrawal of an authorisation."""
         self._revoked.clear()
 
     def is_revoked(self, refresh_token: str) -> bool:
@@ -119,10 +119,10 @@ class TokenDesk:
         return refresh_token in self._revoked or refresh_token.startswith("Atzr|revoked")
 
     def permit(self, token: AccessToken, operation: Operation[Any], path: str) -> frozenset[str]:
-        """The restricted data elements that ``token`` opens in this request; empty for none.
+        """The restricted data elements that ``token`` grants for this request.
 
         Raises:
-            Refusal: 403: the token is good, but not for this.
+            Refusal: 403: the token is valid, but not for this request.
         """
         if operation.grantless_scope is not None:
             if token.scope != operation.grantless_scope:
@@ -142,6 +142,6 @@ class TokenDesk:
 
 
 def seller_of(refresh_token: str) -> str:
-    """The selling partner id behind a refresh token: each refresh token is a seller of its own."""
+    """The selling partner id of a refresh token: each refresh token belongs to a separate seller."""
     digest = hashlib.blake2b(refresh_token.encode(), digest_size=10).digest()
     return "A" + b32encode(digest).decode().rstrip("=")[:13]

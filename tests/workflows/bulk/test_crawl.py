@@ -17,14 +17,14 @@ from raw_server import raw_server, reply
 
 from spapi_async import Application, ConfigurationError, Event, LWAError, Marketplace, NotFoundError, ServerError
 from spapi_async.emulator import Emulator
-from spapi_async.emulator.data.products import product
+from spapi_async.emulator.data.products import product_at
 from spapi_async.workflows.bulk import CrawlProgress, crawl
 from spapi_async.workflows.bulk._crawl import Run
 from spapi_async.workflows.bulk._fan_out import Done, Failed
 from spapi_async.workflows.bulk._journal import FOUND, MISSING, Key
 from spapi_async.workflows.bulk._json_lines import JsonLines
 
-ASINS = [product(0, number).asin for number in range(300)]
+ASINS = [product_at(0, number).asin for number in range(300)]
 
 
 def text(name: str) -> str:
@@ -114,9 +114,9 @@ async def test_older_answers_are_fetched_again(target: str) -> None:
         await crawl("catalog", [seller], ASINS, target)
         fresh = await crawl("catalog", [seller], ASINS, target, older_than=timedelta(days=7))
         stale = await crawl("catalog", [seller], ASINS[:100], target, older_than=timedelta(0))
-        last = await crawl("catalog", [seller], [*ASINS, product(0, 999).asin], target)
+        last = await crawl("catalog", [seller], [*ASINS, product_at(0, 999).asin], target)
     assert (fresh.found, stale.found, last.found) == (0, 100, 1)
-    assert sorted(row[0] for row in rows(target)) == sorted([*ASINS, product(0, 999).asin])
+    assert sorted(row[0] for row in rows(target)) == sorted([*ASINS, product_at(0, 999).asin])
 
 
 async def test_failures_are_retried_only_on_request() -> None:

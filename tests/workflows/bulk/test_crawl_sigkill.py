@@ -12,7 +12,7 @@ import warm_python
 from crawl_outputs import TARGETS, rows
 
 from spapi_async.emulator import Emulator
-from spapi_async.emulator.data.products import product
+from spapi_async.emulator.data.products import product_at
 
 WORKER = Path(__file__).parents[2] / "support" / "crawl_worker.py"
 COUNT = 200
@@ -27,7 +27,7 @@ def start(url: str, target: str, *more: str, count: int = COUNT) -> warm_python.
 
 def check(target: str, count: int = COUNT) -> None:
     """Every identifier is in the output once."""
-    assert sorted(row[0] for row in rows(target)) == sorted(product(0, number).asin for number in range(count))
+    assert sorted(row[0] for row in rows(target)) == sorted(product_at(0, number).asin for number in range(count))
 
 
 @pytest.mark.parametrize("number", [1, 2])

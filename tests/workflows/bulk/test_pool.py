@@ -8,13 +8,13 @@ import pytest
 
 from spapi_async import Application, ConfigurationError, LWAError
 from spapi_async.emulator import Emulator
-from spapi_async.emulator.data.products import product
+from spapi_async.emulator.data.products import product_at
 from spapi_async.workflows.bulk import pool
 
 
 async def test_a_pool_spreads_look_ups_over_its_sellers() -> None:
     """Each has its own bucket: ten full requests leave five sellers at once, and none is throttled."""
-    asins = [product(0, number).asin for number in range(200)]
+    asins = [product_at(0, number).asin for number in range(200)]
     async with Emulator() as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         joined = pool([app.selling_partner(f"Atzr|{n}", marketplace="US") for n in range(5)])
         items = await asyncio.gather(*(joined.catalog.item(asin) for asin in asins))
@@ -28,10 +28,10 @@ async def test_a_revoked_seller_is_left_out() -> None:
     async with Emulator() as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         good = app.selling_partner("Atzr|good", marketplace="US")
         gone = app.selling_partner("no such grant", marketplace="US")
-        item = await pool([gone, good]).catalog.item(product(0, 1).asin)
-        assert item.asin == product(0, 1).asin
+        item = await pool([gone, good]).catalog.item(product_at(0, 1).asin)
+        assert item.asin == product_at(0, 1).asin
         with pytest.raises(LWAError):
-            await pool([gone]).catalog.item(product(0, 1).asin)
+            await pool([gone]).catalog.item(product_at(0, 1).asin)
 
 
 async def test_look_ups_of_a_sellers_own_data_are_refused() -> None:

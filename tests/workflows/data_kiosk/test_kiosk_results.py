@@ -163,7 +163,9 @@ async def test_the_same_page_again_and_again_is_an_error(
     """Two pages may be equal, since rows may be, but not one after the other without end."""
     monkeypatch.setattr(_run, "_MOST_STALE", 4)
     monkeypatch.setattr("spapi_async.emulator.apis.data_kiosk_2023_11_15._PAGES", 1_000_000)
-    monkeypatch.setattr("spapi_async.emulator.data.kiosk_rows.Question.rows", lambda *_: [{"sku": "same"}] * 1_000_000)
+    monkeypatch.setattr(
+        "spapi_async.emulator.data.kiosk_rows.KioskQuery.rows", lambda *_: [{"sku": "same"}] * 1_000_000
+    )
     found: list[Any] = []
     run = await seller.data_kiosk.request(f"{QUERY} # emulatorOutcome_PAGED")
     with pytest.raises(DecodeError, match="4 pages in a row"):

@@ -11,12 +11,12 @@ from virtual_time import virtual_time
 
 from spapi_async import Application, ClosedError, ConfigurationError, Marketplace, Priority
 from spapi_async.emulator import Emulator
-from spapi_async.emulator.data.products import product
+from spapi_async.emulator.data.products import product_at
 from spapi_async.workflows.lookups import _shared
 from spapi_async.workflows.lookups._departure import shared_options
 from spapi_async.workflows.lookups._queue import Ask
 
-ASINS = [product(0, number).asin for number in range(9)]
+ASINS = [product_at(0, number).asin for number in range(9)]
 SEARCH = "catalog_items_2022_04_01.search_catalog_items"
 
 

@@ -23,7 +23,7 @@ from spapi_async import (
     SPAPIError,
 )
 from spapi_async.emulator import Emulator
-from spapi_async.emulator.data.products import product
+from spapi_async.emulator.data.products import product_at
 from spapi_async.workflows.catalog._catalog import BY_BARCODE, Barcodes, barcode_answers
 from spapi_async.workflows.lookups._fetch import fetch_batch
 
@@ -50,7 +50,7 @@ class Answered(msgspec.Struct):
     pagination: Following | None = None
 
 
-ASINS = [product(0, number).asin for number in range(45)]
+ASINS = [product_at(0, number).asin for number in range(45)]
 SEARCH = "catalog_items_2022_04_01.search_catalog_items"
 
 
@@ -106,7 +106,7 @@ async def test_look_ups_by_asin_share_requests(name: str, emulator: Emulator, se
 
 async def test_look_ups_by_barcode_share_requests(emulator: Emulator, seller: SellingPartner) -> None:
     """Identifiers are requested in addition to the caller's data sets."""
-    eans = [product(0, number).ean for number in range(40)]
+    eans = [product_at(0, number).ean for number in range(40)]
     asked = [*eans, "9999999999994"]
     answers: list[Any] = await asyncio.gather(
         *(seller.catalog.by_barcode(ean, "EAN", included_data=["images"]) for ean in asked), return_exceptions=True
@@ -313,13 +313,13 @@ async def test_a_reply_without_its_list_is_an_error(emulator: Emulator, seller: 
 
 async def test_a_spoiled_search_affects_only_its_bad_key(seller: SellingPartner, emulator: Emulator) -> None:
     """Of a thousand look-ups, Amazon refuses one in a hundred with the rest of its batch."""
-    bad = frozenset(product(0, number).asin for number in range(0, 1000, 100))
+    bad = frozenset(product_at(0, number).asin for number in range(0, 1000, 100))
     async with (
         Emulator(throttle=False, rate_scale=50, refused_asins=bad) as strict,
         Application("id", "secret", endpoint=strict.url) as app,
     ):
         there = app.selling_partner("Atzr|1", marketplace="US")
-        asins = [product(0, number).asin for number in range(1000)]
+        asins = [product_at(0, number).asin for number in range(1000)]
         answers = await asyncio.gather(*(there.catalog.item(asin) for asin in asins), return_exceptions=True)
         stats = strict.stats()["operations"]
     for asin, answer in zip(asins, answers, strict=True):

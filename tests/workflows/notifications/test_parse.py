@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from spapi_async._codec.json import to_json
 from spapi_async.auth import ClientSecretExpiry, NewClientSecret
 from spapi_async.emulator.data.paging import type_info
-from spapi_async.emulator.data.products import chance
+from spapi_async.emulator.data.products import rng_for
 from spapi_async.emulator.data.synthesis import Maker
 from spapi_async.errors import DecodeError
 from spapi_async.models.notifications import MODULES, order_change
@@ -119,7 +119,7 @@ def test_every_type_decodes_strictly(kind: str) -> None:
     """A notification made from each schema is decoded in either casing, and encoded as it came."""
     for version, module in MODULES[kind].items():
         declared = importlib.import_module(f"spapi_async.models.notifications.{module}").Notification
-        whole = Maker(chance(kind, version)).make(type_info(declared), "")
+        whole = Maker(rng_for(kind, version)).make(type_info(declared), "")
         typed = msgspec.json.decode(json.dumps(whole), type=declared)
         assert json.loads(to_json(typed)) == whole
         fields = {name.lower(): name for name in whole}

@@ -1,10 +1,10 @@
-"""An order rendered as Orders v0 and Orders 2026-01-01 show it, deviating from the models as Amazon's data does.
+"""The JSON of an order in Orders v0 and Orders 2026-01-01, deviating from Amazon's models as real data does.
 
-The deviations are tied to the order's number, so that a run can be repeated and a test can look for one:
+The deviations depend on the order's number, so that they are repeatable and a test can look for a certain one:
 
 ====================  =========================================================================
-every 40th from 7     v0 ``FulfillmentChannel`` is ``SellerFulfilled``, which the model does not list
-every 33rd from 5     v0 ``DeemedResellerCategory`` is a value the model does not list
+every 40th from 7     v0 ``FulfillmentChannel`` is ``SellerFulfilled``, which is not in the model
+every 33rd from 5     v0 ``DeemedResellerCategory`` has a value that is not in the model
 every 50th from 11    v0 the first item has no ``ASIN``
 every 60th from 21    v0 ``OrderTotal.Amount`` is a JSON number
 every 45th from 3     dates without seconds (v0 ``PurchaseDate``, 2026 ``createdTime``)
@@ -19,7 +19,7 @@ from typing import Any
 
 from spapi_async.emulator.data.orders import Line, StoredOrder
 from spapi_async.emulator.data.places import SHOPS
-from spapi_async.emulator.data.products import chance
+from spapi_async.emulator.data.products import rng_for
 from spapi_async.emulator.gateway.replies import encode
 from spapi_async.emulator.gateway.times import iso
 
@@ -30,17 +30,17 @@ _SERVICE_LEVELS = ("Std US D2D Dom", "Expedited", "SecondDay", "Std Cont US Stre
 
 
 def order_v0(order: StoredOrder, elements: frozenset[str], *, updated: float, violations: bool) -> bytes:
-    """The order as v0 lists it, last updated at ``updated``; personal data only in the granted ``elements``."""
+    """The order as v0 shows it, with ``updated`` as its last update and personal data only in the ``elements``."""
     key = ("v0", elements)
     body = order.rendered.get(key)
     if body is None:
-        form = _order_v0(order, elements, updated=updated, violations=violations)
-        body = order.rendered[key] = encode(form)
+        fields = _order_v0(order, elements, updated=updated, violations=violations)
+        body = order.rendered[key] = encode(fields)
     return body
 
 
 def order_2026(order: StoredOrder, included: frozenset[str], *, violations: bool) -> bytes:
-    """The order as Orders 2026-01-01 shows it, with the data sets asked for."""
+    """The order as Orders 2026-01-01 shows it, with the ``included`` data sets."""
     key = ("2026", included)
     body = order.rendered.get(key)
     if body is None:
@@ -54,7 +54,7 @@ def _order_v0(order: StoredOrder, elements: frozenset[str], *, updated: float, v
     shipped = sum(order.shipped_quantities)
     ordered = sum(line.quantity for line in order.lines)
     paid = order.status not in ("Pending", "Canceled")
-    form: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "AmazonOrderId": order.order_id,
         "SellerOrderId": order.order_id,
         "PurchaseDate": iso(order.created, "minutes" if odd % 45 == 3 else "seconds"),
@@ -84,17 +84,17 @@ def _order_v0(order: StoredOrder, elements: frozenset[str], *, updated: float, v
     }
     if paid:
         amount: Any = order.money(order.total)
-        form["OrderTotal"] = {"CurrencyCode": shop.currency, "Amount": float(amount) if odd % 60 == 21 else amount}
+        fields["OrderTotal"] = {"CurrencyCode": shop.currency, "Amount": float(amount) if odd % 60 == 21 else amount}
     if order.status != "Pending":
-        form["ShippingAddress"] = shipping_address(order, personal="shippingAddress" in elements)
-    form["BuyerInfo"] = _buyer_info(order) if "buyerInfo" in elements else {}
+        fields["ShippingAddress"] = shipping_address(order, personal="shippingAddress" in elements)
+    fields["BuyerInfo"] = _buyer_info(order) if "buyerInfo" in elements else {}
     if "buyerTaxInformation" in elements and order.business:
-        form["BuyerTaxInformation"] = {
+        fields["BuyerTaxInformation"] = {
             "BuyerLegalCompanyName": order.address.company,
             "BuyerBusinessAddress": f"{order.address.line1}, {order.address.city.name}",
             "BuyerTaxRegistrationId": f"TAX{order.number:09d}",
         }
-    return form
+    return fields
 
 
 def _channel(order: StoredOrder, odd: int) -> str:
@@ -104,9 +104,9 @@ def _channel(order: StoredOrder, odd: int) -> str:
 
 
 def shipping_address(order: StoredOrder, *, personal: bool) -> dict[str, Any]:
-    """The v0 address: without a restricted token the city, state, postal code and country alone."""
+    """The v0 address; without ``personal`` only the city, state, postal code, country and type."""
     address = order.address
-    form: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "City": address.city.name,
         "StateOrRegion": address.city.state,
         "PostalCode": address.postal_code,
@@ -114,41 +114,41 @@ def shipping_address(order: StoredOrder, *, personal: bool) -> dict[str, Any]:
         "AddressType": "Commercial" if address.company else "Residential",
     }
     if personal:
-        form |= {"Name": address.name, "AddressLine1": address.line1, "Phone": address.phone}
+        fields |= {"Name": address.name, "AddressLine1": address.line1, "Phone": address.phone}
         if address.line2:
-            form["AddressLine2"] = address.line2
+            fields["AddressLine2"] = address.line2
         if address.company:
-            form["CompanyName"] = address.company
-    return form
+            fields["CompanyName"] = address.company
+    return fields
 
 
 def _buyer_info(order: StoredOrder) -> dict[str, Any]:
-    form: dict[str, Any] = {"BuyerEmail": order.buyer_email, "BuyerName": order.address.name}
+    fields: dict[str, Any] = {"BuyerEmail": order.buyer_email, "BuyerName": order.address.name}
     if order.business:
-        form["PurchaseOrderNumber"] = f"PO-{order.number:06d}"
-        form["BuyerTaxInfo"] = {"CompanyLegalName": order.address.company, "TaxingRegion": order.address.city.state}
-    return form
+        fields["PurchaseOrderNumber"] = f"PO-{order.number:06d}"
+        fields["BuyerTaxInfo"] = {"CompanyLegalName": order.address.company, "TaxingRegion": order.address.city.state}
+    return fields
 
 
 def items_v0(order: StoredOrder, elements: frozenset[str], *, violations: bool) -> list[dict[str, Any]]:
     """The order's items as v0 shows them."""
     odd = order.number if violations else -1
-    forms = []
-    for place, (line, shipped) in enumerate(zip(order.lines, order.shipped_quantities, strict=True)):
-        form = _item_v0(order, line, shipped)
+    items = []
+    for index, (line, shipped) in enumerate(zip(order.lines, order.shipped_quantities, strict=True)):
+        fields = _item_v0(order, line, shipped)
         if "buyerInfo" in elements and line.gift_message:
-            form["BuyerInfo"] = item_buyer_info(line)
+            fields["BuyerInfo"] = item_buyer_info(line)
         if odd % 33 == 5:
-            form["DeemedResellerCategory"] = _RESELLER_CATEGORIES[order.number % len(_RESELLER_CATEGORIES)]
-        if odd % 50 == 11 and place == 0:
-            del form["ASIN"]
-        forms.append(form)
-    return forms
+            fields["DeemedResellerCategory"] = _RESELLER_CATEGORIES[order.number % len(_RESELLER_CATEGORIES)]
+        if odd % 50 == 11 and index == 0:
+            del fields["ASIN"]
+        items.append(fields)
+    return items
 
 
 def _item_v0(order: StoredOrder, line: Line, shipped: int) -> dict[str, Any]:
     money = _v0_money(order)
-    form: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "ASIN": line.product.asin,
         "SellerSKU": line.sku,
         "OrderItemId": line.item_id,
@@ -164,7 +164,7 @@ def _item_v0(order: StoredOrder, line: Line, shipped: int) -> dict[str, Any]:
         "BuyerRequestedCancel": {"IsBuyerRequestedCancel": "false", "BuyerCancelReason": ""},
     }
     if order.status not in ("Pending", "Canceled"):
-        form |= {
+        fields |= {
             "ItemPrice": money(line.price),
             "ItemTax": money(line.tax),
             "ShippingPrice": money(line.shipping),
@@ -172,12 +172,12 @@ def _item_v0(order: StoredOrder, line: Line, shipped: int) -> dict[str, Any]:
             "TaxCollection": {"Model": "MarketplaceFacilitator", "ResponsibleParty": "Amazon Services, Inc."},
         }
         if line.discount:
-            form["PromotionIds"] = [f"Core Free Shipping {order.created:.0f}"]
-    return form
+            fields["PromotionIds"] = [f"Core Free Shipping {order.created:.0f}"]
+    return fields
 
 
 def item_buyer_info(line: Line) -> dict[str, Any]:
-    """What the buyer wrote on a gift."""
+    """The message and the wrapping of a gift."""
     return {"GiftMessageText": line.gift_message, "GiftWrapLevel": "Standard"}
 
 
@@ -197,7 +197,7 @@ _STATUS_2026 = {
 
 
 def status_2026(order: StoredOrder) -> str:
-    """The status in the words of Orders 2026-01-01."""
+    """The status as Orders 2026-01-01 writes it."""
     return _STATUS_2026[order.status]
 
 
@@ -209,7 +209,7 @@ def _order_2026(order: StoredOrder, included: frozenset[str], *, violations: boo
         programs.append("AMAZON_BUSINESS")
     if odd % 30 == 9:
         programs.append("INVOICE_BY_AMAZON")
-    form: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "orderId": order.order_id,
         "orderAliases": [{"aliasId": order.order_id, "aliasType": "SELLER_ORDER_ID"}],
         "createdTime": iso(order.created, "minutes" if odd % 45 == 3 else "seconds"),
@@ -227,14 +227,14 @@ def _order_2026(order: StoredOrder, included: frozenset[str], *, violations: boo
     }
     for name, section in _SECTIONS.items():
         if name in included and (value := section(order)) is not None:
-            form[_SECTION_KEYS[name]] = value
-    return form
+            fields[_SECTION_KEYS[name]] = value
+    return fields
 
 
 def _item_2026(order: StoredOrder, line: Line, shipped: int, included: frozenset[str]) -> dict[str, Any]:
     money = _money_2026(order)
     unit = line.price // line.quantity
-    form: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "orderItemId": line.item_id,
         "quantityOrdered": line.quantity,
         "product": {
@@ -247,24 +247,26 @@ def _item_2026(order: StoredOrder, line: Line, shipped: int, included: frozenset
     }
     if "PROCEEDS" in included:
         kinds = {"ITEM": line.price, "TAX": line.tax, "SHIPPING": line.shipping, "DISCOUNT": line.discount}
-        form["proceeds"] = {
+        fields["proceeds"] = {
             "proceedsTotal": money(line.price + line.tax + line.shipping - line.discount),
             "breakdowns": [{"type": kind, "subtotal": money(amount)} for kind, amount in kinds.items() if amount],
         }
     if "PROMOTION" in included and line.discount:
-        form["promotion"] = {"breakdowns": [{"promotionId": f"Core Free Shipping {order.created:.0f}"}]}
+        fields["promotion"] = {"breakdowns": [{"promotionId": f"Core Free Shipping {order.created:.0f}"}]}
     if "FULFILLMENT" in included:
-        form["fulfillment"] = {"quantityFulfilled": shipped, "quantityUnfulfilled": line.quantity - shipped}
+        fields["fulfillment"] = {"quantityFulfilled": shipped, "quantityUnfulfilled": line.quantity - shipped}
         if line.gift_message:
             gift = {"giftMessage": line.gift_message, "giftWrapLevel": "Standard"}
-            form["fulfillment"]["packing"] = {"giftOption": gift}
+            fields["fulfillment"]["packing"] = {"giftOption": gift}
     if "CANCELLATION" in included and order.status == "Canceled":
-        form["cancellation"] = {"cancellationExecution": {"cancelledBy": "BUYER", "cancelReason": "Ordered by mistake"}}
+        fields["cancellation"] = {
+            "cancellationExecution": {"cancelledBy": "BUYER", "cancelReason": "Ordered by mistake"}
+        }
     if "TAX" in included:
-        form["tax"] = {
+        fields["tax"] = {
             "taxCollections": [{"model": "MARKETPLACE_FACILITATOR", "responsibleParty": "Amazon Services, Inc."}]
         }
-    return form
+    return fields
 
 
 def _money_2026(order: StoredOrder) -> Callable[[int], dict[str, str]]:
@@ -273,17 +275,17 @@ def _money_2026(order: StoredOrder) -> Callable[[int], dict[str, str]]:
 
 
 def _buyer(order: StoredOrder) -> dict[str, Any]:
-    form = {"buyerName": order.address.name, "buyerEmail": order.buyer_email}
+    fields = {"buyerName": order.address.name, "buyerEmail": order.buyer_email}
     if order.address.company:
-        form |= {"buyerCompanyName": order.address.company, "buyerPurchaseOrderNumber": f"PO-{order.number:06d}"}
-    return form
+        fields |= {"buyerCompanyName": order.address.company, "buyerPurchaseOrderNumber": f"PO-{order.number:06d}"}
+    return fields
 
 
 def _recipient(order: StoredOrder) -> dict[str, Any] | None:
     if order.status == "Pending":
         return None
     address = order.address
-    form = {
+    fields = {
         "name": address.name,
         "addressLine1": address.line1,
         "city": address.city.name,
@@ -294,10 +296,10 @@ def _recipient(order: StoredOrder) -> dict[str, Any] | None:
         "addressType": "COMMERCIAL" if address.company else "RESIDENTIAL",
     }
     if address.line2:
-        form["addressLine2"] = address.line2
+        fields["addressLine2"] = address.line2
     if address.company:
-        form["companyName"] = address.company
-    return {"deliveryAddress": form}
+        fields["companyName"] = address.company
+    return {"deliveryAddress": fields}
 
 
 def _proceeds(order: StoredOrder) -> dict[str, Any]:
@@ -330,7 +332,7 @@ def _packages(order: StoredOrder) -> list[dict[str, Any]] | None:
     shipped = [(line, count) for line, count in zip(order.lines, order.shipped_quantities, strict=True) if count]
     if not shipped or order.fulfilled_by_amazon:
         return None
-    number = chance(order.order_id, "tracking").randrange(10**11)
+    number = rng_for(order.order_id, "tracking").randrange(10**11)
     return [
         {
             "packageReferenceId": "1",
