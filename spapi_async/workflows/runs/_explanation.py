@@ -1,4 +1,4 @@
-"""Reads the explanation in the document of a failed job, which Amazon supplies instead of a result."""
+"""Reads Amazon's explanation of a failed job, which its document contains instead of a result."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["error_said_in", "explanation_in", "explanation_of"]
 
-_MOST_BYTES = 16 * 1024
-_LONGEST = 500
+_MOST_BYTES = 16 * 1024  # of the document
+_LONGEST = 500  # characters of the explanation
 _ERROR_MEMBERS = frozenset({"errors", "data", "extensions", "errorDetails", "message", "code", "details"})
 
 

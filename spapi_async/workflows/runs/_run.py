@@ -31,7 +31,7 @@ _CLOCK_SKEW_SECONDS = 60.0
 """How far Amazon's clock may be behind the journal's for a job's createdTime to count as after the attempt."""
 
 _MOST_LOST = 3
-"""How often a request may be lost before the caller gets an error."""
+"""How often a request may be lost, or its claim expire, before the caller gets an error."""
 
 _QUOTA_SHARE = 1 / 6
 """The part of a claim that may be spent waiting for quota; the rest is for the exchange."""
@@ -61,7 +61,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """PLANNED, SENDING, then what Amazon said last: IN_QUEUE, IN_PROGRESS, DONE, CANCELLED, FATAL."""
+        """PLANNED, SENDING, then Amazon's last known status: IN_QUEUE, IN_PROGRESS, DONE, CANCELLED or FATAL."""
         entry = self.entry
         if entry.status is not None:
             return entry.status
@@ -78,7 +78,7 @@ class Run:
         """Continue until Amazon has assigned an id.
 
         Args:
-            supplement: members of the request that no entry keeps, because each who sends it has others.
+            supplement: members of the request that are not recorded, because they differ in each process that sends it.
 
         Raises:
             OutcomeUnknownError: requests were lost repeatedly, or the run's job cannot be identified.
@@ -106,7 +106,7 @@ class Run:
         return self._job
 
     async def close(self) -> None:
-        """The caller has the result, or an error that says why there is none: an equal request is now a new run."""
+        """End the run: the caller has its result or an error, and an equal request is a new run."""
         while self.entry.open:
             await self._swap(closed(self.entry))
 
@@ -197,7 +197,7 @@ class Run:
         except PASSING as error:
             if last:
                 raise OutcomeUnknownError(
-                    f"a request for a {entry.kind} was lost and cannot be looked up: {error.message}"
+                    f"the reply to a request for a {entry.kind} was lost, and looking it up failed: {error.message}"
                 ) from error
             return False  # the cause of the loss may affect this call, too: look it up again later
         jobs = [job for job in listed if desk.kind.matches(self.request, job)]
@@ -208,11 +208,11 @@ class Run:
             rivals = await self._rivals()
             after = created_after(free, entry.attempted_at)
             if len(after) > 1 or (last and (rivals or not after)):
-                when = "" if after else ", made up to a minute before it unless clocks differ"
+                when = "" if after else ", created up to a minute before the request unless clocks differ"
                 raise OutcomeUnknownError(
-                    f"a request for a {entry.kind} was lost, and it may be any of "
+                    f"the reply to a request for a {entry.kind} was lost, and its {entry.kind} may be any of "
                     f"{', '.join(job.id for job in after or free)}{when}; "
-                    f"look at them, and forget run {entry.id} in the journal to ask again"
+                    f"look at them, and forget run {entry.id} in the journal to send the request again"
                 )
             if rivals or not after:
                 return False  # the job may belong to another run whose reply is on its way, or be an older one

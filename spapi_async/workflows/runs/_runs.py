@@ -84,9 +84,9 @@ class Runs:
         return self._notices.heard_from(messages, self.desk.poller)
 
     def _entry_of(self, request: Mapping[str, Any], job: Job, now: float) -> Entry:
-        # As old as the job, wherever it comes from: that is what ``recent`` and the first question go by.
-        asked_at = now if job.created_at is None else min(job.created_at.timestamp(), now)
-        entry = known(self._entry(request, asked_at), job.id, made=False)
+        # As old as the job: ``recent`` and the first poll depend on it.
+        requested_at = now if job.created_at is None else min(job.created_at.timestamp(), now)
+        entry = known(self._entry(request, requested_at), job.id, made=False)
         return finished(entry, job) if job.final else entry
 
     def _entry(self, request: Mapping[str, Any], now: float) -> Entry:

@@ -128,7 +128,7 @@ async def test_a_job_of_before_the_attempt_is_no_lost_one() -> None:
     amazon.make(age=20.0)
     amazon.fates = ["lost"]
     with pytest.raises(
-        OutcomeUnknownError, match="may be any of 1, made up to a minute before it unless clocks differ"
+        OutcomeUnknownError, match="may be any of 1, created up to a minute before the request unless clocks differ"
     ):
         await (await runs_at(amazon).plan(REQUEST)).requested()
     assert len(amazon.sent_at) == 1
@@ -407,7 +407,7 @@ async def test_what_cannot_be_looked_up_is_not_sent_again() -> None:
     amazon = FakeAmazon()
     amazon.fates, amazon.trouble = ["unanswered"], [ConnectionFailedError("no route")] * 99
     run = await runs_at(amazon).plan(REQUEST)
-    with pytest.raises(OutcomeUnknownError, match="cannot be looked up"):
+    with pytest.raises(OutcomeUnknownError, match="looking it up failed"):
         await run.requested()
     assert (run.entry.stage, len(amazon.sent_at)) == (Stage.SENDING, 1)
 
