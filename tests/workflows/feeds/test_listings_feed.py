@@ -72,9 +72,12 @@ def test_messages_are_as_amazons_schema_has_them() -> None:
         (lambda feed: feed.patch("A", "T", []), "at least one"),
         (lambda feed: feed.patch("A", "T", {"op": "add"}), "must be a list"),
         (lambda feed: feed.patch("A", "T", [{"op": "move", "path": "/attributes/x"}]), "op of a patch"),
-        (lambda feed: feed.patch("A", "T", [{"op": "add", "path": "/x", "value": []}]), "begins with /attributes/"),
-        (lambda feed: feed.patch("A", "T", [{"op": "add", "path": "/attributes/x"}]), "a list as its value"),
-        (lambda feed: feed.patch("A", "T", [{"op": "delete", "path": "/attributes/x", "from": 1}]), "no from"),
+        (lambda feed: feed.patch("A", "T", [{"op": "add", "path": "/x", "value": []}]), "must begin with /attributes/"),
+        (
+            lambda feed: feed.patch("A", "T", [{"op": "add", "path": "/attributes/x"}]),
+            "value of a patch must be a list",
+        ),
+        (lambda feed: feed.patch("A", "T", [{"op": "delete", "path": "/attributes/x", "from": 1}]), "not from"),
     ],
 )
 def test_what_amazon_would_refuse_is_refused_as_it_is_added(add: Any, words: str) -> None:
