@@ -149,10 +149,10 @@ async def test_pages_without_end_that_bring_nothing_are_an_error(
 ) -> None:
     """A new token each time, and no more rows; those that there were, were handed out."""
     monkeypatch.setattr("spapi_async.emulator.apis.data_kiosk_2023_11_15._PAGES", 1_000_000)
-    monkeypatch.setattr(_run, "_MOST_STALE", 3)
+    monkeypatch.setattr(_run, "_MOST_REPEATED_PAGES", 3)
     found: list[Any] = []
     run = await seller.data_kiosk.request(f"{QUERY} # emulatorOutcome_PAGED")
-    with pytest.raises(DecodeError, match="3 pages in a row bring nothing"):
+    with pytest.raises(DecodeError, match="3 pages in a row have no new rows"):
         await drain(run.rows(), found)
     assert len(found) == len({row["sku"] for row in found}) > 1
 
@@ -161,7 +161,7 @@ async def test_the_same_page_without_end_is_an_error(
     emulator: Emulator, seller: SellingPartner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two pages may be alike, for rows may be; not one after the other for ever."""
-    monkeypatch.setattr(_run, "_MOST_STALE", 4)
+    monkeypatch.setattr(_run, "_MOST_REPEATED_PAGES", 4)
     monkeypatch.setattr("spapi_async.emulator.apis.data_kiosk_2023_11_15._PAGES", 1_000_000)
     monkeypatch.setattr("spapi_async.emulator.data.kiosk_rows.Question.rows", lambda *_: [{"sku": "same"}] * 1_000_000)
     found: list[Any] = []
