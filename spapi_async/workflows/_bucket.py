@@ -10,7 +10,7 @@ from spapi_async._core.options import Priority, call_options
 
 __all__ = ["BucketState", "Foreseeing", "bucket_of"]
 
-_MANY = 1000  # calls; more than any burst, so that the rate decides about further calls
+_MANY = 1000  # calls: more than any burst, so that further calls depend on the rate alone
 
 
 class Foreseeing(Protocol):

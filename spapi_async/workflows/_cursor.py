@@ -1,9 +1,9 @@
-"""The driver's own cursor, within a transaction of SQLAlchemy's: for a job of many statements that are text already.
+"""Runs a job of many SQL statements on the driver's own cursor, within a transaction of SQLAlchemy.
 
-By way of SQLAlchemy a statement costs some 50 µs beside its work, and in SQLite 100 more for the way to the
-connection's thread and back. A job here is one plain function of statements and of decisions on what they return. In
-SQLite the whole of it runs in that thread; in PostgreSQL it runs in one greenlet, which waits where the driver does.
-Connections, transactions and errors stay SQLAlchemy's.
+With SQLAlchemy, each statement has an overhead of about 50 µs, and in SQLite of another 100 µs for the way to the
+connection's thread and back. A job is one plain function that executes statements and decides by their results. In
+SQLite, all of it runs in that thread; in PostgreSQL, it runs in one greenlet. Connections, transactions and errors
+remain those of SQLAlchemy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Cursor(Protocol):
-    """What both drivers' cursors have (PEP 249)."""
+    """The part of a cursor (PEP 249) that both drivers have."""
 
     @property
     def rowcount(self) -> int:
@@ -39,7 +39,7 @@ class Cursor(Protocol):
 
 
 async def run_on_cursor(connection: AsyncConnection, job: Callable[[Cursor], T]) -> T:
-    """Run a job in the transaction that is open, and return what it returns.
+    """Run a job in the open transaction, and return its result.
 
     Raises:
         DBAPIError: the database refused a statement; neither the statement nor its parameters are shown.
@@ -48,7 +48,7 @@ async def run_on_cursor(connection: AsyncConnection, job: Callable[[Cursor], T])
     try:
         if dialect.name == "sqlite":
             driver: Any = (await connection.get_raw_connection()).driver_connection
-            # SQLAlchemy's dialect for aiosqlite reaches into it likewise: there is no public way to run a function.
+            # SQLAlchemy's dialect for aiosqlite uses the same private names: there is no public way to run a function.
             return await driver._execute(_run, driver._conn, job)  # type: ignore[no-any-return]  # noqa: SLF001
         return await connection.run_sync(lambda within: _run(within.connection, job))
     except dialect.loaded_dbapi.Error as error:
@@ -58,7 +58,7 @@ async def run_on_cursor(connection: AsyncConnection, job: Callable[[Cursor], T])
     except Exception:
         raise
     except BaseException:
-        await connection.invalidate()  # cut off in the middle of a statement, as SQLAlchemy does with its own
+        await connection.invalidate()  # cancelled during a statement; SQLAlchemy does the same
         raise
 
 
@@ -68,7 +68,7 @@ def _run(connection: Any, job: Callable[[Cursor], T]) -> T:
 
 
 def _notice_disconnect(connection: Connection, error: Any) -> None:
-    """Where the connection is gone, let SQLAlchemy find out: it renews its pool on an error of its own statements."""
+    """If the connection is lost, let SQLAlchemy notice: it renews its pool after an error in its own statements."""
     if connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, None):
         with contextlib.suppress(SQLAlchemyError):
             connection.exec_driver_sql("SELECT 1")
