@@ -104,7 +104,11 @@ def _list(value: Any) -> list[Any]:
 
 
 def _forms(code: str) -> set[str]:
-    """Equal for equal codes: leading zeros make a UPC an EAN or GTIN; an ISBN-10 has another check digit as an EAN."""
+    """The forms in which codes are compared.
+
+    Leading zeros, which make a UPC an EAN or a GTIN, are left out. An ISBN of ten digits is an EAN with another check
+    digit.
+    """
     forms = {code.lstrip("0")}
     if len(code) == 10 and code[:9].isdigit():
         digits = f"978{code[:9]}"

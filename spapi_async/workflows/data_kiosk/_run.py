@@ -9,7 +9,7 @@ from typing import Any, Generic, Self, TypeVar
 from spapi_async.errors import DecodeError, QueryCancelledError, QueryFatalError
 from spapi_async.workflows.data_kiosk._kind import AFTER, QueryKind
 from spapi_async.workflows.documents import Document, Documents
-from spapi_async.workflows.runs import Job, Run, Runs, error_said_in, explanation_in
+from spapi_async.workflows.runs import Job, Run, Runs, error_messages_in, explanation_in
 
 __all__ = ["QueryRun", "Rows"]
 
@@ -112,13 +112,15 @@ class QueryRun:
         try:
             async with aclosing(document.iter_json_lines(type)) as values:
                 async for value in values:
-                    if not has_rows and (said := error_said_in(document.beginning)):
+                    if not has_rows and (said := error_messages_in(document.beginning)):
                         await self.close()
                         raise self._fatal(job, said)
                     has_rows = True
                     yield value
         except DecodeError as error:
-            if not has_rows and (said := error_said_in(document.beginning)):  # an error document does not fit the type
+            if not has_rows and (
+                said := error_messages_in(document.beginning)
+            ):  # an error document does not fit the type
                 await self.close()
                 raise self._fatal(job, said) from error
             raise

@@ -10,7 +10,7 @@ from spapi_async._core.caller import Caller
 from spapi_async.api.feeds_2021_06_30 import CREATE_FEED, GET_FEED, GET_FEEDS, Feeds20210630
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows._bucket import bucket_of
-from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, new_id, places_of
+from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, new_id, places_of, type_groups
 
 if TYPE_CHECKING:
     from spapi_async.models.feeds_2021_06_30 import Feed
@@ -23,7 +23,6 @@ CONTENT = "content"
 DOCUMENT = "inputFeedDocumentId"
 """The member that names the uploaded document; it is not recorded in the journal, because the document expires."""
 
-_TYPES_PER_CALL = 10  # getFeeds.feedTypes
 _PAGE_SIZE = 100
 
 
@@ -65,19 +64,17 @@ class FeedKind:
     ) -> Sequence[Job]:
         """GetFeeds, once for each ten types."""
         statuses = sorted(FINAL_STATUSES) if ended else None
-        types = sorted({request["feedType"] for request in requests})
         found: list[Job] = []
-        for first in range(0, len(types), _TYPES_PER_CALL):
-            some = types[first : first + _TYPES_PER_CALL]
+        for types in type_groups(requests, "feedType"):
             listed = self._api.iter_feeds(
-                feed_types=some, created_since=since, page_size=_PAGE_SIZE, processing_statuses=statuses
+                feed_types=types, created_since=since, page_size=_PAGE_SIZE, processing_statuses=statuses
             )
             found += await jobs_in(listed, job_of, ended=ended)
         return found
 
     def lists(self, requests: Sequence[Mapping[str, Any]]) -> int:
         """One for each ten types."""
-        return -(-len({request["feedType"] for request in requests}) // _TYPES_PER_CALL)
+        return len(type_groups(requests, "feedType"))
 
     def matches(self, request: Mapping[str, Any], job: Job) -> bool:
         """Whether type and marketplaces are equal; Amazon does not show a feed's content."""

@@ -172,7 +172,7 @@ class Queue(Generic[K]):
         return part
 
     def put_back(self, asks: Iterable[Ask[K]], *, parted: bool = False) -> None:
-        """Let asks wait again, at the front of their priority. ``parted``: they belong to a part, and are registered."""
+        """Let asks wait again, at the front of their priority. ``parted``: they waited as members of a part."""
         lines: tuple[list[Ask[K]], ...] = tuple([] for _ in Priority)
         for ask in asks:
             if parted and self._asks.get(ask.key) is not ask:

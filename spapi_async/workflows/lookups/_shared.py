@@ -23,7 +23,7 @@ _MOST_KEPT = 1000
 _Kept = dict[Hashable, Batcher[Any, Any]]
 
 
-class _Desk:
+class _Batchers:
     """All batchers of an application, by event loop."""
 
     __slots__ = ("_by_loop",)
@@ -49,7 +49,7 @@ class _Desk:
 class LookUps:
     """The look-ups of one seller, or of several that share the work; the base class of the workflows."""
 
-    __slots__ = ("_callers", "_desk", "_kept", "_loop", "_name", "_near", "_raw", "_resources")
+    __slots__ = ("_batchers", "_callers", "_kept", "_loop", "_name", "_near", "_raw", "_resources")
 
     def __init__(self, caller: Caller, resources: Resources, *others: Caller, raw: bool = False) -> None:
         self._callers: Sequence[Caller] = (caller, *others)
@@ -59,9 +59,9 @@ class LookUps:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._kept: _Kept = {}
         self._near: _Kept = {}  # the batchers that this handle has used, by its callers' arguments
-        desk = resources.shared.setdefault(("", "lookups"), _Desk())
-        assert isinstance(desk, _Desk)
-        self._desk = desk
+        batchers = resources.shared.setdefault(("", "lookups"), _Batchers())
+        assert isinstance(batchers, _Batchers)
+        self._batchers = batchers
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {', '.join(self._name)}>"
@@ -114,7 +114,7 @@ class LookUps:
     def _batcher(self, rule: Rule[Any, Any], group: Hashable, options: CallOptions) -> Batcher[Any, Any]:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._loop, self._kept, self._near = loop, self._desk.here(), {}
+            self._loop, self._kept, self._near = loop, self._batchers.here(), {}
         name = (rule.name, self._name, group, options.timeout, self._raw)
         batcher = self._kept.get(name)
         if batcher is None:

@@ -158,7 +158,8 @@ class Notifications:
             reply = await self._caller.call(operation, **arguments)
             if getattr(reply.body, "errors", None):
                 raise OutcomeUnknownError(
-                    "Amazon answered a deletion with both success and errors, so it may not be deleted: call it again",
+                    "Amazon answered a deletion with both success and errors, so its outcome is unknown: repeat "
+                    "the call",
                     operation=operation.name,
                     request_id=reply.request_id,
                     status=reply.status,

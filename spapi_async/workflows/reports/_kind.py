@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from spapi_async._core.caller import Caller
 from spapi_async.api.reports_2021_06_30 import CREATE_REPORT, GET_REPORT, GET_REPORTS, Reports20210630
 from spapi_async.workflows._bucket import bucket_of
-from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, new_id, places_of
+from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, new_id, places_of, type_groups
 
 if TYPE_CHECKING:
     from spapi_async.models.reports_2021_06_30 import Report
 
 __all__ = ["ReportKind", "job_of"]
 
-_TYPES_PER_CALL = 10  # getReports.reportTypes
 _PAGE_SIZE = 100
 
 
@@ -53,19 +52,17 @@ class ReportKind:
     ) -> Sequence[Job]:
         """GetReports, once for each ten types."""
         statuses = sorted(FINAL_STATUSES) if ended else None
-        types = sorted({request["reportType"] for request in requests})
         found: list[Job] = []
-        for first in range(0, len(types), _TYPES_PER_CALL):
-            some = types[first : first + _TYPES_PER_CALL]
+        for types in type_groups(requests, "reportType"):
             listed = self._api.iter_reports(
-                report_types=some, created_since=since, page_size=_PAGE_SIZE, processing_statuses=statuses
+                report_types=types, created_since=since, page_size=_PAGE_SIZE, processing_statuses=statuses
             )
             found += await jobs_in(listed, job_of, ended=ended)
         return found
 
     def lists(self, requests: Sequence[Mapping[str, Any]]) -> int:
         """One for each ten types; the reports that ended since the last poll seldom fill more than a page."""
-        return -(-len({request["reportType"] for request in requests}) // _TYPES_PER_CALL)
+        return len(type_groups(requests, "reportType"))
 
     def matches(self, request: Mapping[str, Any], job: Job) -> bool:
         """Whether type, marketplaces and the requested window are equal."""

@@ -18,10 +18,10 @@ checks what their requests have in common, ``_explanation`` reads why a run fail
 :class:`RunKind`, gets its :class:`Runs` from :func:`runs_of` and returns :class:`Run` objects.
 """
 
-from spapi_async.workflows.runs._explanation import error_said_in, explanation_in, explanation_of
+from spapi_async.workflows.runs._explanation import error_messages_in, explanation_in, explanation_of
 from spapi_async.workflows.runs._job import FINAL_STATUSES, Job, RunKind, job_from, jobs_in, new_id, places_of
 from spapi_async.workflows.runs._memory import MemoryStore
-from spapi_async.workflows.runs._requests import checked_options, marketplace_ids
+from spapi_async.workflows.runs._requests import checked_options, marketplace_ids, type_groups
 from spapi_async.workflows.runs._run import Run
 from spapi_async.workflows.runs._runs import Runs, runs_of
 
@@ -33,7 +33,7 @@ __all__ = [
     "RunKind",
     "Runs",
     "checked_options",
-    "error_said_in",
+    "error_messages_in",
     "explanation_in",
     "explanation_of",
     "job_from",
@@ -42,4 +42,5 @@ __all__ = [
     "new_id",
     "places_of",
     "runs_of",
+    "type_groups",
 ]

@@ -1,14 +1,16 @@
-"""Checks of what requests for reports and for feeds have in common: marketplaces and options. Pure."""
+"""What requests for reports and for feeds have in common: marketplaces, options and types. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 
-__all__ = ["checked_options", "marketplace_ids"]
+__all__ = ["checked_options", "marketplace_ids", "type_groups"]
 
+_MOST_TYPES = 10  # getReports.reportTypes and getFeeds.feedTypes
 _MOST_MARKETPLACES = 25  # marketplaceIds of CreateReportSpecification and of CreateFeedSpecification
 
 
@@ -43,3 +45,9 @@ def checked_options(options: Mapping[str, str]) -> dict[str, str]:
         if not isinstance(name, str) or not isinstance(value, str):
             raise ConfigurationError(f"options are text, but {name!r} is {value!r}")
     return dict(options)
+
+
+def type_groups(requests: Iterable[Mapping[str, Any]], member: str) -> list[list[str]]:
+    """The types of requests, in groups of as many as one list of jobs can filter by; ``member`` holds the type."""
+    types = sorted({request[member] for request in requests})
+    return [types[start : start + _MOST_TYPES] for start in range(0, len(types), _MOST_TYPES)]

@@ -23,7 +23,7 @@ from spapi_async import (
 )
 from spapi_async.emulator import Emulator
 from spapi_async.workflows.data_kiosk import _run
-from spapi_async.workflows.runs import error_said_in
+from spapi_async.workflows.runs import error_messages_in
 
 pytest_plugins = ("run_fixtures",)
 pytestmark = pytest.mark.usefixtures("quick_polls")
@@ -109,8 +109,8 @@ async def test_a_row_that_only_looks_like_one_is_a_row(
 
 async def test_an_error_after_rows_is_a_row_like_others() -> None:
     """Only a whole document is an error document."""
-    assert error_said_in(b'{"sku":"a"}\n{"errors":[{"message":"m"}]}') == ""
-    assert error_said_in(b"[" * 100_000) == error_said_in(b'{"a":' * 5000) == error_said_in(b"") == ""
+    assert error_messages_in(b'{"sku":"a"}\n{"errors":[{"message":"m"}]}') == ""
+    assert error_messages_in(b"[" * 100_000) == error_messages_in(b'{"a":' * 5000) == error_messages_in(b"") == ""
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from spapi_async.workflows.runs._job import RunKind
 from spapi_async.workflows.runs._notices import Notices
 from spapi_async.workflows.runs._poller import Poller
 
-__all__ = ["Desk", "Turn"]
+__all__ = ["Shared", "Turn"]
 
 
-class Desk:
+class Shared:
     """Shared by every run of a seller and kind."""
 
     def __init__(self, kind: RunKind, store: RunStore, clock: Clock, notices: Notices) -> None:
@@ -49,21 +49,23 @@ class Desk:
 
     async def _take(self, turn: Turn) -> None:
         options = current_options()
-        bounds = [bound for bound in (options.max_wait, options.deadline) if bound is not None]
-        if not bounds:
+        limits = {"max_wait": options.max_wait, "deadline": options.deadline}
+        given = {name: limit for name, limit in limits.items() if limit is not None}
+        if not given:
             await turn.lock.acquire()
             return
-        longest, wait = min(bounds), turn.quota_at - self.clock.monotonic()
+        name, longest = min(given.items(), key=lambda each: each[1])
+        wait = turn.quota_at - self.clock.monotonic()
         behind = f"for quota, behind another {self.kind.name} of the same type"
         if wait > longest:
             raise RateLimitWaitError(
-                f"would wait {wait:.1f} s {behind}, longer than max_wait or deadline, {longest:g} s", retry_after=wait
+                f"would wait {wait:.1f} s {behind}, longer than {name}={longest:g} s", retry_after=wait
             )
         try:
             async with asyncio.timeout(longest):
                 await turn.lock.acquire()
         except TimeoutError:
-            raise RateLimitWaitError(f"waited {longest:g} s {behind}, as long as max_wait or deadline allows") from None
+            raise RateLimitWaitError(f"waited {longest:g} s {behind}, as long as {name} allows") from None
 
 
 class Turn:
