@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -87,6 +87,37 @@ class NoQuota:
         await anyio.sleep_forever()
 
 
+class CountedSearches(NoQuota):
+    """Says when a search has begun."""
+
+    def __init__(self, begun: anyio.Event) -> None:
+        self.count = 0
+        self._begun = begun
+
+    async def page(self, checkpoint: Checkpoint) -> Any:
+        """Counted."""
+        self.count += 1
+        self._begun.set()
+        await super().page(checkpoint)
+
+
+class WaitingRefiner(Refining):
+    """Fetches nothing before an event, and would need a fixed number of seconds for any number of orders."""
+
+    def __init__(self, needs: float, begin: anyio.Event) -> None:
+        super().__init__("waiting")
+        self._needs, self._begin = needs, begin
+
+    def seconds(self, count: int) -> float:
+        """The same for any number."""
+        return self._needs
+
+    async def fetch(self, order: CoarseOrder) -> OrderRow | None:
+        """After the event."""
+        await self._begin.wait()
+        return await super().fetch(order)
+
+
 class SlowLooks(OrderDatabase):
     """Tells that orders are coarse when several of these have been fetched since, as a busy database does."""
 
@@ -124,7 +155,12 @@ class SlowDates(OrderDatabase):
 
 
 async def read(
-    database: OrderDatabase, *refiners: Refining, named: bool = False, unread_to: datetime = END
+    database: OrderDatabase,
+    *refiners: Refining,
+    named: bool = False,
+    unread_to: datetime = END,
+    search: NoQuota | None = None,
+    seconds: Callable[[int], float] = lambda _: 0.0,
 ) -> dict[str, int]:
     """Run a history to its end; the orders by detail. ``named``: an earlier run has listed all of it."""
     history = Checkpoint(seller="s", stream="o history", last_updated_after=BEGIN, upper_bound=unread_to)
@@ -137,14 +173,14 @@ async def read(
             seller="s",
             stream="o",
             history=history,
-            search=NoQuota(),
+            search=search or NoQuota(),
             lists=[] if named else [Listing()],
             refiners=refiners,
             database=database,
             page_size=100,
             clock=SystemClock(),
             sorting=Sorting(),
-            seconds=lambda _: 0.0,
+            seconds=seconds,
             count=lambda rows, _stored, _unreadable: len(rows),
             tell=lambda _: None,
             drop=lambda _source, _error: None,
@@ -164,6 +200,25 @@ async def test_two_refiners_share_the_orders_and_none_is_fetched_twice(database_
     assert await read(OrderDatabase(database_url), first, second) == {"all": 20, "coarse": 0}
     assert first.fetched + second.fetched == Counter(ORDERS)
     assert min(first.fetched.total(), second.fetched.total()) > 0
+
+
+@pytest.mark.parametrize(("needs", "searches"), [(20.0, 0), (20.1, 1)])
+async def test_refiners_that_are_done_when_quota_allows_two_searches_spare_one(
+    sqlite_url: str, needs: float, searches: int
+) -> None:
+    """The second of the two is for the newest end, and takes the place of the first."""
+    decided = anyio.Event()
+    search = CountedSearches(begun=decided)
+
+    def two_searches(count: int) -> float:
+        assert count == 2
+        if not searches:
+            decided.set()
+        return 20.0
+
+    refiner = WaitingRefiner(needs, begin=decided)
+    found = await read(OrderDatabase(sqlite_url), refiner, named=True, search=search, seconds=two_searches)
+    assert (found, search.count) == ({"all": 20, "coarse": 0}, searches)
 
 
 @pytest.mark.parametrize("what", ["stale", "unknown"])
