@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from spapi_async.errors import ConfigurationError
@@ -14,7 +14,7 @@ from spapi_async.workflows.orders._progress import SyncEvent
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._vault import PersonalData, PersonalKeys
 
-__all__ = ["check_regions", "nobody", "one_or_more", "personal_for", "places_in", "places_of"]
+__all__ = ["check_regions", "check_start", "ignore_event", "one_or_more", "personal_for", "places_in", "places_of"]
 
 _LONGEST_COUNTRY = 3
 
@@ -32,9 +32,12 @@ def personal_for(
     """
     asked = sorted(PERSONAL_DATASETS.intersection(datasets))
     if isinstance(database, OrderDatabase):
-        if personal is not None or (asked and database.personal is None):
-            what = f"{', '.join(asked)} bring personal data" if asked else "the database is open already"
-            raise ConfigurationError(f"{what}: say how to store it with OrderDatabase(url, personal=…)")
+        if personal is not None:
+            raise ConfigurationError("the database is open already: give personal= to OrderDatabase(url, personal=…)")
+        if asked and database.personal is None:
+            raise ConfigurationError(
+                f"{', '.join(asked)} contain personal data: state how to store it with OrderDatabase(url, personal=…)"
+            )
         return None
     if not isinstance(database, str) or not (asked or personal):
         return None
@@ -58,21 +61,42 @@ def places_of(seller: Seller, places: Sequence[str]) -> list[str]:
     """
     served = [place for place in places if not isinstance(place, Marketplace) or place.region is seller.region]
     if places and not served:
-        raise ConfigurationError(f"none of the marketplaces is in region {seller.region.name}: {seller.name}")
+        raise ConfigurationError(
+            f"seller {seller.name} is in region {seller.region.name}, but none of the given marketplaces is"
+        )
     return served
 
 
+def check_start(since: datetime | None, now: datetime) -> None:
+    """Refuse a start without a time zone, and one in the future: its checkpoint would hide every order until then.
+
+    Raises:
+        ConfigurationError: ``since`` is one of these.
+    """
+    if since is not None and since.tzinfo is None:
+        raise ConfigurationError(f"since must have a time zone, such as tzinfo=UTC, not {since!r}")
+    if since is not None and since > now:
+        raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")
+
+
 def check_regions(sellers: Iterable[Seller], places: Iterable[str]) -> None:
+    """Refuse a marketplace that none of the sellers can have.
+
+    Raises:
+        ConfigurationError: no seller is in the region of a marketplace.
+    """
     regions = {seller.region for seller in sellers}
     for place in places:
         if isinstance(place, Marketplace) and place.region not in regions:
-            raise ConfigurationError(f"marketplace {place.name} is in region {place.region.name}, and no seller is")
+            raise ConfigurationError(
+                f"marketplace {place.name} is in region {place.region.name}, but none of the sellers is"
+            )
 
 
 def one_or_more(names: str | Sequence[str]) -> list[str]:
-    """Names as a tuple; a string is one name, not a list of letters."""
+    """Names as a list; a string is one name, not a list of letters."""
     return [names] if isinstance(names, str) else list(names)
 
 
-def nobody(event: SyncEvent) -> None:
+def ignore_event(event: SyncEvent) -> None:
     """A progress function that does nothing."""

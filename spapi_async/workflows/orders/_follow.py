@@ -15,7 +15,8 @@ from spapi_async.errors import ConfigurationError, DecodeError
 from spapi_async.workflows.notifications import Notification, parse
 from spapi_async.workflows.orders._arguments import (
     check_regions,
-    nobody,
+    check_start,
+    ignore_event,
     one_or_more,
     personal_for,
     places_in,
@@ -100,8 +101,7 @@ async def follow_orders(
     clock = clock or SystemClock()
     if every is not None and every <= timedelta(0):
         raise ConfigurationError(f"every must be more than zero, not {every!r}")
-    if since is not None and (since.tzinfo is None or since > moment(clock)):
-        raise ConfigurationError("since must have a time zone and not be in the future")
+    check_start(since, moment(clock))
     kept = personal_for(database, personal, retention, datasets)
     chosen = list(sellers)
     check_regions(chosen, places)
@@ -117,7 +117,7 @@ async def follow_orders(
                 Datasets(datasets),
                 since=since or moment(clock) - HISTORY,
                 sources=other_sources(sources, possible=True),
-                progress=progress or nobody,
+                progress=progress or ignore_event,
                 every=None if every is None else every.total_seconds(),
                 quota=quotas[seller.application],
                 sink=sink,

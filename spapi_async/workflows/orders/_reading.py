@@ -73,7 +73,7 @@ def read_order(response: Reply[Any], *, member: str = "order") -> Piece:
     entry = getattr(response.body, "order", None) if member == "order" else response.body
     if not isinstance(entry, msgspec.Struct):
         raise DecodeError(
-            "the reply holds no order",
+            "the reply contains no order",
             request_id=response.request_id,
             status=response.status,
             raw=response.raw,

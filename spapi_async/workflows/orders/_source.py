@@ -21,6 +21,7 @@ from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._columns import PAGE, ColumnsPage, quick_row
 from spapi_async.workflows.orders._datasets import Datasets
+from spapi_async.workflows.orders._failures import first_of
 from spapi_async.workflows.orders._page import Unreadable
 from spapi_async.workflows.orders._personal import Piece
 from spapi_async.workflows.orders._reading import read_again, read_pieces, read_token
@@ -204,11 +205,11 @@ class OrdersV0Source:
     async def _items_of(self, orders: Sequence[Piece]) -> tuple[list[list[Piece]], int]:
         items: list[list[Piece]] = [[] for _ in orders]
         violations = 0
-        places = anyio.CapacityLimiter(self._concurrency)
+        slots = anyio.CapacityLimiter(self._concurrency)
 
         async def fetch(index: int, order_id: str) -> None:
             nonlocal violations
-            async with places:
+            async with slots:
                 items[index], found = await self.items(order_id)
             violations += found
 
@@ -219,7 +220,7 @@ class OrdersV0Source:
                     if order_id is not None:
                         group.start_soon(fetch, index, order_id)
         except BaseExceptionGroup as failures:
-            raise _first(failures) from None  # the first failure ends the page; the others add nothing
+            raise first_of(failures) from None  # the first failure ends the page; the others add nothing
         return items, violations
 
     async def items(self, order_id: str) -> tuple[list[Piece], int]:
@@ -276,33 +277,28 @@ def rows_of(
 
 
 def check_progress(page: Page, checkpoint: Checkpoint, stream: str, history: PageHistory) -> None:
-    """Refuse a page that would make the reading endless.
+    """Refuse a page with which reading might never end.
 
     Raises:
-        DecodeError: its token was followed before; it has the items of an earlier page; too many empty pages.
+        DecodeError: its token was followed before, it has the items of an earlier page, or too many pages are empty.
     """
-    held: list[str | bytes] = [row.payload for row in page.rows]
-    held += [entry.raw for entry in page.unreadable]
-    _check(history, held, checkpoint.cursor, page.cursor, stream)
+    contents: list[str | bytes] = [row.payload for row in page.rows]
+    contents += [entry.raw for entry in page.unreadable]
+    _check(history, contents, checkpoint.cursor, page.cursor, stream)
 
 
-def _check(history: PageHistory, held: Sequence[Any], token: str | None, following: str | None, what: str) -> None:
+def _check(history: PageHistory, contents: Sequence[Any], token: str | None, following: str | None, what: str) -> None:
     if following is not None and history.was_followed(following):
         raise _repeated(what)
-    problem = history.problem(held, empty=not held, by_token=token is not None, last=following is None)
+    problem = history.problem(contents, empty=not contents, by_token=token is not None, last=following is None)
     if problem is not None:
-        raise DecodeError(f"the page at the checkpoint leads to no other: {problem}", operation=what, cursor=token)
+        raise DecodeError(f"the sync cannot continue after this page: {problem}", operation=what, cursor=token)
     if following is not None:
         history.follow(following)
 
 
 def _repeated(what: str) -> DecodeError:
     return DecodeError("Amazon returned the token of the page it had just sent", operation=what)
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = failures.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _stream(api: str, marketplaces: Sequence[str]) -> str:

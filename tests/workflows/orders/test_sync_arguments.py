@@ -37,7 +37,7 @@ async def test_one_data_set_by_itself_is_one(sqlite_url: str) -> None:
     [
         ({"concurrency": 0}, "concurrency must be 1 or more"),
         ({"marketplaces": ["XX"]}, "unknown marketplace 'XX'"),
-        ({"marketplaces": ["US", "DE"]}, "marketplace DE is in region EU, and no seller is"),
+        ({"marketplaces": ["US", "DE"]}, "marketplace DE is in region EU, but none of the sellers is"),
     ],
 )
 async def test_arguments_that_cannot_work_are_refused(sqlite_url: str, options: Any, message: str) -> None:
@@ -63,5 +63,7 @@ async def test_a_seller_without_any_of_the_marketplaces_is_refused(sqlite_url: s
     """It would be synced without a filter, or asked for what it cannot have."""
     async with Application("app", "secret") as app:
         sellers = [app.selling_partner("Atzr|a", region=region, seller_id="A1") for region in ("NA", "EU")]
-        with pytest.raises(ConfigurationError, match="none of the marketplaces is in region EU: A1@eu"):
+        with pytest.raises(
+            ConfigurationError, match="seller A1@eu is in region EU, but none of the given marketplaces is"
+        ):
             await sync_orders(sellers, sqlite_url, marketplaces=["US"])

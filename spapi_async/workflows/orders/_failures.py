@@ -1,0 +1,21 @@
+"""Failed calls of a sync: the error inside an exception group, and whether Amazon refuses for good. Pure."""
+
+from __future__ import annotations
+
+from spapi_async.errors import ForbiddenError, NotFoundError, SPAPIError
+
+__all__ = ["first_of", "is_refused"]
+
+_GONE = 410
+
+
+def first_of(error: BaseException) -> BaseException:
+    """The first error of an exception group, however deeply nested; any other error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def is_refused(error: SPAPIError) -> bool:
+    """Whether Amazon has removed a source or refuses it to this seller, so that retrying is useless."""
+    return isinstance(error, ForbiddenError | NotFoundError) or error.status == _GONE
