@@ -69,7 +69,7 @@ async def main() -> None:
                     )
                     await run.wait()
                 except ReportCancelledError as error:
-                    print(f"cancelled; the request was: {error.asked_for}")
+                    print(f"cancelled; somebody asked for it: {error.asked_for}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Runs a job of many textual statements on the driver's own cursor, within a transaction of SQLAlchemy.
+"""Runs a job of many SQL statements on the driver's own cursor, within a transaction of SQLAlchemy.
 
-A statement through SQLAlchemy costs some 50 µs in addition to its work, and with SQLite 100 µs more to reach the
-connection's thread and return. A job is a plain function that executes statements and decides on their results. With
-SQLite the whole job runs in the connection's thread; with PostgreSQL it runs in one greenlet, which waits for the
-driver. Connections, transactions and errors remain SQLAlchemy's.
+With SQLAlchemy, each statement has an overhead of about 50 µs, and in SQLite of another 100 µs for the way to the
+connection's thread and back. A job is one plain function that executes statements and decides by their results. In
+SQLite, all of it runs in that thread; in PostgreSQL, it runs in one greenlet. Connections, transactions and errors
+remain those of SQLAlchemy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Cursor(Protocol):
-    """The methods that the cursors of both drivers have (PEP 249)."""
+    """The part of a cursor (PEP 249) that both drivers have."""
 
     @property
     def rowcount(self) -> int:
@@ -39,7 +39,7 @@ class Cursor(Protocol):
 
 
 async def run_on_cursor(connection: AsyncConnection, job: Callable[[Cursor], T]) -> T:
-    """Run a job in the open transaction and return its result.
+    """Run a job in the open transaction, and return its result.
 
     Raises:
         DBAPIError: the database refused a statement; the error shows neither the statement nor its parameters.
@@ -48,7 +48,7 @@ async def run_on_cursor(connection: AsyncConnection, job: Callable[[Cursor], T])
     try:
         if dialect.name == "sqlite":
             driver: Any = (await connection.get_raw_connection()).driver_connection
-            # As SQLAlchemy's dialect for aiosqlite does: there is no public way to run a function in its thread.
+            # SQLAlchemy's dialect for aiosqlite uses the same private names: there is no public way to run a function.
             return await driver._execute(_run, driver._conn, job)  # type: ignore[no-any-return]  # noqa: SLF001
         return await connection.run_sync(lambda within: _run(within.connection, job))
     except dialect.loaded_dbapi.Error as error:
@@ -58,7 +58,7 @@ async def run_on_cursor(connection: AsyncConnection, job: Callable[[Cursor], T])
     except Exception:
         raise
     except BaseException:
-        await connection.invalidate()  # interrupted during a statement; SQLAlchemy does the same with its own
+        await connection.invalidate()  # cancelled during a statement; SQLAlchemy does the same
         raise
 
 
@@ -68,7 +68,7 @@ def _run(connection: Any, job: Callable[[Cursor], T]) -> T:
 
 
 def _notice_disconnect(connection: Connection, error: Any) -> None:
-    """If the connection is lost, make SQLAlchemy notice, which renews its pool only if its own statement fails."""
+    """If the connection is lost, let SQLAlchemy notice: it renews its pool after an error in its own statements."""
     if connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, None):
         with contextlib.suppress(SQLAlchemyError):
             connection.exec_driver_sql("SELECT 1")

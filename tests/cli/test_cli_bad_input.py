@@ -313,7 +313,7 @@ def test_a_plan_without_a_database_creates_none(
     monkeypatch.chdir(tmp_path)
     assert run(["plan", "orders", "--database", "sqlite:///misspelt.db", "--emulator", "--orders", "20"]) == 0
     captured = capsys.readouterr()
-    assert "there is no database file misspelt.db; planned as for sellers of whom nothing is stored" in captured.err
+    assert "there is no database file misspelt.db; the plan assumes that no orders are stored" in captured.err
     assert " 20 " in captured.out
     assert list(tmp_path.iterdir()) == []
 

@@ -81,7 +81,7 @@ async def test_a_filter_that_a_type_does_not_take_is_a_usage_error(
         spapi_emulator.url,
     ]
     assert await command(*words) == 2
-    assert capsys.readouterr().err == "spapi-async: FEE_PROMOTION takes no marketplaces\n"
+    assert capsys.readouterr().err == "spapi-async: FEE_PROMOTION does not accept marketplaces\n"
     assert spapi_emulator.stats()["operations"] == {}
 
 

@@ -144,7 +144,7 @@ def test_sellers_of_two_regions_are_planned_on_one_emulator(
         (
             "s.json",
             '[{"region": "NA"}]',
-            "seller 1: give one of refresh_token, refresh_token_env and refresh_token_file",
+            "seller 1: give exactly one of refresh_token, refresh_token_env and refresh_token_file",
         ),
         (
             "s.json",

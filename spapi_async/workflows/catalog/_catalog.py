@@ -1,4 +1,4 @@
-"""``seller.catalog``: items of the catalogue by ASIN or barcode, looked up one by one and fetched twenty at a time."""
+"""``seller.catalog``: items of the catalogue by ASIN or barcode, looked up one by one and fetched in batches."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["Barcode", "Catalog"]
 
 Barcode = Literal["EAN", "GTIN", "ISBN", "JAN", "MINSAN", "UPC"]
-"""What searchCatalogItems takes as identifiersType, but for ASIN (:meth:`Catalog.item`) and SKU, which replies omit."""
+"""The identifiersType of searchCatalogItems, except ASIN (see :meth:`Catalog.item`) and SKU, which replies omit."""
 
 
 class Group(NamedTuple):
-    """searchCatalogItems takes one marketplace, and one includedData for all."""
+    """What all items of a searchCatalogItems request have in common."""
 
     place: str
     included_data: tuple[str, ...]
@@ -34,7 +34,7 @@ def _arguments(group: Group, asins: Sequence[str]) -> dict[str, Any]:
         "identifiers_type": "ASIN",
         "marketplace_ids": [group.place],
         "included_data": group.included_data,
-        "page_size": ITEM.maximum,  # Amazon's default is 10: twenty identifiers would bring ten items
+        "page_size": ITEM.maximum,  # Amazon's default is 10, fewer than the identifiers
     }
 
 
@@ -60,7 +60,7 @@ ITEM: Rule[Group, str] = Rule(
 
 
 class Barcodes(NamedTuple):
-    """searchCatalogItems takes one type of identifiers."""
+    """What all barcodes of a searchCatalogItems request have in common."""
 
     place: str
     included_data: tuple[str, ...]
@@ -78,7 +78,7 @@ def _barcode_arguments(group: Barcodes, codes: Sequence[str]) -> dict[str, Any]:
 
 
 def barcode_answers(_group: Barcodes, codes: Sequence[str], body: Any) -> Iterator[Answer]:
-    """Amazon does not say which code an item was found by: each is compared with those that the item carries."""
+    """Amazon does not say by which code it found an item, so they are compared with the codes that the item carries."""
     asked: dict[str, list[str]] = {}
     for code in codes:
         for form in _forms(code):
@@ -86,7 +86,7 @@ def barcode_answers(_group: Barcodes, codes: Sequence[str], body: Any) -> Iterat
     for item in listed(body, "items", SEARCH_CATALOG_ITEMS):
         owners = dict.fromkeys(code for carried in _carried(item) for code in asked.get(carried, ()))
         if not owners and len(codes) == 1:
-            owners = dict.fromkeys(codes)  # whatever form its identifiers have, it was found by this one
+            owners = dict.fromkeys(codes)  # there is only one code by which Amazon can have found it
         for owner in owners or (None,):
             yield owner, item, None
 
@@ -100,12 +100,16 @@ def _carried(item: Any) -> Iterator[str]:
 
 
 def _list(value: Any) -> list[Any]:
-    """A list, if that is what the lenient reading kept."""
+    """The value if it is a list; after lenient decoding it may be anything."""
     return value if isinstance(value, list) else []
 
 
 def _forms(code: str) -> set[str]:
-    """A UPC is an EAN and a GTIN with zeros before it; an ISBN of ten digits is an EAN with another check digit."""
+    """The forms in which codes are compared.
+
+    Leading zeros, which make a UPC an EAN or a GTIN, are left out. An ISBN of ten digits is an EAN with another check
+    digit.
+    """
     forms = {code.lstrip("0")}
     if len(code) == 10 and code[:9].isdigit():
         digits = f"978{code[:9]}"
@@ -142,10 +146,10 @@ class Catalog(LookUps):
     ) -> Item:
         """One item; calls made at about the same time share a request of searchCatalogItems (20 items, 2 a second).
 
-        Where its quota is used up and that of getCatalogItem (2 a second) is not, that serves some of them.
+        If searchCatalogItems has no quota left, some of the calls use getCatalogItem (2 a second).
 
         Raises:
-            ConfigurationError: no marketplace is known, or ``asin`` is not one.
+            ConfigurationError: no marketplace is known, or ``asin`` is not an ASIN.
             NotFoundError: the marketplace has no such item.
         """
         check_asin(asin)
@@ -163,17 +167,17 @@ class Catalog(LookUps):
         """Every item that carries a barcode, identifiers included; calls at about the same time share a request.
 
         ``kind`` is ``"EAN"``, ``"UPC"``, ``"GTIN"``, ``"ISBN"``, ``"JAN"`` or ``"MINSAN"``. One code may belong to
-        several items; twenty codes with more than twenty items cost a request for each further page.
+        several items; if a request finds more than twenty, each further page costs a request.
 
         Raises:
-            ConfigurationError: no marketplace is known, the kind is unknown, or ``code`` is no barcode.
+            ConfigurationError: no marketplace is known, the kind is unknown, or ``code`` is not a barcode.
             NotFoundError: the marketplace has no such item.
         """
         if kind not in get_args(Barcode):
-            raise ConfigurationError(f"unknown kind of barcode {kind!r}; there are {', '.join(get_args(Barcode))}")
+            raise ConfigurationError(f"unknown kind of barcode {kind!r}: give one of {', '.join(get_args(Barcode))}")
         if not (isinstance(code, str) and _BARCODE(code) and code.strip("0")):
             raise ConfigurationError(f"{code!r} is not a barcode: 6 to 14 digits, such as 4006381333931")
-        # By the identifiers answers find their callers.
+        # identifiers are needed to match items with codes
         included = tuple(dict.fromkeys((*one_or_more(included_data), "identifiers")))
         answer: tuple[Item, ...] = await self._look_up(BY_BARCODE, code, Barcodes, marketplace, included, kind)
         return answer

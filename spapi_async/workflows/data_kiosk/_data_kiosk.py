@@ -1,4 +1,4 @@
-"""``seller.data_kiosk``: queries asked once, waited for, read as rows."""
+"""``seller.data_kiosk``: submit a query once, wait for it and read its rows."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ class DataKiosk:
         self._kind = QueryKind(caller)
 
     async def request(self, query: str) -> QueryRun:
-        """Ask a query; the run that follows it.
+        """Submit a query; returns its run.
 
-        With a journal (``Application(journal=...)``) it is written down before it is sent, and an equal query that is
-        still open, in this process or another, is followed instead of asked twice. One whose reply is lost is looked up
-        by its text, and asked again only when it was not made.
+        With a journal (``Application(journal=...)``) the query is recorded before it is sent. If an equal query is
+        still open, in this process or another, its run is continued and nothing is sent. If the reply is lost, the
+        query is looked up by its text, and sent again only if Amazon did not create it.
 
         Args:
             query: GraphQL; at most 8,000 characters, white space not counted.
 
         Raises:
             ConfigurationError: it is empty or too long.
-            OutcomeUnknownError: it cannot be told whether, or as which query, it was asked; with the candidates.
+            OutcomeUnknownError: it is unknown whether it was submitted, or as which of several queries; names these.
             SPAPIError: Amazon refused it, or could not be reached.
         """
         if not isinstance(query, str) or not query.strip():
             raise ConfigurationError("the query is empty")
         if (size := len(without_space(query))) > _LONGEST:
             raise ConfigurationError(
-                f"the query has {size:,} characters without white space, and Amazon takes {_LONGEST:,}"
+                f"the query has {size:,} characters without white space; Amazon accepts at most {_LONGEST:,}"
             )
         runs = self._runs
         run = await runs.plan({"query": query})
@@ -69,10 +69,10 @@ class DataKiosk:
 
     @asynccontextmanager
     async def download(self, query: str, type: Any = Any) -> AsyncIterator[Rows[Any]]:  # noqa: A002 - as documents
-        """Ask a query, wait for it and read it: ``async with … as rows: async for row in rows``.
+        """Submit a query, wait for it and read it: ``async with … as rows: async for row in rows``.
 
-        Rows are plain values, or ``type``; pages follow one another by themselves, and no data means no rows. When the
-        block ends without an error the query is over for the journal: the same one is asked anew.
+        Rows are plain values, or ``type``. Further pages are fetched as needed; if there is no data, there are no rows.
+        When the block ends without an error, the run is closed: the same query is then a new one.
 
         Raises:
             SPAPIError: as :meth:`request` and :meth:`QueryRun.rows`.
@@ -83,9 +83,9 @@ class DataKiosk:
         await run.close()
 
     def wake_on(self, messages: AsyncIterable[Any]) -> AbstractAsyncContextManager[None]:
-        """While the block lasts, DATA_KIOSK_QUERY_PROCESSING_FINISHED notifications wake the queries they speak of.
+        """During the block, a DATA_KIOSK_QUERY_PROCESSING_FINISHED notification wakes the run of its query.
 
-        As ``seller.reports.wake_on``: one reader of a queue wakes reports, feeds and queries of all sellers.
+        Like ``seller.reports.wake_on``: one reader of a queue wakes reports, feeds and queries of all sellers.
         """
         return self._runs.wake_on(messages)
 

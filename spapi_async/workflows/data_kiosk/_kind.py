@@ -1,4 +1,4 @@
-"""Data Kiosk queries as runs: how Amazon is asked one, about one, and about many."""
+"""Data Kiosk queries as runs: create one, get one, list many."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.caller import Caller
-from spapi_async.api.data_kiosk_2023_11_15 import GET_QUERIES, GET_QUERY, DataKiosk20231115
-from spapi_async.errors import OutcomeUnknownError
+from spapi_async.api.data_kiosk_2023_11_15 import CREATE_QUERY, GET_QUERIES, GET_QUERY, DataKiosk20231115
 from spapi_async.workflows._bucket import bucket_of
-from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in
+from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, new_id
 
 if TYPE_CHECKING:
     from spapi_async.models.data_kiosk_2023_11_15 import Query
@@ -18,16 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["AFTER", "QueryKind", "job_of"]
 
 AFTER = "after"
-"""The member of a request that names the query whose next page it is: Amazon's token for it may differ each time."""
+"""The member of a request for a further page: the id of the query before. Amazon's page token may change each time."""
 
-_PAGE = 100
+_PAGE_SIZE = 100  # of getQueries
 
 
 class QueryKind:
     """The queries of one seller.
 
     Attributes:
-        tokens: Amazon's token of the page after each query whose next page is about to be asked for.
+        tokens: page tokens for the requests that are about to be sent, by the id of the query before.
     """
 
     name = "query"
@@ -48,16 +47,12 @@ class QueryKind:
         return bucket_of(self._caller, GET_QUERIES).rate
 
     async def create(self, request: Mapping[str, Any]) -> str:
-        """CreateQuery, for the first page or the one after another."""
+        """CreateQuery, for the first page or a further one."""
         body = {"query": request["query"]}
         if AFTER in request:
             body["paginationToken"] = self.tokens[request[AFTER]]
         made = await self._api.create_query(body=body)
-        if not isinstance(made.query_id, str) or not made.query_id:
-            raise OutcomeUnknownError(
-                "Amazon took the query and named no id", operation="data_kiosk_2023_11_15.create_query"
-            )
-        return made.query_id
+        return new_id(made.query_id, "query", operation=CREATE_QUERY.name)
 
     async def get(self, job_id: str) -> Job:
         """GetQuery."""
@@ -66,39 +61,39 @@ class QueryKind:
     async def jobs(
         self, requests: Sequence[Mapping[str, Any]], since: datetime, *, ended: bool = False
     ) -> Sequence[Job]:
-        """getQueries: it knows no filter by what was asked."""
+        """GetQueries, which cannot filter by the text of a query."""
         del requests
         statuses = sorted(FINAL_STATUSES) if ended else None
-        queries = self._api.iter_queries(created_since=since, page_size=_PAGE, processing_statuses=statuses)
+        queries = self._api.iter_queries(created_since=since, page_size=_PAGE_SIZE, processing_statuses=statuses)
         return await jobs_in(queries, job_of, ended=ended)
 
     def lists(self, requests: Sequence[Mapping[str, Any]]) -> int:
-        """One, however many wait."""
+        """One list serves all queries."""
         del requests
         return 1
 
     def matches(self, request: Mapping[str, Any], job: Job) -> bool:
-        """An equal text, but for its white space; Amazon does not tell the page that was asked for."""
+        """Whether the texts are equal apart from white space; Amazon does not show which page was requested."""
         query: Query = job.reply
         return isinstance(query.query, str) and without_space(query.query) == without_space(request["query"])
 
     def alike(self, request: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        """Equal texts, whatever pages they ask for."""
+        """Whether the texts are equal; a list of queries does not show the page."""
         return without_space(request["query"]) == without_space(other["query"])
 
     def interchangeable(self, request: Mapping[str, Any]) -> bool:
-        """Never: one of the same text may be another page."""
+        """Never: a query with the same text may be another page."""
         del request
         return False
 
 
 def without_space(text: str) -> str:
-    """A query's text as Amazon counts it."""
+    """A query's text without white space, which Amazon does not count."""
     return "".join(text.split())
 
 
 def job_of(query: Query, asked: str | None = None) -> Job:
-    """A query as a job; of one that failed the document is the one that says why.
+    """A query as a job; the document of a failed query is the one that says why.
 
     Raises:
         DecodeError: as :func:`job_from`.

@@ -1,4 +1,4 @@
-"""A query on its way, and its rows: one run for each page of the result."""
+"""A query under way, and its rows: one run for each page of the result."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any, Generic, Self, TypeVar
 from spapi_async.errors import DecodeError, QueryCancelledError, QueryFatalError
 from spapi_async.workflows.data_kiosk._kind import AFTER, QueryKind
 from spapi_async.workflows.documents import Document, Documents
-from spapi_async.workflows.runs import Job, Run, Runs, error_said_in, explanation_in
+from spapi_async.workflows.runs import Job, Run, Runs, error_messages_in, explanation_in
 
 __all__ = ["QueryRun", "Rows"]
 
 T = TypeVar("T")
 
-_MOST_STALE = 50
+_MOST_REPEATED_PAGES = 50  # in a row, empty or equal to the page before
 _OPERATION = "data_kiosk_2023_11_15.get_query"
 
 
 class QueryRun:
-    """A query that was asked; ``await run.wait()``, ``async for row in run.rows()``, ``await run.close()``.
+    """A submitted query; ``await run.wait()``, ``async for row in run.rows()``, ``await run.close()``.
 
-    It is in the journal: the same query asked again, by this process or another, is followed rather than asked twice
-    until it is closed, as ``download`` does when its block has ended.
+    The journal keeps it: if the same query is submitted again, by this process or another, this run is continued and
+    nothing is sent, until the run is closed. ``download`` closes it at the end of its block.
     """
 
     def __init__(self, documents: Documents, runs: Runs, first: Run) -> None:
@@ -33,7 +33,7 @@ class QueryRun:
 
     @property
     def query(self) -> str:
-        """Its text."""
+        """The query's text."""
         return str(self._pages[0].request["query"])
 
     @property
@@ -43,45 +43,45 @@ class QueryRun:
 
     @property
     def status(self) -> str:
-        """How far the page is that was asked for last: PLANNED, SENDING, IN_QUEUE, IN_PROGRESS, DONE, …."""
+        """The status of the page that was requested last: PLANNED, SENDING, IN_QUEUE, IN_PROGRESS, DONE, …."""
         return self._pages[-1].status
 
     @property
     def next_poll_in(self) -> float | None:
-        """Seconds until Amazon is asked again; None while nobody waits."""
+        """Seconds until Amazon is polled again; None if no caller waits."""
         return self._pages[-1].next_poll_in
 
     async def wait(self) -> Self:
-        """Wait until Amazon is done with the first page.
+        """Wait until Amazon has finished the first page.
 
         Polls at a pace that all waiting queries of the seller share, or wakes on a notification
         (:meth:`DataKiosk.wake_on`).
 
         Raises:
-            QueryCancelledError: CANCELLED.
-            QueryFatalError: FATAL; with the text of the error document.
-            SPAPIError: Amazon cannot be asked.
+            QueryCancelledError: it is CANCELLED.
+            QueryFatalError: it is FATAL; with the text of the error document.
+            SPAPIError: Amazon cannot be polled.
         """
         await self._finished(self._pages[0])
         return self
 
     async def rows(self, type: Any = Any) -> AsyncGenerator[Any, None]:  # noqa: A002 - as documents have it
-        """The rows of all pages, as plain values or as ``type``; no data means no rows.
+        """The rows of all pages, as plain values or as ``type``; none if there is no data.
 
-        Each further page is a query of its own with the same text and Amazon's token; it is asked for when the page
-        before it has been read. They may be read again until the run is closed.
+        Each further page is a separate query with the same text and Amazon's page token. It is requested when the page
+        before it has been read. The rows can be read again until the run is closed.
 
         Raises:
-            DecodeError: a row is not JSON, or not of the type; the rows before it were handed out. Amazon's tokens lead
-                round in a circle, or through fifty pages in a row that bring nothing.
-            QueryFatalError: an error document stands in the place of the rows.
+            DecodeError: a row is not JSON or not of the type, after the rows before it were yielded; or Amazon returns
+                a page token twice, or fifty pages in a row without new rows.
+            QueryFatalError: Amazon returned an error document instead of rows.
             SPAPIError: as :meth:`wait`, and what reading a document raises.
         """
         seen: set[str] = set()
-        place = stale = 0
+        number = repeated = 0
         last = b"", 0
         while True:
-            job = await self._finished(self._pages[place])
+            job = await self._finished(self._pages[number])
             content = b"", 0
             if job.document_id is not None:
                 async with self._documents.query_result(job.document_id) as document:
@@ -89,40 +89,44 @@ class QueryRun:
                         async for value in values:
                             yield value
                     content = document.beginning, document.bytes_read
-            # Rows may be alike, and so may pages be; but not for ever.
-            stale = stale + 1 if content in (last, (b"", 0)) else 0
+            # Some pages may be equal or empty, but a long series of them has no end.
+            repeated = repeated + 1 if content in (last, (b"", 0)) else 0
             last = content
             token = _next_token(job)
             if token is None:
                 break
             if token in seen:
-                raise DecodeError("Amazon returned the token of a page it had sent before", operation=_OPERATION)
-            if stale == _MOST_STALE:
-                raise DecodeError(f"{stale} pages in a row bring nothing, and there is another", operation=_OPERATION)
+                raise DecodeError("Amazon returned the same page token twice", operation=_OPERATION)
+            if repeated == _MOST_REPEATED_PAGES:
+                raise DecodeError(
+                    f"{repeated} pages in a row have no new rows, and another follows", operation=_OPERATION
+                )
             seen.add(token)
-            place += 1
-            if place == len(self._pages):
-                self._pages.append(await self._following(job.id, token))
+            number += 1
+            if number == len(self._pages):
+                self._pages.append(await self._next_page(job.id, token))
 
     async def _rows_of(self, document: Document, job: Job, type: Any) -> AsyncGenerator[Any, None]:  # noqa: A002
         """The rows of one page."""
-        begun = False
+        has_rows = False
         try:
             async with aclosing(document.iter_json_lines(type)) as values:
                 async for value in values:
-                    if not begun and (said := error_said_in(document.beginning)):
+                    if not has_rows and (said := error_messages_in(document.beginning)):
                         await self.close()
                         raise self._fatal(job, said)
-                    begun = True
+                    has_rows = True
                     yield value
         except DecodeError as error:
-            if not begun and (said := error_said_in(document.beginning)):  # which is not of the type either
+            if not has_rows and (
+                said := error_messages_in(document.beginning)
+            ):  # an error document does not fit the type
                 await self.close()
                 raise self._fatal(job, said) from error
             raise
 
-    async def _following(self, after: str, token: str) -> Run:
-        """The run of the page after a query's, asked for with the token that Amazon gave last."""
+    async def _next_page(self, after: str, token: str) -> Run:
+        """Request the page after that of a query, with Amazon's latest page token for it."""
         kind = self._runs.kind
         assert isinstance(kind, QueryKind)
         run = await self._runs.plan({"query": self.query, AFTER: after})
@@ -134,36 +138,35 @@ class QueryRun:
         return run
 
     async def close(self) -> None:
-        """Leave it: from here on the same query is asked anew."""
-        for page in reversed(self._pages):  # the first page's last: whoever goes on after a kill finds the others
+        """End the run: the same query is then a new one."""
+        for page in reversed(self._pages):  # the first last: after a kill, it leads to the others
             await page.close()
 
     def __repr__(self) -> str:
-        return f"<QueryRun {self.query_id or 'not asked'}: {self.status}>"
+        return f"<QueryRun {self.query_id or 'not submitted'}: {self.status}>"
 
     async def _finished(self, page: Run) -> Job:
         job = await page.finished()
-        if job.reply is None:  # the journal keeps no token of the next page
+        if job.reply is None:  # the journal does not keep the page token
             job = await self._runs.kind.get(job.id)
-        explained = getattr(job.reply, "error_document_id", None)
-        if job.status == "DONE" and (job.document_id is not None or explained is None):
+        error_document_id = getattr(job.reply, "error_document_id", None)
+        if job.status == "DONE" and (job.document_id is not None or error_document_id is None):
             return job
         await self.close()
         if job.status == "CANCELLED":
             raise QueryCancelledError(f"query {job.id} was cancelled", operation=_OPERATION, query_id=job.id)
-        raise self._fatal(job, await self._explanation(explained or job.document_id))
+        raise self._fatal(job, await self._explanation(error_document_id or job.document_id))
 
     def _fatal(self, job: Job, explanation: str) -> QueryFatalError:
-        said = f": {explanation}" if explanation else " and says nothing more"
         return QueryFatalError(
-            f"Amazon could not answer query {job.id}{said}",
+            f"Amazon could not answer query {job.id}: {explanation or 'it gave no explanation'}",
             operation=_OPERATION,
             query_id=job.id,
             explanation=explanation,
         )
 
     async def _explanation(self, document_id: str | None) -> str:
-        """What the error document says."""
+        """The text of the error document."""
         return "" if document_id is None else await explanation_in(self._documents.query_result(document_id))
 
 
@@ -179,11 +182,11 @@ class Rows(Generic[T]):
 
 
 def _next_token(job: Job) -> str | None:
-    """The token of the next page of the result."""
+    """Amazon's token for the next page of the result; None after the last."""
     pagination = getattr(job.reply, "pagination", None)
     token = getattr(pagination, "next_token", None)
     if token is None or token == "":
         return None
     if not isinstance(token, str):
-        raise DecodeError("the token of the result's next page is not text", operation=_OPERATION)
+        raise DecodeError("the page token in Amazon's reply is not text", operation=_OPERATION)
     return token

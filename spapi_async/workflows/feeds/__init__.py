@@ -1,4 +1,4 @@
-"""Feeds: bulk data that a seller sends to Amazon; submitted once, awaited, with an outcome for each message.
+"""Feeds: data that a seller sends to Amazon in bulk; submitted once, awaited, with an outcome for each message.
 
 ::
 

@@ -1,4 +1,4 @@
-"""``seller.feeds``: submitted once, waited for, answered."""
+"""``seller.feeds``: submit a feed once, wait for it and read its result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import anyio
 from spapi_async._core.caller import Caller
 from spapi_async._core.resources import Resources
 from spapi_async.errors import ConfigurationError
-from spapi_async.marketplaces import Marketplace, Region
+from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.documents import Documents
 from spapi_async.workflows.feeds._kind import CONTENT, DOCUMENT, FeedKind
 from spapi_async.workflows.feeds._listings import ListingsFeed
@@ -23,15 +23,14 @@ from spapi_async.workflows.feeds._result import FeedResult
 from spapi_async.workflows.feeds._run import FeedRun
 from spapi_async.workflows.feeds._submitted import Outcomes
 from spapi_async.workflows.feeds.feed_types import FEED_TYPES, FeedType, feed_type_of
-from spapi_async.workflows.runs import Runs, runs_of
+from spapi_async.workflows.runs import Runs, checked_options, marketplace_ids, runs_of
 
 __all__ = ["Feeds"]
 
 Content = bytes | str | Path | AsyncIterable[bytes]
 Places = Sequence[Marketplace | str]
 
-_MOST_MARKETPLACES = 25  # CreateFeedSpecification.marketplaceIds
-_PIECE = 1024 * 1024
+_PIECE_BYTES = 1024 * 1024  # of a file that is read to be hashed
 
 
 class Feeds:
@@ -63,7 +62,7 @@ class Feeds:
         options: Mapping[str, str] | None = None,
         content_type: str | None = None,
     ) -> FeedResult:
-        """Upload a feed, submit it, wait until Amazon is done, and read what became of it.
+        """Upload a feed, submit it, wait until Amazon has processed it, and return the result.
 
         The arguments and errors are those of :meth:`request` and :meth:`FeedRun.result`.
         """
@@ -81,54 +80,56 @@ class Feeds:
         options: Mapping[str, str] | None = None,
         content_type: str | None = None,
     ) -> FeedRun:
-        """Upload a feed and submit it; the run that follows it.
+        """Upload a feed and submit it; returns its run.
 
-        With a journal (``Application(journal=...)``) it is written down before it is sent, and a feed of the same type,
-        marketplaces, options and content that is still open, in this process or another, is followed instead of sent
-        twice. One whose reply is lost is looked up among the feeds created since, and sent again only when it was not
-        made.
+        With a journal (``Application(journal=...)``) the feed is recorded before it is sent. If a feed of the same
+        type, marketplaces, options and content is still open, in this process or another, its run is continued and
+        nothing is sent. If the reply is lost, the feed is looked up among those created since, and sent again only if
+        Amazon did not create it.
 
         Args:
-            feed_type: one of ``FEED_TYPES``, or any name that Amazon takes.
+            feed_type: one of ``FEED_TYPES``, or any name that Amazon accepts.
             content: bytes, text (sent as UTF-8), the path of a file, or an async iterable of bytes.
             marketplaces: members, ids or countries; at most 25.
             options: Amazon's ``feedOptions``.
-            content_type: what the document is announced as; by default what the feed type says.
+            content_type: the content type of the document; by default that of the feed type.
 
         Raises:
-            ConfigurationError: what Amazon would refuse.
-            OutcomeUnknownError: it cannot be told whether, or as which feed, it was submitted; with the candidates.
+            ConfigurationError: Amazon would refuse it.
+            OutcomeUnknownError: it is unknown whether it was submitted, or as which of several feeds; names these.
             SPAPIError: Amazon refused it, or could not be reached.
         """
         kind = feed_type_of(feed_type)
         if not kind.name.strip():
             raise ConfigurationError("feed_type is empty")
-        places = _marketplace_ids(marketplaces, self._caller.region)
-        async with _digested(content) as (data, digest):
+        places = marketplace_ids(marketplaces, self._caller.region)
+        async with _hashed(content) as (data, digest):
             request: dict[str, Any] = {"feedType": kind.name, "marketplaceIds": places, CONTENT: digest}
             if options:
-                request["feedOptions"] = _checked_options(options)
+                request["feedOptions"] = checked_options(options)
             run = await self._runs.plan(request)
             if run.job_id is None:
-                # Before the journal's claim, which is short; a document that is not used expires after two days.
+                # Uploaded before the claim, which is too short for it. A document that is not used expires after two
+                # days.
                 document = await self._documents.upload(data, content_type or kind.content_type)
                 await run.requested({DOCUMENT: document})
         return FeedRun(self._documents, run)
 
     @asynccontextmanager
     async def submit_listings(self, listings: ListingsFeed, *, marketplaces: Places) -> AsyncIterator[Outcomes]:
-        """Submit changes of listings: ``async with … as outcomes: async for outcome in outcomes``.
+        """Submit changes to listings: ``async with … as outcomes: async for outcome in outcomes``.
 
-        They go in as many feeds as Amazon's bounds make of them (25,000 messages, 10 MiB), and each message comes back
-        with its issues.
+        They are sent in as few feeds as Amazon's limits allow (25,000 messages, 10 MiB). Each outcome has its message
+        and the issues that Amazon found.
 
         Raises:
-            ConfigurationError: no messages; the handle has no ``seller_id``, which the feed must name.
+            ConfigurationError: there are no messages, or the handle has no ``seller_id``, which the feed must contain.
             SPAPIError: as :meth:`request`.
         """
         if not self._caller.seller_id:
             raise ConfigurationError(
-                "a listings feed names its seller: give seller_id to app.selling_partner, or SP_API_SELLER_ID"
+                "a listings feed must contain the seller's id: give seller_id to app.selling_partner, or set "
+                "SP_API_SELLER_ID"
             )
         pieces = listings.pieces(self._caller.seller_id)
         kind = FEED_TYPES.JSON_LISTINGS_FEED
@@ -136,9 +137,9 @@ class Feeds:
         yield Outcomes(submitted)
 
     def wake_on(self, messages: AsyncIterable[Any]) -> AbstractAsyncContextManager[None]:
-        """While the block lasts, FEED_PROCESSING_FINISHED notifications wake the feeds they speak of.
+        """During the block, a FEED_PROCESSING_FINISHED notification wakes the run of its feed.
 
-        As ``seller.reports.wake_on``: one reader of a queue wakes reports, feeds and queries of all sellers.
+        Like ``seller.reports.wake_on``: one reader of a queue wakes reports, feeds and queries of all sellers.
         """
         return self._runs.wake_on(messages)
 
@@ -151,8 +152,8 @@ class Feeds:
 
 
 @asynccontextmanager
-async def _digested(content: Content) -> AsyncIterator[tuple[bytes | Path, str]]:
-    """The content as something that can be sent again, and what tells it from any other."""
+async def _hashed(content: Content) -> AsyncIterator[tuple[bytes | Path, str]]:
+    """The content in a form that can be sent more than once, and its hash, by which an equal feed is recognised."""
     if isinstance(content, str):
         content = content.encode()
     if isinstance(content, (bytes, bytearray, memoryview)):
@@ -183,30 +184,6 @@ def _hash(data: bytes = b"") -> Any:
 def _hash_file(path: Path) -> str:
     digest = _hash()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
+        while piece := file.read(_PIECE_BYTES):
             digest.update(piece)
     return str(digest.hexdigest())
-
-
-def _marketplace_ids(marketplaces: Places, region: Region) -> list[str]:
-    """Ids of the marketplaces, given as members, ids or countries.
-
-    Raises:
-        ConfigurationError: none, too many, an unknown one, or one of another region.
-    """
-    places = [Marketplace.parse(place) for place in ([marketplaces] if isinstance(marketplaces, str) else marketplaces)]
-    if not places or len(places) > _MOST_MARKETPLACES:
-        raise ConfigurationError(f"name 1 to {_MOST_MARKETPLACES} marketplaces, not {len(places)}")
-    for place in places:
-        if place.region is not region:
-            raise ConfigurationError(
-                f"{place.name} is served by {place.region.name}, this seller's region is {region.name}"
-            )
-    return list(dict.fromkeys(place.value for place in places))
-
-
-def _checked_options(options: Mapping[str, str]) -> dict[str, str]:
-    for name, value in options.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise ConfigurationError(f"feed options are text: {name!r} is {value!r}")
-    return dict(options)

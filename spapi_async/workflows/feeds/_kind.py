@@ -1,4 +1,4 @@
-"""Feeds as runs: how Amazon is asked to carry one out, about one, and about many."""
+"""Feeds as runs: create one, get one, list many."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.caller import Caller
-from spapi_async.api.feeds_2021_06_30 import GET_FEED, GET_FEEDS, Feeds20210630
-from spapi_async.errors import ConfigurationError, OutcomeUnknownError
+from spapi_async.api.feeds_2021_06_30 import CREATE_FEED, GET_FEED, GET_FEEDS, Feeds20210630
+from spapi_async.errors import ConfigurationError
 from spapi_async.workflows._bucket import bucket_of
-from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, places_of
+from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, new_id, places_of, type_groups
 
 if TYPE_CHECKING:
     from spapi_async.models.feeds_2021_06_30 import Feed
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["CONTENT", "DOCUMENT", "FeedKind"]
 
 CONTENT = "content"
-"""The member of a run's request that tells its content from any other; Amazon is not sent it."""
+"""The member of a run's request that holds the hash of the content; it is not sent to Amazon."""
 
 DOCUMENT = "inputFeedDocumentId"
-"""The member that says where the content was uploaded; no entry keeps it, for it expires."""
+"""The member that names the uploaded document; it is not recorded in the journal, because the document expires."""
 
-_TYPES_A_CALL = 10  # getFeeds.feedTypes
-_PAGE = 100
+_PAGE_SIZE = 100
 
 
 class FeedKind:
@@ -47,14 +46,14 @@ class FeedKind:
         return bucket_of(self._caller, GET_FEEDS).rate
 
     async def create(self, request: Mapping[str, Any]) -> str:
-        """CreateFeed over the document that was uploaded for it."""
+        """CreateFeed, with the document that was uploaded for it."""
         body = {name: value for name, value in request.items() if name != CONTENT}
         if DOCUMENT not in body:
-            raise ConfigurationError("a feed that was begun elsewhere needs its content again: submit it once more")
+            raise ConfigurationError(
+                "the journal has no content for a feed that another process began: submit the feed again"
+            )
         made = await self._api.create_feed(body=body)
-        if not isinstance(made.feed_id, str) or not made.feed_id:
-            raise OutcomeUnknownError("Amazon took the feed and named no id", operation="feeds_2021_06_30.create_feed")
-        return made.feed_id
+        return new_id(made.feed_id, "feed", operation=CREATE_FEED.name)
 
     async def get(self, job_id: str) -> Job:
         """GetFeed."""
@@ -63,31 +62,29 @@ class FeedKind:
     async def jobs(
         self, requests: Sequence[Mapping[str, Any]], since: datetime, *, ended: bool = False
     ) -> Sequence[Job]:
-        """getFeeds, as often as it takes for all types."""
+        """GetFeeds, once for each ten types."""
         statuses = sorted(FINAL_STATUSES) if ended else None
-        types = sorted({request["feedType"] for request in requests})
         found: list[Job] = []
-        for first in range(0, len(types), _TYPES_A_CALL):
-            some = types[first : first + _TYPES_A_CALL]
+        for types in type_groups(requests, "feedType"):
             listed = self._api.iter_feeds(
-                feed_types=some, created_since=since, page_size=_PAGE, processing_statuses=statuses
+                feed_types=types, created_since=since, page_size=_PAGE_SIZE, processing_statuses=statuses
             )
             found += await jobs_in(listed, job_of, ended=ended)
         return found
 
     def lists(self, requests: Sequence[Mapping[str, Any]]) -> int:
         """One for each ten types."""
-        return -(-len({request["feedType"] for request in requests}) // _TYPES_A_CALL)
+        return len(type_groups(requests, "feedType"))
 
     def matches(self, request: Mapping[str, Any], job: Job) -> bool:
-        """Equal type and marketplaces; Amazon tells nothing of a feed's content."""
+        """Whether type and marketplaces are equal; Amazon does not show a feed's content."""
         feed: Feed = job.reply
         return feed.feed_type == request["feedType"] and places_of(feed.marketplace_ids) == set(
             request["marketplaceIds"]
         )
 
     def alike(self, request: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        """Equal type and marketplaces, whatever they hold."""
+        """Whether type and marketplaces are equal; a list of feeds shows no more."""
         return request["feedType"] == other["feedType"] and set(request["marketplaceIds"]) == set(
             other["marketplaceIds"]
         )

@@ -1,9 +1,9 @@
-"""A JSON_LISTINGS_FEED as it is made: messages checked as they are added, cut into feeds that Amazon takes. Pure."""
+"""Builds JSON_LISTINGS_FEEDs: checks messages as they are added, and divides them into feeds of legal size. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -14,9 +14,8 @@ __all__ = ["ListingsFeed", "Message", "Piece", "Requirements"]
 
 Requirements = Literal["LISTING", "LISTING_PRODUCT_ONLY", "LISTING_OFFER_ONLY"]
 
-_REQUIREMENTS = ("LISTING", "LISTING_PRODUCT_ONLY", "LISTING_OFFER_ONLY")
 _PATCH_OPERATIONS = ("add", "replace", "merge", "delete")
-_LONGEST_SKU = 40  # a seller SKU has at most 40 characters
+_LONGEST_SKU = 40  # characters
 MOST_MESSAGES = 25_000  # of one feed (Listings feed schema v2)
 MOST_BYTES = 10 * 1024 * 1024  # Amazon advises feeds below 10 MiB
 _VERSION = "2.0"
@@ -35,19 +34,19 @@ class Message(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """One feed of those that the messages make: its bytes and what it holds."""
+    """One of the feeds into which the messages are divided: its bytes and its messages."""
 
     content: bytes
     messages: tuple[Message, ...]
 
 
 class ListingsFeed:
-    """Changes of listings, to be submitted together: ``await``ed nowhere, sent by ``seller.feeds.submit_listings``.
+    """Changes to listings, collected here and sent by ``seller.feeds.submit_listings``.
 
-    Each method adds one message and returns its id. What Amazon would refuse is refused as it is added.
+    Each method adds one message and returns its id. A message that Amazon would refuse is refused when it is added.
 
     Args:
-        issue_locale: the language of issues, such as ``en_US``; the marketplace's by default.
+        issue_locale: the language of issues, such as ``en_US``; by default the marketplace's.
     """
 
     def __init__(self, *, issue_locale: str | None = None) -> None:
@@ -65,20 +64,22 @@ class ListingsFeed:
     ) -> int:
         """Create a listing, or replace all of it (UPDATE).
 
-        ``attributes`` go by the product type's schema; ``requirements`` say which part of it must be there, all of it
-        by default.
+        ``attributes`` follow the schema of the product type; ``requirements`` says which part of the schema is
+        required, by default all of it.
 
         Raises:
-            ConfigurationError: something is missing or none of what Amazon takes.
+            ConfigurationError: an argument is missing, or has a value that Amazon does not accept.
         """
-        if requirements is not None and requirements not in _REQUIREMENTS:
-            raise ConfigurationError(f"requirements must be one of {', '.join(_REQUIREMENTS)}, not {requirements!r}")
+        if requirements is not None and requirements not in get_args(Requirements):
+            raise ConfigurationError(
+                f"requirements must be one of {', '.join(get_args(Requirements))}, not {requirements!r}"
+            )
         return self._add(
             sku, "UPDATE", product_type, attributes=_attributes(sku, attributes), requirements=requirements
         )
 
     def update(self, sku: str, product_type: str, attributes: Mapping[str, Any]) -> int:
-        """Replace these attributes and leave the others (PARTIAL_UPDATE).
+        """Replace these attributes and keep the others (PARTIAL_UPDATE).
 
         Raises:
             ConfigurationError: as :meth:`put`.
@@ -89,7 +90,7 @@ class ListingsFeed:
         """Change parts of a listing by ``{"op": …, "path": "/attributes/…", "value": […]}`` (PATCH).
 
         Raises:
-            ConfigurationError: no patches, or one that Amazon does not take.
+            ConfigurationError: there are no patches, or one that Amazon does not accept.
         """
         if isinstance(patches, (str, bytes, Mapping)) or not patches:
             raise ConfigurationError(f"{sku}: patches must be a list of at least one")
@@ -101,7 +102,7 @@ class ListingsFeed:
         """Remove a listing (DELETE).
 
         Raises:
-            ConfigurationError: no SKU.
+            ConfigurationError: the SKU is empty or too long.
         """
         return self._add(sku, "DELETE", None)
 
@@ -115,7 +116,7 @@ class ListingsFeed:
         return f"<ListingsFeed of {len(self)} messages>"
 
     def pieces(self, seller_id: str) -> list[Piece]:
-        """The feeds to submit, each within Amazon's bounds of 25,000 messages and 10 MiB; equal messages, equal bytes.
+        """The feeds to submit, within Amazon's limits of 25,000 messages and 10 MiB; equal messages make equal bytes.
 
         Raises:
             ConfigurationError: there are no messages, or one alone is too large.
@@ -132,7 +133,10 @@ class ListingsFeed:
         size = len(frame) + 2
         for message, text in zip(self._messages, self._texts, strict=True):
             if len(frame) + len(text) + 2 > MOST_BYTES:
-                raise ConfigurationError(f"{message.sku}: its message has {len(text):,} bytes, too many for a feed")
+                raise ConfigurationError(
+                    f"{message.sku}: its message has {len(text):,} bytes, more than a feed of {MOST_BYTES:,} "
+                    "bytes can hold"
+                )
             if kept and (len(kept) == MOST_MESSAGES or size + len(text) > MOST_BYTES):
                 pieces.append(Piece(frame + b",".join(parts) + b"]}", tuple(kept)))
                 kept, parts, size = [], [], len(frame) + 2
@@ -146,7 +150,7 @@ class ListingsFeed:
         if not isinstance(sku, str) or not sku.strip() or len(sku) > _LONGEST_SKU:
             raise ConfigurationError(f"a SKU has 1 to {_LONGEST_SKU} characters, not {sku!r}")
         if operation != "DELETE" and (not isinstance(product_type, str) or not product_type.strip()):
-            raise ConfigurationError(f"{sku}: product_type is missing; PRODUCT will do for prices and stock")
+            raise ConfigurationError(f"{sku}: product_type is missing; PRODUCT is enough for prices and stock")
         number = len(self._messages) + 1
         message = Message(number, sku, operation, product_type, **parts)
         try:
@@ -163,18 +167,22 @@ def _attributes(sku: str, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
         raise ConfigurationError(f"{sku}: attributes must be a mapping of at least one attribute")
     for name, value in attributes.items():
         if not isinstance(name, str) or isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-            raise ConfigurationError(f"{sku}: attribute {name!r} must be a list of objects, as product types have it")
+            raise ConfigurationError(
+                f"{sku}: attribute {name!r} must be a list of objects, as in the schema of the product type"
+            )
     return dict(attributes)
 
 
 def _check_patch(sku: str, patch: Mapping[str, Any]) -> None:
     if not isinstance(patch, Mapping) or patch.get("op") not in _PATCH_OPERATIONS:
-        raise ConfigurationError(f"{sku}: the op of a patch is one of {', '.join(_PATCH_OPERATIONS)}, not {patch!r}")
+        raise ConfigurationError(
+            f"{sku}: the op of a patch must be one of {', '.join(_PATCH_OPERATIONS)}, not {patch!r}"
+        )
     path = patch.get("path")
     if not isinstance(path, str) or not path.startswith("/attributes/"):
-        raise ConfigurationError(f"{sku}: the path of a patch begins with /attributes/, not {path!r}")
+        raise ConfigurationError(f"{sku}: the path of a patch must begin with /attributes/, but it is {path!r}")
     if patch["op"] != "delete" and not isinstance(patch.get("value"), Sequence):
-        raise ConfigurationError(f"{sku}: a patch that does not delete has a list as its value")
+        raise ConfigurationError(f"{sku}: the value of a patch must be a list, unless its op is delete")
     unknown = sorted(set(patch) - {"op", "path", "value"})
     if unknown:
-        raise ConfigurationError(f"{sku}: a patch has op, path and value, and no {', '.join(unknown)}")
+        raise ConfigurationError(f"{sku}: a patch has only op, path and value, not {', '.join(unknown)}")

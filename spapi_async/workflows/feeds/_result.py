@@ -1,4 +1,4 @@
-"""What became of a feed: Amazon's processing report, read tolerantly, whatever kind of feed it was. Pure."""
+"""The result of a feed, read from Amazon's processing report as tolerantly as possible. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from spapi_async.workflows.runs import explanation_of
 
 __all__ = ["FeedIssue", "FeedResult", "FeedSummary", "result_of"]
 
-_EXPLAINED = 16 * 1024  # bytes of a report that is none, to say what it is
+_EXPLAINED = 16 * 1024  # bytes of an invalid report from which the error quotes
 _MOST_VALUES = 8_000_000
-"""Brackets and commas of a report: a million issues. What a few bytes each make of memory is bounded with them."""
+"""Brackets and commas in a report, enough for a million issues. Each can cost far more memory than its one byte."""
 
 
 class FeedIssue(msgspec.Struct, frozen=True, kw_only=True):
-    """What Amazon says of one message, or (``message_id`` 0, ``sku`` empty) of the whole feed.
+    """An issue with one message, or (``message_id`` 0, ``sku`` empty) with the whole feed.
 
     Attributes:
         severity: ``ERROR``, ``WARNING`` or ``INFO``; see :attr:`refuses`.
@@ -34,12 +34,12 @@ class FeedIssue(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def refuses(self) -> bool:
-        """Whether Amazon did not take the message for it: anything but a warning or a note."""
+        """Whether Amazon refused the message because of it: every severity but WARNING and INFO."""
         return self.severity not in ("WARNING", "INFO")
 
 
 class FeedSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """Amazon's counts; None where its report has none."""
+    """Amazon's counts; None where its report lacks one."""
 
     messages_processed: int | None = None
     messages_accepted: int | None = None
@@ -49,11 +49,11 @@ class FeedSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A feed that Amazon has carried out.
+    """The result of a feed that Amazon has processed.
 
     Attributes:
-        issues: of a JSON feed; the reports of flat files and XML are in ``report`` alone.
-        report: the processing report as Amazon sent it; empty where there is none.
+        issues: the issues of a JSON feed; for flat files and XML read ``report``.
+        report: the processing report as Amazon sent it; empty if there is none.
     """
 
     feed_id: str
@@ -65,7 +65,7 @@ class FeedResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """The report as text: UTF-8, or else cp1252, which the reports of flat files are in."""
+        """The report as text, decoded as UTF-8, or else as cp1252, in which reports of flat files are written."""
         try:
             return self.report.decode()
         except UnicodeDecodeError:
@@ -79,8 +79,8 @@ def result_of(feed_id: str, feed_type: str, document_id: str | None, report: byt
     """Read a processing report.
 
     Raises:
-        DocumentError: a JSON feed's report that does not say what became of it: it is not a JSON object, has neither
-            issues nor a summary, or is another feed's.
+        DocumentError: the report of a JSON feed does not show its result: it is not a JSON object, has neither issues
+            nor a summary, or belongs to another feed.
     """
     content: Mapping[str, Any] = {}
     if feed_type.startswith("JSON_"):
@@ -98,22 +98,26 @@ def result_of(feed_id: str, feed_type: str, document_id: str | None, report: byt
 
 
 def _report(feed_id: str, document_id: str | None, report: bytes) -> Mapping[str, Any]:
-    """The processing report of a JSON feed, which without one may have come to anything."""
+    """The processing report of a JSON feed, without which the result is unknown."""
     if document_id is None:
-        raise DocumentError(f"feed {feed_id} is DONE and names no processing report")
+        raise DocumentError(
+            f"feed {feed_id} is DONE, but Amazon's reply names no processing report, so its result is unknown"
+        )
     if sum(map(report.count, (b"{", b"[", b","))) > _MOST_VALUES:
-        raise DocumentError(f"the processing report of feed {feed_id} has more than a million issues")
+        raise DocumentError(
+            f"the processing report of feed {feed_id} has more than {_MOST_VALUES:,} brackets and commas"
+        )
     content = json.plain(report)
     if not isinstance(content, Mapping):
         raise DocumentError(f"the processing report of feed {feed_id} is not a JSON object")
     header, summary = content.get("header"), content.get("summary")
     counted = isinstance(summary, Mapping) and _count(summary.get("messagesAccepted")) is not None
     if not counted and not isinstance(content.get("issues"), list):
-        said = explanation_of(report[:_EXPLAINED])
-        raise DocumentError(f"what feed {feed_id} has for a processing report has neither issues nor a summary: {said}")
+        beginning = explanation_of(report[:_EXPLAINED])
+        raise DocumentError(f"the processing report of feed {feed_id} has neither issues nor a summary: {beginning}")
     other = header.get("feedId") if isinstance(header, Mapping) else None
     if isinstance(other, str | int) and str(other) != feed_id:
-        raise DocumentError(f"the processing report of feed {feed_id} is that of feed {other}")
+        raise DocumentError(f"Amazon returned the processing report of feed {other} for feed {feed_id}")
     return content
 
 
@@ -127,14 +131,14 @@ def _summary(counts: Mapping[str, Any]) -> FeedSummary:
     )
 
 
-def _issue(said: Mapping[str, Any]) -> FeedIssue:
+def _issue(entry: Mapping[str, Any]) -> FeedIssue:
     return FeedIssue(
-        message_id=_count(said.get("messageId")) or 0,
-        sku=_text(said.get("sku")),
-        code=_text(said.get("code")),
-        severity=_text(said.get("severity")).strip().upper(),
-        message=_text(said.get("message")),
-        attribute=_text(said.get("attributeName")),
+        message_id=_count(entry.get("messageId")) or 0,
+        sku=_text(entry.get("sku")),
+        code=_text(entry.get("code")),
+        severity=_text(entry.get("severity")).strip().upper(),
+        message=_text(entry.get("message")),
+        attribute=_text(entry.get("attributeName")),
     )
 
 

@@ -1,4 +1,4 @@
-"""A feed on its way: submitted once, waited for, its result read."""
+"""A feed under way: wait for it, read its result."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from spapi_async.workflows.runs import Job, Run, explanation_in
 
 __all__ = ["FeedRun"]
 
-_LARGE = 256 * 1024
-_LARGEST_REPORT = 256 * 1024 * 1024
+_LARGE = 256 * 1024  # bytes of a report that is parsed in another thread
+_LARGEST_REPORT = 256 * 1024 * 1024  # bytes
 _OPERATION = "feeds_2021_06_30.get_feed"
 
 
 class FeedRun:
     """A feed that was submitted; ``await run.wait()``, then ``await run.result()``.
 
-    It is in the journal: the same feed submitted again, by this process or another, is followed rather than sent twice
-    until its result has been read.
+    The journal keeps it: if the same feed is submitted again, by this process or another, this run is continued and
+    nothing is sent, until its result has been read.
     """
 
     def __init__(self, documents: Documents, run: Run) -> None:
@@ -36,56 +36,56 @@ class FeedRun:
 
     @property
     def feed_type(self) -> str:
-        """What kind of feed it is."""
+        """The feed's type."""
         return str(self._run.request["feedType"])
 
     @property
     def status(self) -> str:
-        """How far it is: PLANNED, SENDING, IN_QUEUE, IN_PROGRESS, DONE, CANCELLED or FATAL."""
+        """PLANNED, SENDING, IN_QUEUE, IN_PROGRESS, DONE, CANCELLED or FATAL."""
         return self._run.status
 
     @property
     def next_poll_in(self) -> float | None:
-        """Seconds until Amazon is asked again; None while nobody waits."""
+        """Seconds until Amazon is polled again; None if no caller waits."""
         return self._run.next_poll_in
 
     async def wait(self) -> Self:
-        """Wait until Amazon is done with it.
+        """Wait until Amazon has processed the feed.
 
         Polls at a pace that all waiting feeds of the seller share, or wakes on a notification (:meth:`Feeds.wake_on`).
 
         Raises:
-            FeedCancelledError: CANCELLED.
-            FeedFatalError: FATAL: none or only some of it was carried out; with the explanation that Amazon gives.
-            SPAPIError: Amazon cannot be asked.
+            FeedCancelledError: it is CANCELLED.
+            FeedFatalError: it is FATAL, and was carried out in part or not at all; with Amazon's explanation.
+            SPAPIError: Amazon cannot be polled.
         """
         await self._finished()
         return self
 
     async def result(self, *, close: bool = True) -> FeedResult:
-        """What became of it; waits where that has not been done. After it the same feed is a new one.
+        """The result; waits for the feed first. Afterwards the run is closed: the same feed is then a new one.
 
         Args:
-            close: False where the result is to be kept somewhere first: a process that is killed before its
-                :meth:`close` finds this feed again instead of submitting another.
+            close: False leaves the run open, so that you can save the result first: if the process is killed before
+                :meth:`close`, the next one finds this feed again instead of submitting another.
 
         Raises:
-            DocumentError: as :meth:`wait`, and where the processing report cannot be read, does not say what became of
-                the messages, or is another feed's. The feed was carried out; asking again reads it again.
+            DocumentError: as :meth:`wait`; also, the processing report cannot be read, does not show the result, or
+                belongs to another feed. Amazon has processed the feed; another call reads the report again.
             SPAPIError: as :meth:`wait`.
         """
         if self._result is None:
             job = await self._finished()
             report = b"" if job.document_id is None else await self._read(job.document_id)
             facts = job.id, self.feed_type, job.document_id, report
-            # Large ones beside the event loop: tens of thousands of issues take a second.
+            # A large report is parsed in another thread: tens of thousands of issues take a second.
             self._result = result_of(*facts) if len(report) < _LARGE else await asyncio.to_thread(result_of, *facts)
         if close:
             await self._run.close()
         return self._result
 
     async def close(self) -> None:
-        """Leave it: from here on the same feed is sent to Amazon anew."""
+        """End the run: the same feed is then a new one."""
         await self._run.close()
 
     def __repr__(self) -> str:
@@ -101,16 +101,15 @@ class FeedRun:
                 f"feed {job.id} ({self.feed_type}) was cancelled", operation=_OPERATION, feed_id=job.id
             )
         explanation = await self._explanation(job)
-        said = f": {explanation}" if explanation else " and says nothing more"
         raise FeedFatalError(
-            f"Amazon could not carry out feed {job.id} ({self.feed_type}){said}",
+            f"Amazon could not process feed {job.id} ({self.feed_type}): {explanation or 'it gave no explanation'}",
             operation=_OPERATION,
             feed_id=job.id,
             explanation=explanation,
         )
 
     async def _explanation(self, job: Job) -> str:
-        """What the document of a FATAL feed says; its absence hides no error."""
+        """The explanation in the document of a FATAL feed; empty if there is none."""
         return "" if job.document_id is None else await explanation_in(self._documents.feed_result(job.document_id))
 
     async def _read(self, document_id: str) -> bytes:
@@ -119,6 +118,8 @@ class FeedRun:
             async for piece in document.iter_bytes():
                 size += len(piece)
                 if size > _LARGEST_REPORT:
-                    raise DocumentError(f"the processing report of feed {self.feed_id} is larger than 256 MB")
+                    raise DocumentError(
+                        f"the processing report of feed {self.feed_id} is larger than {_LARGEST_REPORT:,} bytes"
+                    )
                 pieces.append(piece)
         return b"".join(pieces)

@@ -1,4 +1,4 @@
-"""Listings feeds on their way, and the outcome of each message, joined back by its id."""
+"""Submitted listings feeds, and the outcome of each of their messages."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["ListingOutcome", "Outcomes", "outcomes_of"]
 
 
 class ListingOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one message.
+    """The outcome of one message.
 
     Attributes:
-        accepted: Amazon took it: no issue of it, or of the whole feed, refuses it. Issues that processing finds later
-            are the listing's own (``getListingsItem``).
+        accepted: whether Amazon accepted it: it was not refused because of an issue with it or with the whole feed.
+            Issues that Amazon finds later belong to the listing (``getListingsItem``).
     """
 
     message: Message
@@ -34,7 +34,7 @@ class ListingOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sku(self) -> str:
-        """Whose listing it changes."""
+        """The SKU of the listing that it changes."""
         return self.message.sku
 
 
@@ -50,13 +50,13 @@ class Outcomes:
         return tuple(run for _, run in self._submitted)
 
     async def __aiter__(self) -> AsyncIterator[ListingOutcome]:
-        """Wait for each feed and hand out what became of its messages.
+        """Wait for each feed and yield the outcomes of its messages.
 
         Raises:
-            FeedFatalError: Amazon could not carry out a feed.
-            FeedCancelledError: somebody cancelled one.
-            DocumentError: a processing report does not say what became of the messages.
-            SPAPIError: Amazon cannot be asked.
+            FeedFatalError: Amazon could not process a feed.
+            FeedCancelledError: a feed was cancelled.
+            DocumentError: a processing report does not show the outcomes.
+            SPAPIError: Amazon cannot be polled.
         """
         for piece, run in self._submitted:
             for outcome in outcomes_of(piece.messages, await run.result()):
@@ -64,30 +64,31 @@ class Outcomes:
 
 
 def outcomes_of(messages: Sequence[Message], result: FeedResult) -> list[ListingOutcome]:
-    """Each message with its issues: those of its id, else those of its SKU; what names neither is every message's.
+    """Each message with the issues of its id, of its SKU, and of the whole feed, which name neither.
 
     Raises:
-        DocumentError: Amazon says that messages are invalid, and of none which.
+        DocumentError: Amazon counts invalid messages but has no issue that says which.
     """
     if result.summary.messages_invalid and not any(issue.refuses for issue in result.issues):
         raise DocumentError(
-            f"feed {result.feed_id}: Amazon calls {result.summary.messages_invalid} messages invalid and names none"
+            f"Amazon counts {result.summary.messages_invalid} invalid messages in feed {result.feed_id}, but no "
+            "issue says which"
         )
     ids, skus = {message.message_id for message in messages}, {message.sku for message in messages}
     by_id: dict[int, list[FeedIssue]] = {}
     by_sku: dict[str, list[FeedIssue]] = {}
-    of_all: list[FeedIssue] = []
+    of_feed: list[FeedIssue] = []
     for issue in result.issues:
         if issue.message_id in ids:
             by_id.setdefault(issue.message_id, []).append(issue)
         elif issue.sku in skus:
             by_sku.setdefault(issue.sku, []).append(issue)
         else:
-            of_all.append(issue)
+            of_feed.append(issue)
     none_accepted = result.summary.messages_accepted == 0
     outcomes = []
     for message in messages:
-        issues = (*by_id.get(message.message_id, ()), *by_sku.get(message.sku, ()), *of_all)
+        issues = (*by_id.get(message.message_id, ()), *by_sku.get(message.sku, ()), *of_feed)
         accepted = not none_accepted and not any(issue.refuses for issue in issues)
         outcomes.append(ListingOutcome(message=message, feed_id=result.feed_id, accepted=accepted, issues=issues))
     return outcomes

@@ -1,6 +1,6 @@
-"""The feed types that Amazon has documented, with the content type of each. Others pass: Amazon adds and removes them.
+"""The feed types that Amazon has documented, with the content type of each. Other types are sent as well.
 
-Listings go through ``JSON_LISTINGS_FEED`` alone since 2025, when the XML and flat-file feeds for them were withdrawn.
+Since 2025 only ``JSON_LISTINGS_FEED`` changes listings: Amazon withdrew the XML and flat-file feeds for them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class FeedType(msgspec.Struct, frozen=True):
     """A kind of feed.
 
     Attributes:
-        content_type: what the document is announced as; its upload must say the same.
+        content_type: the content type with which the document is created; the upload must use the same.
     """
 
     name: str
@@ -77,7 +77,7 @@ FEED_TYPES = _FeedTypes
 
 
 def feed_type_of(name: FeedType | str) -> FeedType:
-    """The feed type of that name; of one that is not known here, what its name says of its content."""
+    """The feed type of that name; for an unknown one, the content type that its name suggests."""
     if isinstance(name, FeedType):
         return name
     known = getattr(FEED_TYPES, name, None) if name.isupper() else None

@@ -1,4 +1,4 @@
-"""``seller.fees``: estimates of fees, asked one by one and fetched twenty at a time."""
+"""``seller.fees``: estimates of fees, requested one by one and fetched in batches."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _CURRENCIES = {
     "US": "USD", "CA": "CAD", "MX": "MXN", "BR": "BRL", "UK": "GBP", "SE": "SEK", "ZA": "ZAR", "PL": "PLN", "EG": "EGP",
     "TR": "TRY", "SA": "SAR", "AE": "AED", "IN": "INR", "SG": "SGD", "AU": "AUD", "JP": "JPY",
 }  # fmt: skip
-"""By marketplace; the others have the euro."""
+"""Currencies by marketplace; the other marketplaces use the euro."""
 
 
 class Key(NamedTuple):
-    """Everything an estimate depends on: two of one ASIN at two prices are two."""
+    """Everything that an estimate depends on: an ASIN at two prices is two keys."""
 
     kind: str
     value: str
@@ -75,7 +75,7 @@ def _answer(keys: Mapping[str, Key], entry: Any) -> Answer:
 
 
 def _error(entry: Any) -> ApiError | None:
-    """What an entry's own status stands for; a success carries an error whose texts are empty."""
+    """The error of an entry by its status: a successful entry may also contain an error, with empty texts."""
     status = getattr(entry, "status", None)
     if status == "Success":
         return None
@@ -127,16 +127,17 @@ class Fees(LookUps):
     ) -> FeesEstimateResult:
         """The fees for an ASIN or a SKU at a price; calls made at about the same time share a request.
 
-        getMyFeesEstimates takes 20 in 2 seconds, of both kinds and of all marketplaces; the two operations for one
-        serve some of them when their quota (one a second each) is at hand sooner. ``currency`` is the marketplace's
-        unless given; ``program`` is an ``OptionalFulfillmentProgram``.
+        getMyFeesEstimates (20 in 2 seconds) accepts ASINs and SKUs of all marketplaces together. If a single operation
+        (one a second each) has quota sooner, some of the calls use it. ``currency`` is by default that of the
+        marketplace; ``program`` is an ``OptionalFulfillmentProgram``.
 
         Raises:
-            ConfigurationError: not exactly one of ``asin`` and ``sku``, no marketplace, or a price that is no number.
+            ConfigurationError: not exactly one of ``asin`` and ``sku``, no marketplace, or a price that is not a
+                number.
             BadRequestError: Amazon cannot estimate this one.
         """
         if (asin is None) == (sku is None):
-            raise ConfigurationError("give asin or sku")
+            raise ConfigurationError("give either asin or sku")
         if asin is not None:
             check_asin(asin)
         else:
@@ -157,7 +158,7 @@ class Fees(LookUps):
 
 
 def _amount(name: str, value: Decimal | int | str) -> Decimal:
-    """An exact amount; a binary float is refused, for 19.99 is not one."""
+    """An exact amount; floats are refused, because they cannot represent 19.99 exactly."""
     try:
         amount = Decimal(value) if isinstance(value, Decimal | int | str) else None
     except InvalidOperation:

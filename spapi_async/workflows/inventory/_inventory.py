@@ -1,4 +1,4 @@
-"""``seller.inventory``: what Amazon holds of a SKU, looked up one by one and fetched fifty at a time."""
+"""``seller.inventory``: Amazon's stock of a SKU, looked up one by one and fetched in batches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Inventory", "SkuSummary"]
 
 
 class SkuSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """The stock of one SKU: Amazon's summaries of it, one for each condition."""
+    """The stock of one SKU: one of Amazon's summaries for each condition."""
 
     summaries: tuple[InventorySummary, ...]
 
@@ -35,22 +35,24 @@ class SkuSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fn_sku(self) -> str | None:
-        """Amazon's own label."""
+        """Its FNSKU, Amazon's own identifier."""
         return self.summaries[0].fn_sku
 
     @property
     def product_name(self) -> str | None:
-        """Its name."""
+        """The name of the product."""
         return self.summaries[0].product_name
 
     @property
     def total_quantity(self) -> int:
-        """Units in all conditions together."""
+        """Units in all conditions."""
         quantities = (each.total_quantity for each in self.summaries)
         return sum(quantity for quantity in quantities if isinstance(quantity, int))
 
 
 class Group(NamedTuple):
+    """What all SKUs of a request have in common."""
+
     place: str
     details: bool
 
@@ -64,7 +66,7 @@ def _single_arguments(group: Group, sku: str) -> dict[str, Any]:
 
 
 def _common(group: Group) -> dict[str, Any]:
-    # No start_date_time: beside it Amazon ignores the SKUs.
+    # No start_date_time: with it, Amazon ignores the SKUs.
     return {
         "granularity_type": "Marketplace",
         "granularity_id": group.place,
@@ -90,9 +92,9 @@ SUMMARY: Rule[Group, str] = Rule(
     every_page=True,
     single=lambda _: GET_INVENTORY_SUMMARIES,
     single_arguments=_single_arguments,
-    spare=False,  # there is no second bucket
-    # A comma splits the list; SKUs with spaces and apostrophes have been lost from it (saleweaver/python-amazon-sp-api
-    # issues 22 and 306).
+    spare=False,  # both use the same bucket
+    # Amazon splits the list at commas, and has ignored SKUs with spaces and apostrophes
+    # (saleweaver/python-amazon-sp-api issues 22 and 306).
     fits=lambda sku: re.search(r"[,'\"\s]", sku) is None,
 )
 

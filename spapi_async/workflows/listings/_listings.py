@@ -1,4 +1,4 @@
-"""``seller.listings``: a seller's own listings, looked up one by one and fetched twenty at a time."""
+"""``seller.listings``: a seller's own listings, looked up one by one and fetched in batches."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ __all__ = ["Listings"]
 
 
 class Group(NamedTuple):
+    """What all SKUs of a request have in common."""
+
     place: str
     seller_id: str
     included_data: tuple[str, ...]
@@ -32,7 +34,7 @@ def _arguments(group: Group, skus: Sequence[str]) -> dict[str, Any]:
         "included_data": group.included_data,
         "issue_locale": group.issue_locale,
         "page_size": ITEM.maximum,
-        "sort_by": "sku",  # by date, Amazon's default, items move from page to page
+        "sort_by": "sku",  # by date, Amazon's default, items can move between pages
     }
 
 
@@ -79,10 +81,10 @@ class Listings(LookUps):
     ) -> Item:
         """One listing; calls made at about the same time share a request of searchListingsItems (20 SKUs, 5 a second).
 
-        A SKU with a comma, and what the quota of getListingsItem (5 a second) can serve sooner, goes by itself.
+        A SKU with a comma uses getListingsItem (5 a second), and so do other calls if it has quota sooner.
 
         Raises:
-            ConfigurationError: no marketplace or no seller id is known.
+            ConfigurationError: the marketplace or the seller id is not known.
             NotFoundError: the seller has no such listing in that marketplace.
         """
         check_sku(sku)

@@ -5,23 +5,23 @@ requests, not items: twenty look-ups that share a request cost one token, and a 
 items. The facts about a batch operation (how many items fit, which may share a request, where the key is in request and
 reply, what "not found" looks like) are a :class:`Rule`; the mechanism is the same for all of them:
 
-- ``_queue``: who waits for what, in order of priority; one ask a key however many callers want it; what a refused batch
-  falls into. Pure.
-- ``_window``: when a batch leaves. Pure. A batch collects for as long as the next token is away, for there is nothing
-  to gain by closing it earlier. With a token at hand it leaves when it is full, when as many asked as are used to, or
-  after five milliseconds.
-- ``_batcher``: sends and hands out. Each caller keeps its own priority, ``max_wait``, deadline and cancellation: a
-  request under way is given up only when everybody who waited for it has left.
+- ``_queue``: the waiting keys in order of priority, each once however many callers want it, and the parts into which a
+  refused batch is divided. Pure.
+- ``_window``: when a batch is sent. Pure. A batch stays open until the next token is available, because it could not be
+  sent earlier anyway. If a token is available now, the batch is sent when it is full, when it has as many keys as
+  usual, or after five milliseconds.
+- ``_batcher``: sends requests and gives the answers to the callers. Each caller keeps its own priority, ``max_wait``,
+  deadline and cancellation; a request under way is cancelled only when all its callers have left.
 
-A key that is already waiting is asked once. One that is under way is asked again: its answer may be older than the
-call, and a call made after a write must not read what was there before it.
+A key that is already waiting is requested once. A key whose request is under way is requested again: a call made after
+a write must not get an answer from before the write.
 
-Amazon refuses a whole batch for one bad identifier, without naming it. A refused batch is halved until the bad one
-stands alone, which then fails alone; a half that must hold it, because the other went through, is not asked as a whole.
+Amazon refuses a whole batch for one bad identifier, without naming it. A refused batch is halved until the bad key is
+alone, and only this key fails. If one half succeeds, the other must contain the bad key, so it is halved at once.
 
-A search leaves out what it does not find. Where a reply leaves out what must be answered, or has an entry that says of
-none of the keys that it is about them, those that it does not mention are asked for again, each alone: nobody is told
-"not found", and nobody gets another's answer, because Amazon's reply was odd.
+A search omits what it does not find. But if a reply omits keys that Amazon must answer, or has an entry that belongs to
+none of the keys, each key that it does not mention is requested again, alone. So an odd reply never makes a caller get
+"not found", or the answer to another key.
 """
 
 from spapi_async.workflows.lookups._batcher import Batcher

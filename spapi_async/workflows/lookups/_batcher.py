@@ -1,4 +1,4 @@
-"""Gathers calls for one thing each into requests for many, sends them, and hands out what comes back."""
+"""Gathers calls for single keys into requests for many, sends them, and gives each caller its answer."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ G = TypeVar("G")
 K = TypeVar("K")
 
 MOST_ATTEMPTS = 5
-"""Requests for one key whose entry in the reply says 429 or 5xx; each after the first is for it alone."""
+"""Requests for a key as long as its entry in the reply has status 429 or 5xx; all but the first are for it alone."""
 
 
 class Batcher(Generic[G, K]):
     """The look-ups of one kind, with one set of options, by one seller or by several that stand in for each other.
 
     Args:
-        rule: the facts.
-        group: what all of them have in common.
-        callers: whose quota may be used.
+        rule: the facts about the batch operation.
+        group: the arguments that all keys have in common.
+        callers: the sellers whose quota may be used.
         timeout: seconds for one HTTP exchange, as in :class:`CallOptions`.
-        raw: hand out Amazon's JSON as bytes instead of structs.
+        raw: return Amazon's JSON as bytes instead of structs.
     """
 
     __slots__ = (
@@ -84,9 +84,9 @@ class Batcher(Generic[G, K]):
         self._flights: set[Flight] = set()
         self._failure: SPAPIError | None = None
         self._closed = False
-        self.forgotten = False  # by those who keep batchers: another has taken its place
-        self._due = math.inf  # by when the next batch leaves at the latest, however others crowd the limiter's queue
-        self._seen = 0
+        self.forgotten = False  # handles must then get the batcher that has replaced this one
+        self._due = math.inf  # when the next batch leaves at the latest, even if the limiter's forecast grows
+        self._seen = 0  # how many asks waited when the last turn looked
         self._soon = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -95,15 +95,15 @@ class Batcher(Generic[G, K]):
 
     @property
     def idle(self) -> bool:
-        """Whether nobody waits for anything."""
+        """Whether no caller waits."""
         return not self._queue and not self._flights
 
     def ask(self, key: K, options: CallOptions) -> Awaitable[Any]:
         """The answer for one key.
 
         Raises:
-            NotFoundError: there is no such thing.
-            RateLimitWaitError: its turn would come later than ``max_wait``.
+            NotFoundError: there is no such item.
+            RateLimitWaitError: its request would be sent later than ``max_wait`` allows.
             SPAPIError: what the call itself raises; each caller gets an error of its own.
         """
         if self._closed:
@@ -158,7 +158,7 @@ class Batcher(Generic[G, K]):
             raise wait_error(self._rule.batch, wait, max_wait)
 
     def _give_up(self, ask: Ask[K], future: asyncio.Future[Any]) -> None:
-        """The time a caller waits for quota has passed; where its request has left, the limiter has let it through."""
+        """A caller's ``max_wait`` has passed: it gets an error, unless its request is under way."""
         if future.done() or current(ask).flight is not None:
             return
         try:
@@ -166,11 +166,11 @@ class Batcher(Generic[G, K]):
         except SPAPIError as error:
             future.set_exception(error)
             return
-        message = f"more urgent calls came first; would wait {wait:.1f} s more for quota, longer than max_wait"
+        message = f"max_wait has passed while more urgent calls came first; would wait {wait:.1f} s more for quota"
         future.set_exception(RateLimitWaitError(message, operation=self._rule.batch.name, retry_after=wait))
 
     def _leave(self, ask: Ask[K], future: asyncio.Future[Any]) -> None:
-        """A caller is gone; what nobody else waits for is not asked, or given up."""
+        """A caller has left: drop its ask, or cancel its request, if no other caller waits for it."""
         ask = current(ask)
         if future not in ask.waiters:
             return
@@ -184,7 +184,7 @@ class Batcher(Generic[G, K]):
             flight.wanted -= 1
             if not flight.wanted and flight.task is not None:
                 flight.task.cancel()
-                if not flight.begun:  # the task ends without a step, so nothing in it can tidy up
+                if not flight.begun:  # a task that is cancelled before its first step runs no handler
                     self._given_up(flight)
 
     # Deciding what leaves and when --------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class Batcher(Generic[G, K]):
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Send one request if one is due, and look again when the next may be."""
+        """Send one request if one is due, and schedule the next turn."""
         self._soon = False
         if self._timer is not None:
             self._timer.cancel()
@@ -212,10 +212,10 @@ class Batcher(Generic[G, K]):
                 self._send(departure)
                 self._turn_soon()
             elif not quiet and waiting:
-                self._turn_soon()  # see whether somebody comes while the loop goes round
+                self._turn_soon()  # other tasks that are ready may add asks first
             else:
                 self._timer = self._loop.call_at(departure.at, self._turn)
-        except Exception as error:  # noqa: BLE001  nobody above would hear of it, and callers would wait for ever
+        except Exception as error:  # noqa: BLE001 - a callback has no caller, and these callers would wait for ever
             self._fail(self._queue.everything(), error)
 
     def _next_departure(self, now: float, *, quiet: bool) -> Departure:
@@ -224,7 +224,7 @@ class Batcher(Generic[G, K]):
         choices = []
         if queue.unfit:
             lane = self._soonest_single(next(iter(queue.unfit)))
-            assert lane is not None, "only a rule with an operation for one has keys that do not fit"
+            assert lane is not None, "a rule with keys that do not fit into a batch has a single operation"
             choices.append(Departure(now + lane.seconds, lane.caller, True, lambda: Part(queue.take_unfit(), [])))
         if queue.parts and (part := queue.next_part()) is not None:
             choices.append(self._part_departure(part, now, batch))
@@ -245,7 +245,7 @@ class Batcher(Generic[G, K]):
                 choices.append(Departure(now, spare.caller, True, lambda: Part(queue.take(1), [])))
         if len(choices) == 1:
             return choices[0]
-        # Nothing at all is left where next_part dissolved what nobody wants any more.
+        # There is no choice if next_part has dropped all parts because no caller wants them.
         return min(choices, key=lambda each: each.at) if choices else Departure(math.inf, batch.caller, False, nothing)
 
     def _part_departure(self, part: Part, now: float, batch: Lane) -> Departure:
@@ -263,7 +263,7 @@ class Batcher(Generic[G, K]):
         return Part(self._queue.take(self._rule.maximum), [])
 
     def _spare_lane(self) -> Lane | None:
-        """Somebody whose quota for one is at hand, for the first of those that wait."""
+        """A seller that can send the single request for the first waiting key now."""
         lane = self._soonest_single(self._queue.first().key)
         return lane if lane is not None and lane.seconds <= 0 else None
 
@@ -277,7 +277,7 @@ class Batcher(Generic[G, K]):
         if len(self._callers) == 1:
             (caller,) = self._callers
             return Lane(caller, caller.forecast(operation, count=count))
-        share = -(-count // len(self._callers))  # each of them lets through as many
+        share = -(-count // len(self._callers))  # each caller sends an equal share
         lanes = [Lane(caller, caller.forecast(operation, count=share)) for caller in self._callers]
         return min(lanes, key=lambda lane: lane.seconds)
 
@@ -291,7 +291,7 @@ class Batcher(Generic[G, K]):
             ask.attempts += 1
         self._seen = self._queue.waiting
         self._flights.add(flight)
-        # A context of its own: one caller's options, or its trace, are nothing to the others.
+        # A separate context: the options and traces of one caller do not apply to the others.
         options = shared_options(part.asks, self._loop.time(), self._timeout)
         flight.task = self._loop.create_task(self._fly(flight), context=context_of(options))
 
@@ -309,7 +309,7 @@ class Batcher(Generic[G, K]):
                     waiter.cancel()
             self._given_up(flight)
             raise
-        except Exception as error:  # noqa: BLE001  whoever waits gets it
+        except Exception as error:  # noqa: BLE001 - the waiting callers get it
             self._failed(flight, error)
         else:
             self._arrived(flight, fetched)
@@ -323,7 +323,7 @@ class Batcher(Generic[G, K]):
     def _ended(self, flight: Flight) -> None:
         self._flights.discard(flight)
         if self._queue and (self._queue.parts or not self._looks_again_soon(self._loop.time())):
-            self._turn_soon()  # also when closed: what was put back must hear of it
+            self._turn_soon()  # also when closed: asks that were put back must fail
 
     def _arrived(self, flight: Flight, fetched: Fetched) -> None:
         found = fetched.found
@@ -348,7 +348,7 @@ class Batcher(Generic[G, K]):
             ask.fail(absent(rule, ask.key, fetched.request_id))
 
     def _refused(self, ask: Ask[K], error: SPAPIError) -> None:
-        """An item's own error: 429 and 5xx are tried again, alone."""
+        """Fail with the error of this item; after 429 and 5xx request it again, alone."""
         if isinstance(error, QuotaExceededError | ServerError) and ask.attempts < MOST_ATTEMPTS:
             self._queue.alone(ask)
             return
@@ -363,21 +363,21 @@ class Batcher(Generic[G, K]):
         elif isinstance(error, RateLimitWaitError):
             self._too_slow(part, error)
         elif isinstance(error, AuthError | ForbiddenError) and [flight.caller] != self._callers:
-            # One seller's grant is gone; the others go on without it.
+            # This seller's grant is not valid; continue with the other sellers.
             if flight.caller in self._callers:
                 self._callers.remove(flight.caller)
             self._failure = error
             self._queue.put_back(part.asks)
         elif len(part.asks) == 1 and isinstance(error, SPAPIError):
             ask = part.asks[0]
-            ask.attempts = MOST_ATTEMPTS  # the retry policy has had its turn
+            ask.attempts = MOST_ATTEMPTS  # the call itself was retried already
             self._refused(ask, error)
         else:
             self._fail(part.asks, error)
         self._queue.put_back(part.rest, parted=True)
 
     def _too_slow(self, part: Part, error: RateLimitWaitError) -> None:
-        """The limiter's queue is longer than its forecast: those who cannot wait are told, the others wait on."""
+        """The limiter's queue is longer than forecast: callers that cannot wait get the error, the others wait on."""
         moment = self._loop.time() + (error.retry_after or 0.0)
         for ask in part.asks:
             ask.dismiss_impatient(moment, error)
@@ -388,7 +388,7 @@ class Batcher(Generic[G, K]):
             ask.fail(error)
 
     def close(self) -> None:
-        """The application is closed: whoever waits gets a ClosedError, requests under way end by themselves."""
+        """The application is closed: waiting callers get a ClosedError, requests under way end by themselves."""
         self._closed = True
         if self._loop.is_closed():
             return

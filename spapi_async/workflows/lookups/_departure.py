@@ -1,4 +1,4 @@
-"""What leaves next, and what is under way: one request, whose quota pays for it, and who waits for its answer."""
+"""The next request, and a request under way: its keys, and the seller whose quota it uses."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ K = TypeVar("K")
 
 __all__ = ["WORTH_A_SINGLE", "Departure", "Flight", "Lane", "current", "nothing", "shared_options"]
 
-_PRIORITIES = tuple(Priority)  # the value of each is its place
+_PRIORITIES = tuple(Priority)  # the value of each is its index
 
 WORTH_A_SINGLE = 0.05
-"""Seconds to the batch's next token below which a request for one item is not worth its cost in processor time."""
+"""Seconds until the batch's next token from which a request for one item is worth its processor time."""
 
 
 class Lane(NamedTuple):
-    """The seller whose quota for an operation is at hand first, and in how many seconds."""
+    """The seller that can call an operation first, and in how many seconds."""
 
     caller: Caller
     seconds: float
 
 
 class Departure(NamedTuple):
-    """The next request: when, whose, whether by the operation for one, and what is then to be taken from the queue."""
+    """The next request: when, by which seller, whether by the single operation, and which asks it takes."""
 
     at: float
     caller: Caller
@@ -58,10 +58,10 @@ def current(ask: Ask[K]) -> Ask[K]:
 
 
 def shared_options(asks: Sequence[Ask[K]], now: float, timeout: float | None) -> CallOptions:
-    """What a request for all of them is sent with: the most urgent one's priority, the shortest wait of a caller."""
+    """The options of a request for all of them: the most urgent priority, the shortest ``max_wait``."""
     latest = [
         moment for ask in asks if ask.latest for waiter, moment in ask.latest.items() if not waiter.done()
-    ]  # who has left is in no hurry
+    ]  # without the callers that have left
     return CallOptions(
         priority=_PRIORITIES[min([ask.priority for ask in asks])],
         max_wait=max(min(latest) - now, 0.0) if latest else None,
@@ -70,5 +70,5 @@ def shared_options(asks: Sequence[Ask[K]], now: float, timeout: float | None) ->
 
 
 def nothing() -> Part:
-    """A part that asks for nothing."""
+    """An empty part."""
     return Part([], [])

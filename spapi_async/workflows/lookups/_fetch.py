@@ -18,9 +18,9 @@ _MOST_PAGES = 50
 
 
 class Fetched(NamedTuple):
-    """Values and errors by key; a key that the reply does not mention is absent.
+    """Values and errors by key, without the keys that the reply does not mention.
 
-    ``is_clear``: each entry says which of the keys it is about. What is absent from such a reply is not there.
+    ``is_clear``: every entry of the reply belongs to one of the keys, so that a key without an entry was not found.
     """
 
     found: dict[Any, Any]
@@ -29,7 +29,7 @@ class Fetched(NamedTuple):
 
 
 async def fetch_batch(rule: Rule[Any, Any], group: Any, keys: Sequence[Any], caller: Caller, *, raw: bool) -> Fetched:
-    """Ask for all of them in one request, and in the pages after it where there are any."""
+    """Request all keys at once, and the further pages of the reply."""
     arguments = rule.arguments(group, keys)
     reply = await caller.call(rule.batch, **arguments)
     found: dict[Any, Any] = {}
@@ -44,11 +44,13 @@ async def fetch_batch(rule: Rule[Any, Any], group: Any, keys: Sequence[Any], cal
             break
         page = str(following)
         if page in pages:
-            raise DecodeError("a page of the reply names itself as the next one", operation=rule.batch.name)
+            raise DecodeError("a page of the reply has the page token of an earlier one", operation=rule.batch.name)
         pages.add(page)
         reply = await caller.call(rule.batch, **{**arguments, **following})
     else:
-        raise DecodeError(f"the reply to {len(keys)} keys has more than {_MOST_PAGES} pages", operation=rule.batch.name)
+        raise DecodeError(
+            f"the reply for {len(keys)} keys has more than {_MOST_PAGES} pages", operation=rule.batch.name
+        )
     if rule.combine is not None:
         combine = _joined if raw else rule.combine
         found = {key: combine(each) if isinstance(each, list) else each for key, each in found.items()}
@@ -58,15 +60,15 @@ async def fetch_batch(rule: Rule[Any, Any], group: Any, keys: Sequence[Any], cal
 def _gather(
     answers: Iterable[Answer], found: dict[Any, Any], wanted: frozenset[Any], request_id: str | None, *, several: bool
 ) -> bool:
-    """Add what a page says; the first word on a key counts, unless several belong to it.
+    """Add the answers of a page; of each key the first counts, or all with ``several``.
 
-    False where an entry is about none of the keys: it may be the answer to one of those that are not mentioned.
+    Returns False if an entry belongs to none of the keys: it may be the answer to a key that is not mentioned.
     """
     is_clear = True
     for key, value, error in answers:
         try:
             is_mine = key in wanted
-        except TypeError:  # an object or a list in the place of a text
+        except TypeError:  # not hashable: an object or a list instead of text
             is_mine = False
         if not is_mine:
             is_clear = False
@@ -83,7 +85,7 @@ def _gather(
 def _as_received(
     answers: Iterable[Answer], raw: bytes, entries: tuple[tuple[str, ...], tuple[str, ...]]
 ) -> list[Answer]:
-    """The same answers with Amazon's own bytes for values."""
+    """The same answers with the bytes that Amazon sent as values."""
     answers = list(answers)
     slices = _slices(_as_utf8(raw), *entries)
     if slices is None or len(slices) != len(answers):
@@ -92,7 +94,7 @@ def _as_received(
 
 
 async def fetch_single(rule: Rule[Any, Any], group: Any, key: Any, caller: Caller, *, raw: bool) -> Fetched:
-    """Ask for one by the operation that takes one."""
+    """Request one key by the single operation."""
     assert rule.single is not None
     assert rule.single_arguments is not None
     operation = rule.single(key)
@@ -101,21 +103,21 @@ async def fetch_single(rule: Rule[Any, Any], group: Any, key: Any, caller: Calle
     reply = await caller.call(operation, **rule.single_arguments(group, key))
     value = rule.single_value(reply.body)
     if value is None:
-        raise DecodeError("the reply holds no item", operation=operation.name, request_id=reply.request_id)
+        raise DecodeError("the reply contains no item", operation=operation.name, request_id=reply.request_id)
     if raw and not isinstance(value, Exception):
         value = _slice(_as_utf8(reply.raw), rule.single_entry) or to_json(value)
     return Fetched({key: value}, reply.request_id)
 
 
 async def _fetch_alone(rule: Rule[Any, Any], group: Any, key: Any, caller: Caller, *, raw: bool) -> Fetched:
-    """The same operation with a parameter for one: the reply has the batch's form."""
+    """Request one key by the batch operation with another parameter; the reply has the form of a batch."""
     assert rule.single_arguments is not None
     alone = msgspec.structs.replace(rule, arguments=lambda _, keys: rule.single_arguments(group, keys[0]))
     return await fetch_batch(alone, group, [key], caller, raw=raw)
 
 
 def _as_utf8(raw: bytes) -> bytes:
-    """The same bytes, or with the reader's mark in the place of each that is no UTF-8: they become a line or a row."""
+    """The bytes with U+FFFD for what is not UTF-8, because they become lines and rows of files."""
     try:
         raw.decode()
     except UnicodeDecodeError:
@@ -128,11 +130,11 @@ def _joined(slices: list[bytes]) -> bytes:
 
 
 def _slices(raw: bytes, to_list: Sequence[str], to_value: Sequence[str]) -> list[bytes] | None:
-    """Amazon's own bytes of each entry; None where the body is so odd that only the tolerant reader read it."""
+    """The bytes of each entry as Amazon sent them; None for a body that only lenient decoding can read."""
     try:
-        raw.decode()  # what is skipped is not looked at below, and goes into files that others read
+        raw.decode()  # the decoder does not check skipped text, which also goes into files
         entries = msgspec.json.decode(_slice(raw, to_list) or b"", type=list[msgspec.Raw])
-    except _ODD:
+    except _UNREADABLE:
         return None
     if not to_value:
         return [bytes(entry) for entry in entries]
@@ -143,12 +145,11 @@ def _slice(raw: bytes, path: Sequence[str]) -> bytes | None:
     for name in path:
         try:
             raw = bytes(_OBJECT.decode(raw)[name])
-        except (KeyError, *_ODD):
+        except (KeyError, *_UNREADABLE):
             return None
     return raw
 
 
-_ODD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _OBJECT: msgspec.json.Decoder[Mapping[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -1,4 +1,4 @@
-"""Who waits for what: asks by key and priority, and what a refused batch falls into. Nothing here awaits."""
+"""The waiting asks by key and priority, and the parts into which a refused batch is divided. Nothing here awaits."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = ["Ask", "Part", "Queue"]
 K = TypeVar("K")
 
 _KEPT_SHARE = 10
-"""One place in so many is kept for lower priorities while they wait, as the limiter keeps it, so that none starves."""
+"""One in so many keys of a batch is reserved for lower priorities while they wait, as in the limiter."""
 
 
 class Ask(msgspec.Struct, Generic[K], eq=False):
-    """One key that somebody wants; a struct, for it is made and dropped with each look-up.
+    """A key that at least one caller wants. It is a struct because one is created and dropped with each look-up.
 
     Attributes:
-        key: what is asked.
-        priority: of the most urgent caller.
-        asked_at: when the first of them came.
+        key: the key.
+        priority: the priority of the most urgent caller.
+        asked_at: when the first caller asked.
         waiters: the future that each caller awaits.
-        latest: up to which moment a caller waits for quota; None where none of them set one.
-        attempts: how many requests have asked for it.
-        flight: the request that asks for it; None while it waits.
-        merged: the ask of the same key that its callers went over to.
+        latest: until when each caller with a ``max_wait`` waits for quota; None if no caller has one.
+        attempts: how many requests have contained it.
+        flight: the request under way that contains it; None while it waits.
+        merged: the ask for the same key that has taken over its callers.
     """
 
     key: K
@@ -46,14 +46,14 @@ class Ask(msgspec.Struct, Generic[K], eq=False):
     merged: Ask[K] | None = None
 
     def answer(self, value: Any) -> None:
-        """Give it to every caller."""
+        """Give the answer to every caller."""
         self.flight = None
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(value)
 
     def fail(self, error: Exception) -> None:
-        """An error for each caller: a shared one would gather the tracebacks and notes of all of them."""
+        """Raise a copy of the error in each caller: a shared one would collect the tracebacks and notes of all."""
         self.flight = None
         for waiter in self.waiters:
             if waiter.done():
@@ -63,7 +63,7 @@ class Ask(msgspec.Struct, Generic[K], eq=False):
             waiter.set_exception(own)
 
     def dismiss_impatient(self, moment: float, error: SPAPIError) -> None:
-        """Those who do not wait for quota until that moment get the error; the others wait on."""
+        """Callers that do not wait for quota until that moment get the error; the others wait on."""
         for waiter, latest in list((self.latest or {}).items()):
             if latest < moment and not waiter.done():
                 waiter.set_exception(copy.copy(error))
@@ -71,14 +71,14 @@ class Ask(msgspec.Struct, Generic[K], eq=False):
 
 
 class Part(NamedTuple):
-    """Asks that make a request of their own; if they go through, one of ``rest`` is bad."""
+    """Asks that form a request; if it succeeds, one of ``rest`` is bad."""
 
     asks: list[Ask[Any]]
     rest: list[Ask[Any]]
 
 
 class Queue(Generic[K]):
-    """What waits in one group."""
+    """The waiting asks of one group."""
 
     __slots__ = ("_asks", "_fits", "_lines", "_maximum", "parts", "unfit")
 
@@ -88,9 +88,9 @@ class Queue(Generic[K]):
         self._asks: dict[K, Ask[K]] = {}
         self._lines: tuple[dict[K, Ask[K]], ...] = tuple({} for _ in Priority)
         self.parts: deque[Part] = deque()
-        """Requests whose members are settled: pieces of a refused batch, and what is tried again alone."""
+        """Requests whose asks are fixed: halves of a refused batch, and asks that are repeated alone."""
         self.unfit: dict[K, Ask[K]] = {}
-        """Asks that cannot stand in a batch."""
+        """Asks that do not fit into a batch."""
 
     def __len__(self) -> int:
         return len(self._asks)
@@ -103,11 +103,11 @@ class Queue(Generic[K]):
 
     @property
     def opened_at(self) -> float:
-        """When the oldest of those asked."""
+        """When the oldest of these asks was made."""
         return min(next(iter(line.values())).asked_at for line in self._lines if line)
 
     def first(self) -> Ask[K]:
-        """The most urgent of those; there is one."""
+        """The most urgent of these asks; there must be one."""
         return next(ask for line in self._lines for ask in line.values())
 
     def ahead(self, priority: int) -> int:
@@ -115,7 +115,7 @@ class Queue(Generic[K]):
         return sum(len(line) for line in self._lines[: priority + 1])
 
     def join(self, key: K, priority: int, now: float) -> Ask[K]:
-        """The ask for a key that waits already, in the line of whoever is more urgent, or a new one."""
+        """The waiting ask for a key, raised to this priority if it is more urgent; or a new ask."""
         ask = self._asks.get(key)
         if ask is None:
             ask = self._asks[key] = Ask(key, priority, now)
@@ -127,12 +127,12 @@ class Queue(Generic[K]):
         return ask
 
     def drop(self, ask: Ask[K]) -> None:
-        """Nobody wants it any more; a part that holds it is mended when its turn comes."""
+        """Drop an ask without callers; :meth:`next_part` removes it from its part."""
         if self._asks.get(ask.key) is ask:
             self._forget(ask)
 
     def take(self, most: int) -> list[Ask[K]]:
-        """The asks of the next request, most urgent first, with a share for the others."""
+        """Take the asks of the next request, the most urgent first, with a share for lower priorities."""
         room = min(most, self._maximum)
         kept = room // _KEPT_SHARE
         taken: list[Ask[K]] = []
@@ -147,13 +147,13 @@ class Queue(Generic[K]):
         return taken
 
     def take_unfit(self) -> list[Ask[K]]:
-        """The first ask that cannot stand in a batch."""
+        """Take the most urgent ask that does not fit into a batch."""
         ask = min(self.unfit.values(), key=lambda each: each.priority)
         self._forget(ask)
         return [ask]
 
     def next_part(self) -> Part | None:
-        """The first part that somebody still wants, left where it is; parts that lost all of theirs are dissolved."""
+        """The first part that a caller still wants, without taking it; drops parts that no caller wants."""
         while self.parts:
             part = self.parts[0]
             wanted = [ask for ask in part.asks if self._asks.get(ask.key) is ask]
@@ -165,18 +165,18 @@ class Queue(Generic[K]):
         return None
 
     def take_part(self) -> Part:
-        """The part that :meth:`next_part` showed."""
+        """Take the part that :meth:`next_part` returned."""
         part = self.parts.popleft()
         for ask in part.asks:
             self._forget(ask)
         return part
 
     def put_back(self, asks: Iterable[Ask[K]], *, parted: bool = False) -> None:
-        """Let them wait again, before everybody else of their priority. ``parted``: they waited as part of one."""
+        """Let asks wait again, at the front of their priority. ``parted``: they waited as members of a part."""
         lines: tuple[list[Ask[K]], ...] = tuple([] for _ in Priority)
         for ask in asks:
             if parted and self._asks.get(ask.key) is not ask:
-                continue  # dropped, or merged, in the meantime
+                continue  # dropped or merged in the meantime
             if parted:
                 del self._asks[ask.key]
             if self._register(ask):
@@ -189,12 +189,12 @@ class Queue(Generic[K]):
                 line.update(later)
 
     def alone(self, ask: Ask[K]) -> None:
-        """Let one wait for a request of its own."""
+        """Let an ask wait for a request of its own."""
         if self._register(ask):
             self.parts.append(Part([ask], []))
 
     def halve(self, asks: list[Ask[K]], *, parted: bool = False) -> None:
-        """One of these is bad and nobody knows which: ask for the first half, and judge the second by what comes."""
+        """Divide asks of which one is bad: request the first half; its result decides about the second."""
         if parted:
             asks = [ask for ask in asks if self._asks.get(ask.key) is ask]
         else:
@@ -204,7 +204,7 @@ class Queue(Generic[K]):
             self.parts.append(Part(asks[:middle], asks[middle:]))
 
     def everything(self) -> Iterator[Ask[K]]:
-        """Empty the queue: every ask that waits."""
+        """Empty the queue; returns every waiting ask."""
         asks = list(self._asks.values())
         self._asks.clear()
         self.unfit.clear()
@@ -214,7 +214,7 @@ class Queue(Generic[K]):
         return iter(asks)
 
     def _register(self, ask: Ask[K]) -> bool:
-        """Count it as waiting; False where nobody wants it, or the key waits already, to which its callers go over."""
+        """Count an ask as waiting; False if no caller wants it, or if it was merged into a waiting ask for its key."""
         ask.flight = None
         if not ask.waiters:
             return False

@@ -1,4 +1,4 @@
-"""What is true of one batch operation: the facts that drive the mechanism."""
+"""The facts about one batch operation, from which a batcher knows how to use it."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ K = TypeVar("K", bound=Hashable)
 
 
 Answer = tuple[Any, Any, ApiError | None]
-"""One entry of a batch's reply: the key it belongs to (None: none that was asked), its value, its error.
+"""One entry of a batch's reply: its key (None if it belongs to none of the requested keys), its value, its error.
 
-A plain tuple: one is made and dropped with each look-up.
+A plain tuple, because one is created and dropped with each look-up.
 """
 
 
@@ -48,22 +48,22 @@ class Rule(msgspec.Struct, Generic[G, K], frozen=True, kw_only=True):
 
     Attributes:
         name: such as ``"catalog.item"``.
-        batch: the operation that takes many.
-        maximum: how many it takes.
-        arguments: a group's and its keys' arguments of ``batch``; what differs in the group never shares a request.
-        answers: the entries of a reply's body in its order, given the keys that were asked; raises DecodeError for a
-            body without its list.
-        entries: where that list stands on the wire, and where in each entry the value does.
-        answers_all: Amazon answers each key, the unknown ones too: one that a reply does not mention is asked again.
-        combine: what the values of a key become that may come back several times; None where the first one counts.
-        following: the arguments of the next page, beside those of the first; None on the last.
-        every_page: read on when every key is answered: more of one may follow.
-        single: the operation that takes one, whose quota is its own; it may be ``batch`` where only some keys need it.
-        single_arguments, single_value, single_entry: the same of that one. A body without a value gives None.
-        spare: use ``single`` also for keys that a batch could take, when its quota is at hand and that of ``batch`` is
-            not.
-        fits: whether a key may stand in a batch beside others.
-        missing_codes, missing_statuses: Amazon's errors that say no more than "not found".
+        batch: the operation for several keys.
+        maximum: how many keys it accepts.
+        arguments: the arguments of ``batch`` for a group and its keys; different groups never share a request.
+        answers: the entries of a reply's body in its order, given the requested keys; raises DecodeError for a body
+            without its list.
+        entries: the path of that list in the JSON of the body, and the path of the value in each entry.
+        answers_all: whether Amazon answers every key, including unknown ones: a key without an entry is then requested
+            again.
+        combine: combines the values of a key that may have several entries; None if the first one counts.
+        following: the additional arguments for the next page; None on the last page.
+        every_page: whether to read all pages, because keys that are answered may have further entries.
+        single: the operation for one key, which has its own quota; it may be ``batch`` if only some keys need it.
+        single_arguments, single_value, single_entry: as above, for ``single``. The value is None if the body has none.
+        spare: whether to use ``single`` also for keys that fit into a batch, if it has quota and ``batch`` has not.
+        fits: whether a key can be in a batch with others.
+        missing_codes, missing_statuses: errors of Amazon that mean "not found".
     """
 
     name: str
@@ -86,7 +86,7 @@ class Rule(msgspec.Struct, Generic[G, K], frozen=True, kw_only=True):
     missing_statuses: frozenset[int] = frozenset({404})
 
     def is_missing(self, error: ApiError) -> bool:
-        """Whether Amazon's error says that there is no such thing."""
+        """Whether Amazon's error means "not found"."""
         return error.status in self.missing_statuses or error.code in self.missing_codes
 
 
@@ -94,12 +94,12 @@ _ASIN = re.compile(r"[0-9]{9}[0-9X]|[A-Z][A-Z0-9]{9}").fullmatch
 
 
 def check_asin(asin: object) -> None:
-    """Refuse what cannot be an ASIN: one such spoils the whole batch, and Amazon does not say which.
+    """Refuse what cannot be an ASIN: Amazon would refuse the whole batch without saying why.
 
     Source of the pattern: Amazon's staff in github.com/amzn/selling-partner-api-docs/issues/2543.
 
     Raises:
-        ConfigurationError: it is not one.
+        ConfigurationError: it is not an ASIN.
     """
     if not (isinstance(asin, str) and _ASIN(asin)):
         raise ConfigurationError(f"{asin!r} is not an ASIN: ten capital letters and digits, such as B07XJ8C8F5")
@@ -109,22 +109,22 @@ def check_sku(sku: object) -> None:
     """Refuse what cannot be a SKU.
 
     Raises:
-        ConfigurationError: it is empty, or no text.
+        ConfigurationError: it is empty, or not text.
     """
     if not (isinstance(sku, str) and sku.strip()):
-        raise ConfigurationError(f"{sku!r} is not a SKU")
+        raise ConfigurationError(f"{sku!r} is not a SKU: give text that is not empty")
 
 
 def listed(body: Any, name: str, operation: Operation[Any]) -> list[Any]:
-    """The list of a body; a body without it is no answer, and nobody is told "not found" for it.
+    """The list in a body.
 
     Raises:
-        DecodeError: there is none.
+        DecodeError: there is none, which must not be taken for "not found".
     """
     entries = body if not name else getattr(body, name, None)
     if not isinstance(entries, list):
         raise DecodeError(
-            f"the reply lacks its list of {name or 'results'}",
+            f"the reply has no list of {name or 'results'}",
             path=f"$.{name}" if name else "$",
             operation=operation.name,
         )
@@ -132,10 +132,10 @@ def listed(body: Any, name: str, operation: Operation[Any]) -> list[Any]:
 
 
 def following_token(body: Any, name: str) -> Mapping[str, Any] | None:
-    """The argument of this name that asks for the next page; None on the last.
+    """The page token as the argument of this name; None on the last page.
 
     Raises:
-        DecodeError: something else stands in the token's place, so what this page lacks may be on another.
+        DecodeError: the token is not text, so that keys on further pages would seem not found.
     """
     token = getattr(getattr(body, "pagination", None), "next_token", None)
     if token and not isinstance(token, str):
@@ -147,19 +147,19 @@ _DETAILS = ("code", "message", "details")
 
 
 def item_error(operation: Operation[Any], status: int, errors: object) -> ApiError:
-    """The error of one entry in a batch's reply, in the class that its status would have had by itself."""
+    """The error of one entry in a batch's reply, of the class for its status."""
     details = tuple(
         ErrorDetail(*(on_one_line(str(getattr(error, name, None) or ""), LONGEST_PEER_TEXT) for name in _DETAILS))
         for error in (errors if isinstance(errors, list | tuple) else ())
     )
     what = "; ".join(f"{each.code}: {each.message}" for each in details) or "no errors in the reply"
     return error_for_status(status)(
-        f"this item of the batch got status {status}, {what}", errors=details, operation=operation.name, status=status
+        f"this item of the batch has status {status}: {what}", errors=details, operation=operation.name, status=status
     )
 
 
 def not_found(rule: Rule[Any, Any], key: object, request_id: str | None) -> NotFoundError:
-    """What a key becomes that the reply does not mention; the status is that of the single operation."""
+    """The error for a key that the reply does not mention, with the status that the single operation would have."""
     return NotFoundError(
         f"nothing found for {key!r}: the reply to the batch does not mention it",
         errors=(ErrorDetail("NOT_FOUND", "absent from the reply to the batch"),),
@@ -170,7 +170,7 @@ def not_found(rule: Rule[Any, Any], key: object, request_id: str | None) -> NotF
 
 
 def absent(rule: Rule[Any, Any], key: object, request_id: str | None) -> DecodeError:
-    """What a key becomes that was asked alone, and the reply is about something else, or about nothing."""
+    """The error for a key that was requested alone, if the reply does not mention it."""
     return DecodeError(
         f"the reply to a request for {key!r} alone does not mention it",
         path="$",
@@ -180,7 +180,7 @@ def absent(rule: Rule[Any, Any], key: object, request_id: str | None) -> DecodeE
 
 
 def as_missing(error: ApiError) -> NotFoundError:
-    """An error that says "not found" in other words, as NotFoundError; its status stays Amazon's."""
+    """An error of Amazon that means "not found", as NotFoundError with Amazon's status."""
     return NotFoundError(
         error.message,
         errors=error.errors,

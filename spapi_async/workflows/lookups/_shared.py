@@ -1,4 +1,4 @@
-"""The batchers of an application: handles of one seller share them, event loops do not."""
+"""The batchers of an application: shared by all handles on a seller, separate for each event loop."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from spapi_async.workflows.lookups._rule import Rule
 
 __all__ = ["LookUps"]
 
-_KEPT_IDLE = 1000
-"""Batchers above which idle ones are forgotten: an application serves thousands of sellers."""
+_MOST_KEPT = 1000
+"""Batchers above which idle ones are dropped, because an application may serve thousands of sellers."""
 
 _Kept = dict[Hashable, Batcher[Any, Any]]
 
 
-class _Desk:
+class _Batchers:
     """All batchers of an application, by event loop."""
 
     __slots__ = ("_by_loop",)
@@ -47,9 +47,9 @@ class _Desk:
 
 
 class LookUps:
-    """The look-ups of one seller, or of several that stand in for each other; base of the workflows."""
+    """The look-ups of one seller, or of several that share the work; the base class of the workflows."""
 
-    __slots__ = ("_callers", "_desk", "_kept", "_loop", "_name", "_near", "_raw", "_resources")
+    __slots__ = ("_batchers", "_callers", "_kept", "_loop", "_name", "_near", "_raw", "_resources")
 
     def __init__(self, caller: Caller, resources: Resources, *others: Caller, raw: bool = False) -> None:
         self._callers: Sequence[Caller] = (caller, *others)
@@ -58,22 +58,22 @@ class LookUps:
         self._raw = raw
         self._loop: asyncio.AbstractEventLoop | None = None
         self._kept: _Kept = {}
-        self._near: _Kept = {}  # those that this handle has used, by what its callers wrote
-        desk = resources.shared.setdefault(("", "lookups"), _Desk())
-        assert isinstance(desk, _Desk)
-        self._desk = desk
+        self._near: _Kept = {}  # the batchers that this handle has used, by its callers' arguments
+        batchers = resources.shared.setdefault(("", "lookups"), _Batchers())
+        assert isinstance(batchers, _Batchers)
+        self._batchers = batchers
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {', '.join(self._name)}>"
 
     def variant(self, *others: Self, raw: bool = False) -> Self:
-        """The same look-ups with the quota of others besides, or (``raw``) whose answers are Amazon's JSON as bytes.
+        """The same look-ups, also with the quota of other sellers, or (``raw``) with Amazon's JSON as bytes.
 
         Raises:
             ConfigurationError: the others belong to another application.
         """
         if any(other._resources is not self._resources for other in others):  # noqa: SLF001  of the same class
-            raise ConfigurationError("the sellers of a pool belong to one application")
+            raise ConfigurationError("the sellers of a pool must belong to one application")
         callers = [caller for other in others for caller in other._callers]  # noqa: SLF001
         return type(self)(self._callers[0], self._resources, *self._callers[1:], *callers, raw=raw)
 
@@ -85,10 +85,10 @@ class LookUps:
         marketplace: Marketplace | str | None,
         *facts: Hashable,
     ) -> Awaitable[Any]:
-        """The answer for a key among those of one marketplace and the same further facts.
+        """The answer for a key in a marketplace, with further facts that a request's keys have in common.
 
-        A plain function that goes straight to the batcher that the same words led to before: each look-up pays for
-        each frame.
+        It finds the batcher by the caller's arguments and is not a coroutine, because every frame costs time in each
+        look-up.
         """
         loop = asyncio.get_running_loop()
         options = current_options()
@@ -96,29 +96,29 @@ class LookUps:
         if loop is self._loop:
             try:
                 batcher = self._near.get(name)
-            except TypeError:  # what is no marketplace may not hash either
+            except TypeError:  # not hashable: reported by _place
                 batcher = None
             if batcher is not None and not batcher.forgotten:
                 return batcher.ask(key, options)
         batcher = self._batcher(rule, make_group(self._place(marketplace), *facts), options)
-        if len(self._near) >= _KEPT_IDLE:
+        if len(self._near) >= _MOST_KEPT:
             self._near.clear()
         self._near[name] = batcher
         return batcher.ask(key, options)
 
     def _ask(self, rule: Rule[Any, Any], group: Hashable, key: Any) -> Awaitable[Any]:
-        """The answer for a key among those of its group."""
+        """The answer for a key of a group."""
         options = current_options()
         return self._batcher(rule, group, options).ask(key, options)
 
     def _batcher(self, rule: Rule[Any, Any], group: Hashable, options: CallOptions) -> Batcher[Any, Any]:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._loop, self._kept, self._near = loop, self._desk.here(), {}
+            self._loop, self._kept, self._near = loop, self._batchers.here(), {}
         name = (rule.name, self._name, group, options.timeout, self._raw)
         batcher = self._kept.get(name)
         if batcher is None:
-            if len(self._kept) >= _KEPT_IDLE:
+            if len(self._kept) >= _MOST_KEPT:
                 for old in [old for old, each in self._kept.items() if each.idle]:
                     self._kept.pop(old).forgotten = True
             batcher = Batcher(rule, group, self._callers, timeout=options.timeout, raw=self._raw)
@@ -126,16 +126,19 @@ class LookUps:
         return batcher
 
     def _place(self, marketplace: Marketplace | str | None) -> Marketplace:
-        """The marketplace that is named, or the seller's.
+        """The given marketplace, or else the seller's.
 
         Raises:
-            ConfigurationError: neither is.
+            ConfigurationError: there is neither.
         """
         if marketplace is not None:
             return marketplace if isinstance(marketplace, Marketplace) else Marketplace.parse(marketplace)
         place = self._callers[0].marketplace
         if place is None or any(caller.marketplace is not place for caller in self._callers[1:]):
-            raise ConfigurationError("give marketplace=, or make the seller with selling_partner(…, marketplace=…)")
+            raise ConfigurationError(
+                "no marketplace is known: give marketplace=, or create the seller with selling_partner(…, "
+                "marketplace=…)"
+            )
         return place
 
     def _seller_id(self) -> str:
@@ -146,5 +149,7 @@ class LookUps:
         """
         seller_id = self._callers[0].seller_id
         if not seller_id:
-            raise ConfigurationError("this look-up needs the seller's id: selling_partner(…, seller_id=…)")
+            raise ConfigurationError(
+                "this look-up needs the seller's id: create the seller with selling_partner(…, seller_id=…)"
+            )
         return seller_id

@@ -1,4 +1,4 @@
-"""When a batch leaves: pure decisions on times and counts."""
+"""When a batch is sent: pure decisions on times and counts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections import deque
 __all__ = ["WINDOW", "Habit", "departs_at"]
 
 WINDOW = 0.005
-"""Seconds that a batch stays open for others when a token is at hand: little beside a round trip to Amazon."""
+"""Seconds for which a batch stays open for more keys although a token is available: far less than a round trip."""
 
-_REMEMBERED = 8
+_REMEMBERED = 8  # windows
 
 
 class Habit:
-    """How many ask within one window, as far as the last windows tell; nobody waits for more than usually come."""
+    """How many calls usually come within one window, so that a batch does not wait for more."""
 
     __slots__ = ("_closed_at", "_counts")
 
@@ -23,16 +23,16 @@ class Habit:
 
     @property
     def expected(self) -> int | None:
-        """As many as the fullest of the last windows had; None before the first."""
+        """The most calls in one of the last windows; None before the first."""
         return max(self._counts) if self._counts else None
 
     def asked(self, now: float) -> None:
-        """Somebody asks: one who comes just after a window closed shows that it closed too early."""
+        """A call came; if a window has just closed, it closed too early, and the call counts for it."""
         if now - self._closed_at < WINDOW and self._counts:
             self._counts[-1] += 1
 
     def closed(self, now: float, count: int) -> None:
-        """A window closed with so many in it."""
+        """A window closed with so many calls in it."""
         self._counts.append(count)
         self._closed_at = now
 
@@ -47,16 +47,16 @@ def departs_at(
     quiet: bool,
     token_in: float,
 ) -> float:
-    """The moment at which a batch is to leave, if nothing changes.
+    """When to send a batch, if nothing changes.
 
     Args:
-        now: this moment.
-        opened_at: when the first of those who wait asked.
-        waiting: how many wait.
-        maximum: how many a batch holds.
-        expected: how many usually come; None where that is not known.
-        quiet: nobody has come since the event loop last went round.
-        token_in: seconds until a request can leave.
+        now: the current time.
+        opened_at: when the oldest waiting key was asked.
+        waiting: how many keys wait.
+        maximum: how many keys a batch can have.
+        expected: how many usually come; None if unknown.
+        quiet: whether no key was added since the last iteration of the event loop.
+        token_in: seconds until a request can be sent.
     """
     full = waiting >= maximum
     complete = full or (quiet and expected is not None and waiting >= expected)

@@ -1,7 +1,7 @@
-"""The messages of an open queue: handed out, kept invisible, deleted, put back, set aside.
+"""The messages of an open queue: received, kept invisible while they are handled, then deleted, put back or set aside.
 
-A message is deleted only when the loop comes back for the next one. Until then its visibility is extended; a reader
-that is killed leaves it to reappear.
+A message is deleted only when the loop asks for the next one. Until then it is kept invisible to other readers. If this
+reader is killed, SQS makes the message visible again.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ __all__ = ["LONGEST_VISIBILITY", "Handling", "Messages", "QueuedNotification"]
 
 logger = logging.getLogger("spapi_async.workflows.notifications")
 
-LONGEST_VISIBILITY = 12 * 3600  # of SQS
-_BATCH = 10  # SQS hands out, extends and deletes at most so many at once
-_IDLE = 1.0  # seconds until a queue is asked again that said at once that it is empty
-_LONGEST_PAUSE = 30.0  # between two attempts while the queue cannot be reached
-_OUT_OF_THE_WAY = 3600  # seconds that a message without another queue to go to is hidden
-_ASIDE_LATER = 60  # seconds until a message is set aside again whose own queue cannot be reached
-_CLOSING = 5.0  # seconds for putting messages back when the block ends
+LONGEST_VISIBILITY = 12 * 3600  # seconds; a limit of SQS
+_BATCH = 10  # messages per request; a limit of SQS
+_EMPTY_PAUSE = 1.0  # seconds between two requests to an empty queue that does not wait for messages
+_LONGEST_PAUSE = 30.0  # seconds between two attempts while the queue cannot be reached
+_HIDDEN_SECONDS = 3600  # for a message that is set aside without a queue of its own
+_SET_ASIDE_AGAIN_SECONDS = 60  # until the next attempt if the queue for such messages cannot be reached
+_CLOSING_SECONDS = 5.0  # for putting messages back when the block ends
 
 # The one personal member in Amazon's schemas of notifications (ORDER_CHANGE), in either casing. In what SNS and Lambda
 # wrap, its quotes are escaped, once for each wrapping.
@@ -40,7 +40,7 @@ _POSTAL_CODE = re.compile(r'((\\{0,31})"destinationPostalCode\2"\s{0,9}:\s{0,9})
 
 
 class Handling(msgspec.Struct, frozen=True, kw_only=True):
-    """How messages are handled: see :class:`SqsQueue`."""
+    """The settings of a queue: see :class:`SqsQueue`."""
 
     url: str
     wait: int
@@ -50,7 +50,7 @@ class Handling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Hold:
-    """One message that this reader has, as SQS knows it, and what is to become of it."""
+    """A message that this reader has received, and what to do with it."""
 
     __slots__ = ("body", "done", "receipt", "retry_after", "tries")
 
@@ -64,39 +64,39 @@ class _Hold:
 
 
 class QueuedNotification(Notification, frozen=True, kw_only=True):
-    """A notification out of a queue.
+    """A notification from a queue.
 
     Attributes:
-        tries: how often the queue has handed it out, this time included.
+        tries: how often the queue has delivered it, including this time.
     """
 
     tries: int = 1
     _hold: _Hold
 
     def done(self) -> None:
-        """Delete it even if the loop ends here; otherwise it is deleted when the loop asks for the next one."""
+        """Delete it even if the loop ends now; without this, it is deleted when the loop asks for the next one."""
         self._hold.done = True
 
     def retry(self, after: float = 0) -> None:
-        """Put it back when the loop asks for the next one; it reappears after so many seconds."""
+        """Put it back into the queue when the loop asks for the next one; it becomes visible after so many seconds."""
         self._hold.retry_after = min(max(0, round(after)), LONGEST_VISIBILITY)
 
 
 class Messages:
-    """What an open queue hands out: an async iterable of :class:`QueuedNotification`."""
+    """The messages of an open queue: an async iterable of :class:`QueuedNotification`."""
 
     def __init__(self, client: Any, handling: Handling, clock: Clock) -> None:
         self._client = client
         self._clock = clock
         self._url = handling.url
-        self._how = handling
-        self._held: dict[str, _Hold] = {}  # everything that must stay invisible, by receipt
+        self._handling = handling
+        self._held: dict[str, _Hold] = {}  # messages that must stay invisible, by receipt
         self._waiting: deque[QueuedNotification] = deque()
         self._handled: list[str] = []  # receipts to delete
-        self._returned: list[_Hold] = []  # to become visible again
-        self._poison: deque[tuple[_Hold, str]] = deque()  # to set aside, and why
+        self._returned: list[_Hold] = []  # messages to make visible again
+        self._to_set_aside: deque[tuple[_Hold, str]] = deque()  # messages, and why
         self._receiving = asyncio.Lock()
-        self._telling = asyncio.Lock()  # what SQS hears of messages in hand, in order: its last word counts
+        self._updating = asyncio.Lock()  # one update of visibility at a time: SQS applies the last one
         self.set_aside = 0
         self._extending = asyncio.create_task(self._extend_for_ever())
 
@@ -104,7 +104,7 @@ class Messages:
         return _Loop(self)
 
     def __repr__(self) -> str:
-        return f"<Messages of {self._url}: {len(self._held)} in hand, {self.set_aside} set aside>"
+        return f"<Messages of {self._url}: {len(self._held)} received, {self.set_aside} set aside>"
 
     async def _next(self) -> QueuedNotification:
         while True:
@@ -113,11 +113,11 @@ class Messages:
                     if not self._waiting:
                         await self._settle()
                         await self._receive()
-            if self._waiting:  # another loop may have been quicker
+            if self._waiting:  # another loop may have taken them all
                 return self._waiting.popleft()
 
     def _finished(self, hold: _Hold, *, handled: bool) -> None:
-        """The loop has come back for the next message, or ended without."""
+        """The loop asks for the next message (``handled``), or has ended."""
         if hold.retry_after is None and (handled or hold.done):
             self._held.pop(hold.receipt, None)
             self._handled.append(hold.receipt)
@@ -133,67 +133,70 @@ class Messages:
                     reply = await self._client.receive_message(
                         QueueUrl=self._url,
                         MaxNumberOfMessages=_BATCH,
-                        WaitTimeSeconds=self._how.wait,
-                        VisibilityTimeout=self._how.visibility,
+                        WaitTimeSeconds=self._handling.wait,
+                        VisibilityTimeout=self._handling.visibility,
                         MessageSystemAttributeNames=["ApproximateReceiveCount"],
                     )
                 break
-            except TransportError as error:  # whoever listens for weeks outlives an outage
+            except TransportError as error:  # a reader that runs for weeks must survive an outage
                 logger.warning("%s; trying again in %.0f s", error, pause)
                 await self._clock.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
         found = [entry for entry in _list(reply, "Messages") if isinstance(entry.get("ReceiptHandle"), str)]
         for entry in found:
             self._take(_Hold(entry))
-        if not found and self._clock.monotonic() - asked_at < _IDLE:  # what stands in for SQS may not wait
-            await self._clock.sleep(_IDLE)
-        while self._poison:
-            await self._put_aside(*self._poison[0])
-            self._poison.popleft()  # only now: a reader that is cancelled leaves it to the next
+        # Substitutes for SQS may not support long polling.
+        if not found and self._clock.monotonic() - asked_at < _EMPTY_PAUSE:
+            await self._clock.sleep(_EMPTY_PAUSE)
+        while self._to_set_aside:
+            await self._set_aside(*self._to_set_aside[0])
+            self._to_set_aside.popleft()  # only afterwards: if this reader is cancelled, the next loop repeats it
 
     def _take(self, hold: _Hold) -> None:
-        """A message has come: to be handed out, or to be set aside."""
+        """Keep a received message for a loop, or for setting it aside."""
         self._held[hold.receipt] = hold
-        if hold.tries > self._how.tries:
-            self._poison.append((hold, f"handed out {hold.tries - 1} times and never finished"))
+        if hold.tries > self._handling.tries:
+            self._to_set_aside.append((hold, f"delivered {hold.tries - 1} times and never finished"))
             return
         try:
             found = parse(hold.body)
         except DecodeError as error:
-            self._poison.append((hold, error.message))
+            self._to_set_aside.append((hold, error.message))
             return
         facts = {name: getattr(found, name) for name in found.__struct_fields__}
         self._waiting.append(QueuedNotification(**facts, tries=hold.tries, _hold=hold))
 
-    async def _put_aside(self, hold: _Hold, why: str) -> None:
-        """Out of the way of the others: into the queue for such messages, or out of sight."""
-        where = self._how.set_aside or f"this queue, hidden for {_OUT_OF_THE_WAY} s"
-        logger.error("a message of %s was set aside (%s): %s", self._url, where, why)
-        if self._how.set_aside is None:
-            hold.retry_after = _OUT_OF_THE_WAY
+    async def _set_aside(self, hold: _Hold, why: str) -> None:
+        """Move a message into the queue for such messages, or hide it if there is none."""
+        where = f"into {self._handling.set_aside}" if self._handling.set_aside else f"hidden for {_HIDDEN_SECONDS} s"
+        logger.error("a message of %s was set aside, %s: %s", self._url, where, why)
+        if self._handling.set_aside is None:
+            hold.retry_after = _HIDDEN_SECONDS
         else:
             try:
                 with translated():
                     await self._client.send_message(
-                        QueueUrl=self._how.set_aside, MessageBody=_without_personal(hold.body)
+                        QueueUrl=self._handling.set_aside, MessageBody=_without_personal(hold.body)
                     )
                 hold.done = True
-            except TransportError as error:  # it reappears, and is set aside then
-                logger.warning("a message could not be set aside yet: %s", error)
-                hold.retry_after = _ASIDE_LATER
-        self.set_aside += self._how.set_aside is None or hold.done
+            except TransportError as error:  # it reappears, and is set aside again then
+                logger.warning(
+                    "a message could not be set aside yet, next attempt in %d s: %s", _SET_ASIDE_AGAIN_SECONDS, error
+                )
+                hold.retry_after = _SET_ASIDE_AGAIN_SECONDS
+        self.set_aside += self._handling.set_aside is None or hold.done
         self._finished(hold, handled=False)
 
     async def _settle(self) -> None:
-        """Delete what has been handled and put back what has not; what fails now is tried again the next time."""
-        async with self._telling:
-            await self._settle_in_turn()
+        """Delete handled messages and put the others back; repeats later what fails now."""
+        async with self._updating:
+            await self._settle_locked()
 
-    async def _settle_in_turn(self) -> None:
+    async def _settle_locked(self) -> None:
         returned, self._returned = self._returned, []
         for hold in returned:
             self._held.pop(hold.receipt, None)
-            if hold.done and hold.retry_after is None:  # said after its loop was left
+            if hold.done and hold.retry_after is None:  # ``done`` was called after its loop had ended
                 self._handled.append(hold.receipt)
         returned = [hold for hold in returned if hold.receipt not in self._handled]
         try:
@@ -220,15 +223,15 @@ class Messages:
         self._handled += left
 
     async def _extend_for_ever(self) -> None:
-        """Keep what is in hand invisible to other readers; what was handled is deleted before it reappears."""
+        """Keep received messages invisible to other readers, and delete handled ones before they reappear."""
         while True:
-            await self._clock.sleep(self._how.visibility / 3)
+            await self._clock.sleep(self._handling.visibility / 3)
             try:
-                async with self._telling:
-                    await self._settle_in_turn()
-                    await self._change_visibility([(receipt, self._how.visibility) for receipt in self._held])
-            except (TransportError, ConfigurationError) as error:  # then messages may reappear, and be handled twice
-                logger.warning("the visibility of messages could not be extended: %s", error)
+                async with self._updating:
+                    await self._settle_locked()
+                    await self._change_visibility([(receipt, self._handling.visibility) for receipt in self._held])
+            except (TransportError, ConfigurationError) as error:
+                logger.warning("messages could not be kept invisible, and may be delivered twice: %s", error)
 
     async def _change_visibility(self, wanted: Sequence[tuple[str, int]]) -> None:
         for start in range(0, len(wanted), _BATCH):
@@ -240,19 +243,22 @@ class Messages:
                 await self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
 
     async def _close(self) -> None:
-        """Delete what was handled; the rest reappears at once."""
+        """Delete handled messages; make the others visible at once."""
         settled = {hold.receipt for hold in self._returned}
         for hold in list(self._held.values()):
             if hold.receipt not in settled:
                 self._finished(hold, handled=False)
         self._extending.cancel()
-        with anyio.move_on_after(_CLOSING, shield=True), contextlib.suppress(TransportError, ConfigurationError):
+        with (
+            anyio.move_on_after(_CLOSING_SECONDS, shield=True),
+            contextlib.suppress(TransportError, ConfigurationError),
+        ):
             await asyncio.wait([self._extending])
             await self._settle()
 
 
 class _Loop:
-    """One loop over the messages; the message before is finished when the next is asked for."""
+    """One loop over the messages; asking for the next message finishes the one before."""
 
     def __init__(self, messages: Messages) -> None:
         self._messages = messages
@@ -273,7 +279,7 @@ class _Loop:
             self._messages._finished(hold, handled=handled)  # noqa: SLF001
 
     def __del__(self) -> None:
-        # The loop was left in the middle of a message, by an exception or by break: nobody knows whether it is done.
+        # An exception or ``break`` ended the loop during a message, so it is unknown whether the message was handled.
         self._end(handled=False)
 
 
@@ -287,20 +293,22 @@ def _entries(receipts: Iterable[str]) -> list[dict[str, str]]:
 
 
 def _failed(reply: Any, batch: Sequence[str]) -> list[str]:
-    """Those of a batch that SQS did not delete and may delete another time."""
+    """The receipts of a batch that SQS did not delete but may delete later."""
     failed = [each for each in _list(reply, "Failed") if not each.get("SenderFault")]
     if failed:
-        logger.warning("%d handled messages could not be deleted yet: SQS %s", len(failed), failed[0].get("Code"))
+        logger.warning(
+            "%d handled messages could not be deleted yet: SQS answered %s", len(failed), failed[0].get("Code")
+        )
     places = {str(each.get("Id")) for each in failed}
     return [receipt for place, receipt in enumerate(batch) if str(place) in places]
 
 
 def _list(reply: Any, name: str) -> list[dict[str, Any]]:
-    """A list of a reply, which an endpoint that is not quite SQS may have left out or filled with anything."""
+    """A list in a reply; substitutes for SQS may omit it, or put anything into it."""
     found = reply.get(name) if isinstance(reply, dict) else None
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _count(text: Any) -> int:
-    """How often a message was handed out; once, where the queue does not say."""
+    """How often a message was delivered; 1 if the queue does not say."""
     return int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 10 else 1

@@ -1,4 +1,4 @@
-"""A notification as a value, and the one way from a message of any kind to it."""
+"""A notification as a value, and how it is read from a message of any kind."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ _MERCHANT = "amzn1.merchant.o."
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """One notification; its repr shows nothing of the payload.
+    """One notification; its repr does not show the payload.
 
     Attributes:
-        type: ``"ORDER_CHANGE"``; any other string where Amazon has a type that this library does not know.
-        payload: the ``Payload`` of that type in :mod:`spapi_async.models.notifications`, read as leniently as replies
-            are; plain dicts and lists for an unknown type; a ``NewClientSecret`` or ``ClientSecretExpiry`` for the two
-            notifications about an application's client secret.
-        key: the same for every delivery of one notification, so a table of keys finds duplicates: Amazon's
-            ``notificationId``, or a digest of the content for types that have none.
-        event_time: when it happened; None where the message gives no time.
+        type: such as ``"ORDER_CHANGE"``; may be a type that this library does not know.
+        payload: the ``Payload`` of that type in :mod:`spapi_async.models.notifications`, decoded as leniently as
+            replies; plain dicts and lists for an unknown type; a ``NewClientSecret`` or ``ClientSecretExpiry`` for the
+            two notifications about an application's client secret.
+        key: the same for every delivery of a notification, so that duplicates can be recognised: Amazon's
+            ``notificationId``, or a hash of the content for types that have none.
+        event_time: when it happened; None if the message gives no time.
         publish_time: when Amazon published it; it may arrive hours later, and out of order.
-        seller_id: whom it is about, where the payload says so.
-        payload_version: of the payload, as subscribed to.
-        subscription_id, application_id: from the metadata, where there is any.
-        violations: where the payload breaks its schema; nearly always empty.
-        raw: the payload's JSON as received, unknown keys included; empty for a client secret.
+        seller_id: the seller that it is about, if the payload names one.
+        payload_version: the version of the payload.
+        subscription_id, application_id: from the metadata, if there is any.
+        violations: the places at which the payload breaks its schema; nearly always empty.
+        raw: the payload's JSON as received, including unknown keys; empty for a client secret.
     """
 
     type: str
@@ -63,7 +63,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def content(self) -> Any:
-        """The payload without the object that most types wrap round it: ``payload.order_change_notification``."""
+        """The single object that most types have in their payload, such as ``payload.order_change_notification``."""
         return _content(self.payload)
 
     def __repr__(self) -> str:
@@ -75,19 +75,19 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Message = str | bytes | bytearray | memoryview | Mapping[str, Any] | Notification
-"""What a notification comes in."""
+"""The forms of a message in which a notification can arrive."""
 
 
 def parse(message: Message) -> Notification:
     """The notification in a message.
 
-    Takes the notification itself, the body of an SQS message, an entry of ``Messages`` (SQS) or ``Records`` (a Lambda
-    function's event), an SNS envelope, an EventBridge event, as text, bytes or a mapping, and one inside another. Keys
-    may be written in lower camel or in Pascal case, whatever the schema of the type has.
+    The message may be the notification itself, the body of an SQS message, an entry of ``Messages`` (SQS) or
+    ``Records`` (a Lambda function's event), an SNS envelope or an EventBridge event, or several of them nested; as
+    text, bytes or a mapping. Keys may be in lower camel case or in Pascal case, whichever the schema uses.
 
     Raises:
-        DecodeError: there is no notification in it, or one of a known type without its content. The error does not
-            show the message.
+        DecodeError: it contains no notification, or one of a known type without its content. The error does not show
+            the message.
     """
     if isinstance(message, Notification):
         return message
@@ -121,7 +121,7 @@ def parse(message: Message) -> Notification:
 
 
 async def iter_notifications(source: AsyncIterable[Message]) -> AsyncIterator[Notification]:
-    """The notifications of any async iterable of messages; what is not a notification is logged and left out."""
+    """The notifications in an async iterable of messages; other messages are logged and left out."""
     async for message in source:
         try:
             found = parse(message)
@@ -140,7 +140,7 @@ def payload_versions(kind: str) -> tuple[str, ...]:
 
 
 def _secret(members: Mapping[str, msgspec.Raw]) -> NewClientSecret | ClientSecretExpiry:
-    """What the payload says of an application's client secret, which must not lie about as plain text."""
+    """The payload of a notification about a client secret, in types that hide the secret."""
     try:
         return parse_secret_notification(members)
     except AuthError as error:
@@ -148,7 +148,7 @@ def _secret(members: Mapping[str, msgspec.Raw]) -> NewClientSecret | ClientSecre
 
 
 def _payload(kind: str, version: str | None, raw: bytes, spelt: str) -> tuple[Any, tuple[Violation, ...]]:
-    """The typed payload and where it breaks its schema; ``spelt`` tells in which case the message writes its keys."""
+    """The typed payload and its violations; ``spelt`` is the payload's key, which shows the case of all keys."""
     schema = _schema(kind, version or "")
     if schema is None:
         if raw == b"null":
@@ -161,17 +161,17 @@ def _payload(kind: str, version: str | None, raw: bytes, spelt: str) -> tuple[An
         except (ValueError, RecursionError):
             pass
     try:
-        value, found = lenient.build(declared, _EXACT.encode(_respelt(_EXACTLY.decode(raw), declared)))
+        value, found = lenient.build(declared, _EXACT_ENCODER.encode(_respelt(_EXACT_DECODER.decode(raw), declared)))
     except (ValueError, RecursionError):
         raise DecodeError("not a notification: its payload cannot be read as JSON") from None
     return _filled(value, kind), tuple([Violation(f"notifications.{kind}", *facts) for facts in found])
 
 
 def _filled(payload: Any, kind: str) -> Any:
-    """The payload of a known type, which tells of something.
+    """The payload of a known type, checked for its content.
 
     Raises:
-        DecodeError: it is not an object, or lacks the one object that its type wraps: there is nothing to handle.
+        DecodeError: it is not an object, or lacks the single object that its type contains.
     """
     if not isinstance(payload, Model):
         raise DecodeError(f"not a notification: the payload of {kind} is not an object")
@@ -186,13 +186,13 @@ def _alternatives(declared: Any) -> tuple[Any, ...]:
     return get_args(declared) if get_origin(declared) in (UnionType, Union) else (declared,)
 
 
-_EXACTLY = msgspec.json.Decoder(float_hook=Decimal)
-_EXACT = msgspec.json.Encoder(decimal_format="number")
+_EXACT_DECODER = msgspec.json.Decoder(float_hook=Decimal)  # floats would change the digits of numbers
+_EXACT_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 @lru_cache(maxsize=256)
 def _schema(kind: str, version: str) -> tuple[type[Model], str, msgspec.json.Decoder[Any]] | None:
-    """The payload's class, how the schema spells its member, and its decoder; the newest for an unknown version."""
+    """The payload's class, its key in the schema, and its decoder; for an unknown version those of the newest."""
     versions = MODULES.get(kind)
     if versions is None:
         return None
@@ -203,7 +203,7 @@ def _schema(kind: str, version: str) -> tuple[type[Model], str, msgspec.json.Dec
 
 
 def _respelt(value: Any, declared: Any) -> Any:
-    """Plain JSON whose keys are written as the type has them, where they differ in case only."""
+    """Plain JSON whose keys have the case that the type expects."""
     if get_origin(declared) is list and isinstance(value, list):
         return [_respelt(item, get_args(declared)[0]) for item in value]
     if isinstance(declared, type) and issubclass(declared, Model):
@@ -237,7 +237,7 @@ def _content(payload: Any) -> Any:
 
 
 def _seller_id(payload: Any) -> str | None:
-    """Whom it is about. An account that is not a seller's (a vendor group's) is nobody's seller id."""
+    """The seller that it is about; None for an account that is not a seller's, such as a vendor group's."""
     content = _content(payload)
     for name in ("sellerid", "merchantid", "sellingpartnerid"):
         if isinstance(found := _member(content, name), str) and found:
@@ -245,7 +245,7 @@ def _seller_id(payload: Any) -> str | None:
     if (inner := _member(content, "sellingpartnermetadata")) is not None:
         return _seller_id(inner)
     account = _member(content, "accountid")
-    if account is None and isinstance(events := _only_list(content), list):  # of one account, says the schema
+    if account is None and isinstance(events := _only_list(content), list):  # by the schema, all belong to one account
         account = next((_member(event, "accountid") for event in events), None)
     if not isinstance(account, str) or not account:
         return None
@@ -269,7 +269,7 @@ def _only_list(content: Any) -> Any:
 
 
 def _digest(kind: str, facts: Mapping[str, msgspec.Raw]) -> str:
-    """A key for what has no id: equal content, however its keys are ordered, is the same notification."""
+    """The key of a notification without an id: equal for equal content, in whatever order its keys are."""
     content = [kind, _plain(facts.get("eventtime")), _plain(facts["payload"])]
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:40]
 
@@ -294,7 +294,7 @@ def _time(raw: msgspec.Raw | None) -> datetime | None:
 
 
 def _plain(raw: msgspec.Raw | bytes | None) -> Any:
-    """Plain JSON; text where Python cannot nest so deeply."""
+    """Plain JSON."""
     if raw is None:
         return None
     try:

@@ -1,6 +1,6 @@
-"""An SQS queue of notifications: where it is, and a block that reads it.
+"""An SQS queue of notifications, and the block that reads it.
 
-Amazon delivers at least once and in no order, and so does this: nothing is lost, whatever happens to the reader.
+Like SQS, it delivers each message at least once and in any order: no message is lost if the reader fails.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spapi_async.workflows.notifications._sqs_errors import translated
 
 __all__ = ["SqsQueue", "queue_arn"]
 
-_LONGEST_WAIT = 20  # of SQS's long polling
+_LONGEST_WAIT = 20  # seconds of long polling; a limit of SQS
 _QUEUE_HOST = re.compile(r"(?:sqs\.(?P<new>[\w-]+)|(?P<old>[\w-]+)\.queue)\.amazonaws\.com(?:\.cn)?")
 
 
@@ -30,14 +30,15 @@ class SqsQueue:
     Credentials are found as botocore finds them. Several tasks may loop over ``messages`` at once.
 
     Args:
-        url: of the queue, as the AWS console shows it; another host than Amazon's is an endpoint of its own.
-        region: where the URL does not say it.
-        wait: seconds that one request waits for messages.
-        visibility: seconds after which a message reappears that nobody has extended; extended while work goes on.
-        tries: how often a message is handed out before it is set aside. Other messages are set aside at once.
-        set_aside: URL of the queue for such messages, which go there without the destination's postal code. Without
-            it they stay, out of sight for an hour at a time.
-        clock: where time comes from.
+        url: the queue's URL, as the AWS console shows it. If its host is not Amazon's, it is used as the endpoint.
+        region: the AWS region, if the URL does not contain it.
+        wait: seconds for which one request waits for messages.
+        visibility: seconds after which a message reappears if the reader fails; extended while it is handled.
+        tries: how often a notification is delivered before it is set aside. A message that is not a notification is
+            set aside at once.
+        set_aside: the URL of a queue for such messages; the destination's postal code is cut out of them. Without it
+            they stay in the queue, hidden for an hour at a time.
+        clock: the source of time.
         options: further arguments of botocore's ``create_client``.
     """
 
@@ -69,7 +70,7 @@ class SqsQueue:
 
     @property
     def arn(self) -> str:
-        """The queue's name for ``subscribe``."""
+        """The queue's ARN, for ``subscribe``."""
         return queue_arn(self.url, self.region)
 
     def __repr__(self) -> str:
@@ -77,18 +78,18 @@ class SqsQueue:
 
     async def __aenter__(self) -> Messages:
         if self._client is not None:
-            raise ConfigurationError("this queue is being read already: make another SqsQueue")
+            raise ConfigurationError("this SqsQueue is being read already: create another one for the same URL")
         try:
             from aiobotocore.config import AioConfig
             from aiobotocore.session import get_session
         except ModuleNotFoundError:
             raise ConfigurationError('queues need an extra: pip install "spapi-async[sqs]"') from None
-        # Repeated by the reader alone, on its clock: botocore's own repetitions would multiply its pauses.
+        # Only Messages retries, on its own clock: retries of botocore would multiply the pauses.
         once = {"total_max_attempts": 1}
-        patient = AioConfig(read_timeout=self._handling.wait + 20, connect_timeout=10, retries=once)
+        config = AioConfig(read_timeout=self._handling.wait + 20, connect_timeout=10, retries=once)
         session = get_session()
-        session.register_component("data_loader", _descriptions(session.get_config_variable("data_path")))
-        self._client = session.create_client("sqs", **{"config": patient} | self._options)
+        session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+        self._client = session.create_client("sqs", **{"config": config} | self._options)
         try:
             with translated():
                 client = await self._client.__aenter__()
@@ -112,8 +113,8 @@ class SqsQueue:
 
 
 @functools.cache
-def _descriptions(folder: str | None) -> Any:
-    """Descriptions of services by botocore, which each session would read anew: that holds the loop up for 50 ms."""
+def _loader(folder: str | None) -> Any:
+    """Botocore's loader of service descriptions, shared because each new one blocks the event loop for 50 ms."""
     from botocore.loaders import create_loader
 
     return create_loader(folder)
@@ -132,7 +133,7 @@ def queue_arn(url: str, region: str | None = None) -> str:
 
 
 def _location(url: str, region: str | None) -> tuple[str, str | None]:
-    """Region and, where the host is not Amazon's, endpoint of a queue."""
+    """The region of a queue, and its endpoint if the host is not Amazon's."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/").count("/") != 1:
         raise ConfigurationError(f"a queue's URL is like https://sqs.us-east-1.amazonaws.com/1234/name, not {url!r}")

@@ -1,4 +1,4 @@
-"""Errors of SQS as this library's."""
+"""Translates the errors of SQS and botocore into those of this library."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from spapi_async.errors import ConfigurationError, SPAPIError, TransportError
 
 __all__ = ["translated"]
 
-# What no repetition mends.
-_HOPELESS = re.compile(
+# Error codes for which a retry is useless.
+_PERMANENT = re.compile(
     r"NonExistentQueue|QueueDoesNotExist|AccessDenied|Token|Signature|Unrecognized|InvalidAddress|Param"
 )
 
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """What can pass is a TransportError; the queue, the credentials and the rights are the caller's settings."""
+    """Raise TransportError for what may pass, ConfigurationError for a wrong queue, credentials or permissions."""
     from botocore import exceptions
 
     try:
@@ -27,11 +27,13 @@ def translated() -> Iterator[None]:
         raise
     except exceptions.ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
-        kind = ConfigurationError if _HOPELESS.search(code) else TransportError
+        kind = ConfigurationError if _PERMANENT.search(code) else TransportError
         raise kind(f"SQS {error.operation_name}: {code or 'no error code'}") from error
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
         raise TransportError(f"SQS cannot be reached: {type(error).__name__}") from error
     except exceptions.BotoCoreError as error:  # no credentials, no region, an argument of the wrong kind
         raise ConfigurationError(f"SQS: {error}") from error
-    except Exception as error:  # what botocore makes of a reply that is not SQS's: ResponseParserError, AttributeError
+    except (
+        Exception
+    ) as error:  # what botocore raises for a reply that is not SQS's: ResponseParserError, AttributeError
         raise TransportError(f"the reply of SQS cannot be read: {type(error).__name__}") from error

@@ -1,4 +1,4 @@
-"""``seller.notifications``: where notifications go, and which ones come."""
+"""``seller.notifications``: subscriptions, and the destinations to which Amazon sends notifications."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ __all__ = ["Destination", "EventBridge", "Notifications", "processing_directive"
 
 
 class EventBridge(msgspec.Struct, frozen=True):
-    """Amazon EventBridge in one AWS account, whose partner event source must then be accepted there."""
+    """Amazon EventBridge in an AWS account, in which the partner event source must then be accepted."""
 
     account_id: str
     region: str
 
 
 Destination = str | SqsQueue | EventBridge
-"""A queue, by object, URL or ARN; an event bus; or the id of a destination that exists."""
+"""A queue, as object, URL or ARN; an event bus; or the id of an existing destination."""
 
 
 class Notifications:
@@ -47,7 +47,7 @@ class Notifications:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: Caller, resources: Resources) -> None:  # noqa: ARG002  all workflows are made alike
+    def __init__(self, caller: Caller, resources: Resources) -> None:  # noqa: ARG002 - as every workflow is made
         self._caller = caller
 
     async def subscribe(
@@ -63,24 +63,25 @@ class Notifications:
         payload_version: str | None = None,
         name: str | None = None,
     ) -> m.Subscription:
-        """Have notifications of a type sent to a destination; finds what is there already, so it may be repeated.
+        """Have notifications of a type sent to a destination. It may be repeated: an equal subscription is kept.
 
-        The queue's policy must let Amazon's account 437568002678 send to it. Destinations belong to the application
-        and are created without the seller.
+        The queue's policy must allow Amazon's account 437568002678 to send to it. Destinations belong to the
+        application, not to the seller.
 
         Args:
             notification_type: ``"ORDER_CHANGE"`` and the like.
             destination: a queue, its URL or ARN; an :class:`EventBridge`; the id of a destination.
-            marketplaces: those of these alone; ORDER_CHANGE and ANY_OFFER_CHANGED take it.
-            order_change_types: ``OrderStatusChange``, ``BuyerRequestedChange``, ``DeliveryTipChange``; ORDER_CHANGE.
-            aggregation: ``FiveMinutes`` or ``TenMinutes`` between two of an item; ANY_OFFER_CHANGED.
-            tracking: those of this shipment alone; SHIPMENT_TRACKING_MILESTONE_CHANGED.
+            marketplaces: only notifications about these; for ORDER_CHANGE and ANY_OFFER_CHANGED.
+            order_change_types: only ``OrderStatusChange``, ``BuyerRequestedChange`` or ``DeliveryTipChange``; for
+                ORDER_CHANGE.
+            aggregation: at most one notification per item in ``FiveMinutes`` or ``TenMinutes``; for ANY_OFFER_CHANGED.
+            tracking: only notifications about this shipment; for SHIPMENT_TRACKING_MILESTONE_CHANGED.
             filter_expression: a condition on the payload, in CEL, instead of the filters above.
-            payload_version: the newest that this library knows, if not given.
-            name: of the destination, should it have to be created.
+            payload_version: by default the newest that this library knows.
+            name: the name of the destination, if it has to be created.
 
         Raises:
-            ConfigurationError: the destination or the filters cannot work; nothing was sent.
+            ConfigurationError: the destination or a filter is not valid; nothing was sent.
             SPAPIError: see :mod:`spapi_async.errors`.
         """
         places = [Marketplace.parse(each).value for each in one_or_more(marketplaces)]
@@ -101,7 +102,7 @@ class Notifications:
             return found
         try:
             made = await self._caller.call(CREATE_SUBSCRIPTION, notification_type=notification_type, body=wanted)
-        except ConflictError:  # another process has just made it, or one that differs stands in its way
+        except ConflictError:  # another process has just created it, or a different one exists
             if found := await self._find(notification_type, wanted):
                 return found
             raise
@@ -115,24 +116,24 @@ class Notifications:
         subscription_id: str | None = None,
         delete_destination: bool = False,
     ) -> list[m.Subscription]:
-        """End the seller's subscriptions to a type; those that were ended. Where there are none, nothing is done.
+        """Delete the seller's subscriptions to a type, if there are any; returns them.
 
-        Destinations stay: they are the application's, and other sellers' subscriptions may need them.
+        Destinations are kept: they belong to the application, and subscriptions of other sellers may use them.
 
         Args:
             notification_type: ``"ORDER_CHANGE"`` and the like.
-            destination: only what goes there, whatever its filter and version.
-            subscription_id: only this one.
-            delete_destination: delete the destinations of what was ended, too. Amazon tells an application nothing of
-                the other subscriptions to them: whoever else is subscribed gets no more notifications either.
+            destination: delete only subscriptions with this destination, whatever their filter and version.
+            subscription_id: delete only this one.
+            delete_destination: also delete the destinations of these subscriptions. Amazon does not show which other
+                subscriptions use them: those of other sellers deliver nothing any more, either.
 
         Raises:
-            ConfigurationError: the destination is none.
+            ConfigurationError: the destination is not valid.
             SPAPIError: see :mod:`spapi_async.errors`.
         """
         wanted = None if destination is None else await self._existing(destination)
         if destination is not None and wanted is None:
-            return []  # the application has no such one; a subscription whose destination is not told may go anywhere
+            return []  # comparing with None would find subscriptions whose destination Amazon does not show
         ended = [
             each
             for each in await self.subscriptions(notification_type)
@@ -140,7 +141,9 @@ class Notifications:
             and subscription_id in (None, each.subscription_id)
         ]
         if not all(_is_id(each.subscription_id) for each in ended):
-            raise DecodeError("a subscription has no id by which it can be ended", operation=GET_SUBSCRIPTIONS.name)
+            raise DecodeError(
+                "a subscription in the reply has no id, so it cannot be deleted", operation=GET_SUBSCRIPTIONS.name
+            )
         for each in ended:
             await self._delete(
                 DELETE_SUBSCRIPTION_BY_ID, notification_type=notification_type, subscription_id=each.subscription_id
@@ -154,25 +157,26 @@ class Notifications:
         return [each async for each in self._subscriptions(notification_type)]
 
     async def destinations(self) -> list[m.Destination]:
-        """The application's destinations, whichever seller they serve."""
+        """The application's destinations; they serve all its sellers."""
         found = (await self._caller.call(GET_DESTINATIONS)).body
         if found is not None and not isinstance(found, list):
-            raise DecodeError("the reply holds no list of destinations", operation=GET_DESTINATIONS.name)
+            raise DecodeError("the reply has no list of destinations", operation=GET_DESTINATIONS.name)
         return [each for each in found or () if isinstance(each, m.Destination) and _is_id(each.destination_id)]
 
     async def _delete(self, operation: Operation[Any], **arguments: str) -> None:
-        with contextlib.suppress(NotFoundError):  # another process was first, or a repetition of this request was
+        with contextlib.suppress(NotFoundError):  # another process, or a retry of this request, has deleted it already
             reply = await self._caller.call(operation, **arguments)
             if getattr(reply.body, "errors", None):
                 raise OutcomeUnknownError(
-                    "Amazon answered a deletion with success and errors",
+                    "Amazon answered a deletion with both success and errors, so its outcome is unknown: repeat "
+                    "the call",
                     operation=operation.name,
                     request_id=reply.request_id,
                     status=reply.status,
                 )
 
     async def _existing(self, destination: Destination) -> str | None:
-        """The id of a destination, None where the application has no such one."""
+        """The id of a destination; None if the application has no such destination."""
         wanted = _resource(destination)
         return wanted if isinstance(wanted, str) else _at(wanted, await self.destinations())
 
@@ -185,7 +189,7 @@ class Notifications:
         body = m.CreateDestinationRequest(resource_specification=wanted, name=name or _default_name(wanted))
         try:
             return (await self._caller.call(CREATE_DESTINATION, body=body)).body.destination_id
-        except ConflictError:  # another process has just made it
+        except ConflictError:  # another process has just created it
             if found := _at(wanted, await self.destinations()):
                 return found
             raise
@@ -199,9 +203,9 @@ class Notifications:
         return None
 
     async def _subscriptions(self, notification_type: str) -> AsyncIterator[m.Subscription]:
-        with contextlib.suppress(NotFoundError):  # there is none
+        with contextlib.suppress(NotFoundError):  # Amazon's answer if there is none
             async for each in NotificationsV1(self._caller).iter_subscriptions(notification_types=[notification_type]):
-                if isinstance(each, m.Subscription):  # and not what lenient decoding could make nothing of
+                if isinstance(each, m.Subscription):  # lenient decoding keeps other items as they are
                     yield each
 
 
@@ -214,10 +218,10 @@ def processing_directive(
     *,
     tracking: m.TrackingIdentifier | None = None,
 ) -> m.ProcessingDirective | None:
-    """What a subscription says of the notifications that it wants; None where it says nothing.
+    """The filters of a subscription; None if there are none.
 
     Raises:
-        ConfigurationError: the type does not take such a filter: Amazon would answer 400.
+        ConfigurationError: the type does not accept such a filter, so Amazon would answer 400.
     """
     given = {
         "marketplaces": marketplaces,
@@ -229,12 +233,12 @@ def processing_directive(
         if any(given.values()):
             raise ConfigurationError("give filter_expression or the other filters, not both")
         if notification_type in _WITHOUT_EXPRESSION:
-            raise ConfigurationError(f"{notification_type} takes no filter_expression")
+            raise ConfigurationError(f"{notification_type} does not accept filter_expression")
         return m.ProcessingDirective(filter_expression=filter_expression)
     refused = [name for name, value in given.items() if value and name not in _FILTERS.get(notification_type, ())]
     if refused:
-        raise ConfigurationError(f"{notification_type} takes no {' and no '.join(refused)}")
-    # An ORDER_CHANGE subscription without its filter was refused for some sellers, so it is always sent.
+        raise ConfigurationError(f"{notification_type} does not accept {' and '.join(refused)}")
+    # Amazon refused ORDER_CHANGE subscriptions without a filter for some sellers, so one is always sent.
     if notification_type != "ORDER_CHANGE" and not any(given.values()):
         return None
     return m.ProcessingDirective(
@@ -257,7 +261,7 @@ _FILTERS = {
     "ORDER_CHANGE": ("marketplaces", "order_change_types"),
     "SHIPMENT_TRACKING_MILESTONE_CHANGED": ("tracking",),
 }
-# Notifications about listings and the catalogue, and those that no list of Amazon's names.
+# Types about listings and the catalogue, and types that none of Amazon's lists of such types mentions.
 _WITHOUT_EXPRESSION = {
     "DATA_KIOSK_QUERY_PROCESSING_FINISHED", "SHIPMENT_TRACKING_MILESTONE_CHANGED", "TAX_INVOICE_EXPORT_STATUS_CHANGE",
     "TAX_INVOICE_ISSUANCE_ELIGIBILITY_STATUS_CHANGE", "TAX_INVOICE_ISSUANCE_STATUS",
@@ -267,7 +271,7 @@ _WITHOUT_EXPRESSION = {
 
 
 def _resource(destination: Destination) -> m.DestinationResourceSpecification | str:
-    """What the destination is, or its id."""
+    """The specification of a destination, or its id."""
     if isinstance(destination, EventBridge):
         bus = m.EventBridgeResourceSpecification(region=destination.region, account_id=destination.account_id)
         return m.DestinationResourceSpecification(event_bridge=bus)
@@ -277,14 +281,14 @@ def _resource(destination: Destination) -> m.DestinationResourceSpecification | 
     if re.match(r"arn:aws[\w-]*:sqs:\S+:\S+:\S+", text):
         return m.DestinationResourceSpecification(sqs=m.SqsResource(arn=text))
     if not text or text.startswith("arn:"):
-        raise ConfigurationError(f"a destination is an SQS queue, an EventBridge or an id, not {text!r}")
+        raise ConfigurationError(f"a destination must be an SQS queue, an EventBridge or an id, not {text!r}")
     return text
 
 
 def _at(wanted: m.DestinationResourceSpecification, destinations: Sequence[m.Destination]) -> str | None:
-    """The destination that is there already."""
+    """The id of an existing destination; None if there is none."""
     for each in destinations:
-        # What lenient decoding could make nothing of is not the one.
+        # After lenient decoding, these may be anything.
         queue, bus = getattr(each.resource, "sqs", None), getattr(each.resource, "event_bridge", None)
         if isinstance(queue, m.SqsResource) and wanted.sqs and queue.arn == wanted.sqs.arn:
             return each.destination_id
@@ -310,7 +314,7 @@ def _default_name(wanted: m.DestinationResourceSpecification) -> str:
 
 
 def _same(one: m.ProcessingDirective | None, other: m.ProcessingDirective | None) -> bool:
-    """Whether two directives ask for the same, in whatever order."""
+    """Whether two directives are equal, in whatever order their lists are."""
     return bool(_comparable(one) == _comparable(other))
 
 

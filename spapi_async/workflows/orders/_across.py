@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from spapi_async._codec import json
 from spapi_async.workflows.orders._report_rows import REPORT_SOURCE
-from spapi_async.workflows.orders._rows import V0, V2026, Detail, ItemRow, OrderRow, OrderShape, Path, read_time
+from spapi_async.workflows.orders._rows import V0, V2026, Detail, ItemRow, OrderRow, OrderShape, Path, dig, read_time
 from spapi_async.workflows.orders._verdict import EVERYWHERE, MOST_PATHS, Differences
 
 __all__ = ["StoredOrder", "compared_across", "compared_items"]
@@ -112,7 +112,7 @@ def _of_order(before: StoredOrder, row: OrderRow, shape: OrderShape, after: Any)
         known = json.exact(before.payload.encode())
         for path, name in _OTHERS.items():
             here, there = (path, (name,)) if shape is V2026 else ((name,), path)
-            columns.append((here, _plain(_dig(known, there)), _plain(_dig(after, here))))
+            columns.append((here, _plain(dig(known, there)), _plain(dig(after, here))))
     return columns
 
 
@@ -140,7 +140,7 @@ def _known(columns: Sequence[_Column], after: Any) -> dict[str, Any]:
     for path, before, now in columns:
         if before is None:
             continue
-        value = _dig(after, path) if before == now else _DIFFERENT
+        value = dig(after, path) if before == now else _DIFFERENT
         inner = known
         for name in path[:-1]:
             inner = inner.setdefault(name, {})
@@ -160,12 +160,6 @@ def _compare(before: dict[str, Any], after: dict[str, Any], place: str, paths: l
             _compare(old, new, f"{place}{name}.", paths)
         elif old != new and not (old is _ABSENT and new in _EMPTY):
             paths.append(place + name)
-
-
-def _dig(source: Any, path: Path) -> Any:
-    for name in path:
-        source = source.get(name) if isinstance(source, dict) else None
-    return source
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,15 @@ from spapi_async.workflows.orders._progress import SyncEvent
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._vault import PersonalData, PersonalKeys
 
-__all__ = ["check_regions", "check_start", "datasets_in", "nobody", "personal_for", "places_in", "places_of"]
+__all__ = [
+    "check_regions",
+    "check_start",
+    "datasets_in",
+    "ignore_event",
+    "personal_for",
+    "places_in",
+    "places_of",
+]
 
 _LONGEST_COUNTRY = 3
 
@@ -33,9 +41,12 @@ def personal_for(
     """
     asked = sorted(PERSONAL_DATASETS.intersection(datasets))
     if isinstance(database, OrderDatabase):
-        if personal is not None or (asked and database.personal is None):
-            what = f"{', '.join(asked)} bring personal data" if asked else "the database is open already"
-            raise ConfigurationError(f"{what}: say how to store it with OrderDatabase(url, personal=…)")
+        if personal is not None:
+            raise ConfigurationError("the database is open already: give personal= to OrderDatabase(url, personal=…)")
+        if asked and database.personal is None:
+            raise ConfigurationError(
+                f"{', '.join(asked)} contain personal data: state how to store it with OrderDatabase(url, personal=…)"
+            )
         return None
     if not isinstance(database, str) or not (asked or personal):
         return None
@@ -73,29 +84,37 @@ def places_of(seller: Seller, places: Sequence[str]) -> list[str]:
     """
     served = [place for place in places if not isinstance(place, Marketplace) or place.region is seller.region]
     if places and not served:
-        raise ConfigurationError(f"none of the marketplaces is in region {seller.region.name}: {seller.name}")
+        raise ConfigurationError(
+            f"seller {seller.name} is in region {seller.region.name}, but none of the given marketplaces is"
+        )
     return served
 
 
-def check_regions(sellers: Iterable[Seller], places: Iterable[str]) -> None:
-    regions = {seller.region for seller in sellers}
-    for place in places:
-        if isinstance(place, Marketplace) and place.region not in regions:
-            raise ConfigurationError(f"marketplace {place.name} is in region {place.region.name}, and no seller is")
-
-
 def check_start(since: datetime | None, now: datetime) -> None:
-    """Refuse a start that cannot be one.
+    """Refuse a start without a time zone, and one in the future: its checkpoint would hide every order until then.
 
     Raises:
-        ConfigurationError: it has no time zone, or is in the future.
+        ConfigurationError: ``since`` is one of these, or not a datetime.
     """
     if since is not None and (not isinstance(since, datetime) or since.tzinfo is None):
         raise ConfigurationError(f"since must be a datetime with a time zone, such as tzinfo=UTC, not {since!r}")
     if since is not None and since > now:
-        # The checkpoint would be in the future and hide every order until then.
         raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")
 
 
-def nobody(event: SyncEvent) -> None:
+def check_regions(sellers: Iterable[Seller], places: Iterable[str]) -> None:
+    """Refuse a marketplace that none of the sellers can have.
+
+    Raises:
+        ConfigurationError: no seller is in the region of a marketplace.
+    """
+    regions = {seller.region for seller in sellers}
+    for place in places:
+        if isinstance(place, Marketplace) and place.region not in regions:
+            raise ConfigurationError(
+                f"marketplace {place.name} is in region {place.region.name}, but none of the sellers is"
+            )
+
+
+def ignore_event(event: SyncEvent) -> None:
     """A progress function that does nothing."""

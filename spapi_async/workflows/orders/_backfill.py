@@ -37,9 +37,10 @@ from spapi_async._core.options import Priority, call_options
 from spapi_async.errors import AuthError, ClosedError, NotFoundError, SPAPIError
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, moment
 from spapi_async.workflows.orders._database import OrderDatabase
-from spapi_async.workflows.orders._failures import first_of
+from spapi_async.workflows.orders._failures import first_of, is_refused
+from spapi_async.workflows.orders._forecast import spares_a_search
 from spapi_async.workflows.orders._lease import Lease
-from spapi_async.workflows.orders._listing import CoarseList, is_refused
+from spapi_async.workflows.orders._listing import CoarseList
 from spapi_async.workflows.orders._page import NO_QUOTA, CoarseOrder, OrderPage, QuotaStates, Stored, Unreadable
 from spapi_async.workflows.orders._progress import OrdersListed, PageStored, SyncEvent
 from spapi_async.workflows.orders._rows import Detail, OrderRow
@@ -51,8 +52,8 @@ __all__ = ["Backfill", "Refiner"]
 
 logger = logging.getLogger("spapi_async.workflows.orders")
 
-_AT_A_TIME = 50  # coarse rows that a refiner reads from the database at a time
-_PATIENCE = 2.0  # seconds until a refiner without work checks again
+_BATCH = 50  # coarse rows that a refiner reads from the database at a time
+_IDLE_PAUSE = 2.0  # seconds until a refiner without work checks again
 
 
 class Refiner(Protocol):
@@ -124,9 +125,9 @@ class Backfill:
         self._is_searching = True
         self._awaits_list = False  # whether a list that is read to its end is under way
         self._claimed: set[str] = set()
-        self._beyond: set[str] = set()  # orders that no refiner can fetch
-        self._news = anyio.Event()
-        self._turn = anyio.Event()
+        self._unfetched: set[str] = set()  # orders that no refiner can fetch
+        self._rows_added = anyio.Event()
+        self._source_ended = anyio.Event()
         self._done = anyio.Event()
 
     async def run(self, lease: Lease | None) -> None:
@@ -167,6 +168,7 @@ class Backfill:
                 await self._list_by(source)
             except* SPAPIError as failures:
                 error = first_of(failures)
+                assert isinstance(error, SPAPIError)
                 if isinstance(error, AuthError | ClosedError):
                     raise error from None
                 self._drop(source.name, error)  # a failed report does not stop it: other lists or searches continue
@@ -176,9 +178,9 @@ class Backfill:
         else:
             self._searching.has_help = False
         self._awaits_list = False
-        self._announce()
-        self._take_turn()
-        await self._look_whether_done()
+        self._wake_refiners()
+        self._wake_searches()
+        await self._check_done()
 
     async def _list_by(self, source: CoarseList) -> None:
         listed = await self._listed()
@@ -190,7 +192,7 @@ class Backfill:
             self._searching.named_to = listed.last_updated_after
             if part.up_to is not None:
                 await self._tell_listed(source.name, listed)
-            self._announce()
+            self._wake_refiners()
 
     async def _tell_listed(self, operation: str, listed: Checkpoint) -> None:
         to, bound = listed.last_updated_after, listed.upper_bound
@@ -198,15 +200,15 @@ class Backfill:
         left = await self._database.count(self._seller, coarse=True) if to >= bound else None
         self._tell(OrdersListed(seller=self._seller, operation=operation, listed_to=to, upper_bound=bound, left=left))
 
-    def _announce(self) -> None:
+    def _wake_refiners(self) -> None:
         """Wake the refiners: there are new coarse rows."""
-        news, self._news = self._news, anyio.Event()
-        news.set()
+        added, self._rows_added = self._rows_added, anyio.Event()
+        added.set()
 
-    def _take_turn(self) -> None:
+    def _wake_searches(self) -> None:
         """Wake the searches: a list or a refiner has ended, and they have to read the rest."""
-        turn, self._turn = self._turn, anyio.Event()
-        turn.set()
+        ended, self._source_ended = self._source_ended, anyio.Event()
+        ended.set()
 
     # ---- refining ---------------------------------------------------------------------------------------------------
 
@@ -214,44 +216,44 @@ class Backfill:
         """Fetch the details of coarse orders, the oldest first."""
         ahead: deque[CoarseOrder] = deque()
         while True:
-            news = self._news  # taken before the query, so that no announcement is missed
+            added = self._rows_added  # taken before the query, so that no new row is missed
             order = await self._claim(ahead)
             if order is None:
-                await self._look_whether_done()
-                with anyio.move_on_after(_PATIENCE):
-                    await news.wait()
+                await self._check_done()
+                with anyio.move_on_after(_IDLE_PAUSE):
+                    await added.wait()
                 continue
             try:
                 row = await refiner.fetch(order)
             except NotFoundError:
-                self._beyond.add(order.order_id)
+                self._unfetched.add(order.order_id)
             except SPAPIError as error:
                 if isinstance(error, AuthError | ClosedError):
                     raise
                 if is_refused(error):
                     self._drop(refiner.name, error)
                     self._refiners.remove(refiner)
-                    self._take_turn()
+                    self._wake_searches()
                     return
                 logger.warning("%s of %s failed (%s)", refiner.name, order.order_id, error)
-                self._beyond.add(order.order_id)  # until the next run; a search may still bring it
+                self._unfetched.add(order.order_id)  # until the next run; a search may still bring it
             else:
                 if row is None:
-                    self._beyond.add(order.order_id)
+                    self._unfetched.add(order.order_id)
                 else:
                     await self._store((row,), None, by=refiner.name)
                     if not _is_refined(row, order):
-                        self._beyond.add(order.order_id)
+                        self._unfetched.add(order.order_id)
             finally:
                 self._claimed.discard(order.order_id)
 
     async def _claim(self, ahead: deque[CoarseOrder]) -> CoarseOrder | None:
         if not ahead:
-            known = len(self._claimed) + len(self._beyond)
-            ahead.extend(await self._database.coarse(self._seller, limit=_AT_A_TIME + known))
+            known = len(self._claimed) + len(self._unfetched)
+            ahead.extend(await self._database.coarse(self._seller, limit=_BATCH + known))
         while ahead:
             order = ahead.popleft()
-            if order.order_id in self._claimed or order.order_id in self._beyond:
+            if order.order_id in self._claimed or order.order_id in self._unfetched:
                 continue
             self._claimed.add(order.order_id)
             if await self._database.is_coarse(self._seller, order.order_id):
@@ -259,14 +261,14 @@ class Backfill:
             self._claimed.discard(order.order_id)  # a search was quicker
         return None
 
-    async def _look_whether_done(self) -> None:
+    async def _check_done(self) -> None:
         searching = self._searching
         if self._claimed or self._awaits_list or not (searching.is_met or searching.has_read_all):
             return
-        beyond = frozenset(self._beyond)  # a copy: the set grows during the query; the limit is for now
-        left = await self._database.coarse(self._seller, limit=len(beyond) + 1)
-        nobody_left = not (self._refiners or self._is_searching)
-        if nobody_left or all(order.order_id in beyond for order in left):
+        unfetched = frozenset(self._unfetched)  # a copy, because the set may grow during the query
+        left = await self._database.coarse(self._seller, limit=len(unfetched) + 1)
+        has_ended = not (self._refiners or self._is_searching)
+        if has_ended or all(order.order_id in unfetched for order in left):
             self._done.set()
 
     # ---- searches ---------------------------------------------------------------------------------------------------
@@ -274,20 +276,18 @@ class Backfill:
     async def _search(self) -> None:
         """Search until searches can bring nothing more, and again when a list or refiner has ended."""
         while True:
-            turn, self._is_searching = self._turn, True
+            ended, self._is_searching = self._source_ended, True
             await self._searching.go_on(spared=self._is_spared)
             self._is_searching = False
-            await self._look_whether_done()
-            await turn.wait()
+            await self._check_done()
+            await ended.wait()
 
     def _is_spared(self, left: int) -> bool:
-        """Whether these few orders can be fetched one by one before quota allows two searches.
-
-        The second search is for the newest end; if the first is saved, it happens by then.
-        """
-        refiners = self._refiners
-        each = -(-left // len(refiners)) if refiners else 0
-        return bool(refiners) and max(refiner.seconds(each) for refiner in refiners) <= self._seconds(2)
+        """Whether refiners, which share these orders, fetch them early enough to spare a search."""
+        if not self._refiners:
+            return False
+        each = -(-left // len(self._refiners))
+        return spares_a_search(max(refiner.seconds(each) for refiner in self._refiners), self._seconds(2))
 
     # ---- storing ----------------------------------------------------------------------------------------------------
 

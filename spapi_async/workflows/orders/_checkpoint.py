@@ -16,13 +16,13 @@ import msgspec
 from spapi_async._core.clock import Clock
 from spapi_async.errors import ConfigurationError
 
-__all__ = ["SETTLED", "Checkpoint", "Window", "advance", "moment", "place_in", "resume"]
+__all__ = ["SETTLED", "Checkpoint", "Window", "advance", "moment", "resume", "time_in"]
 
 OVERLAP = timedelta(minutes=5)
 """How far a window overlaps the previous one: lists sometimes lag behind by some three minutes."""
 
 SETTLED = timedelta(minutes=10)
-"""After this time lists show everything: an older order that is still missing is not merely late."""
+"""The age from which lists show every order: an older order that is missing is not merely late."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Window(msgspec.Struct, frozen=True):
-    """A span of time that is read again, independent of the checkpoint."""
+    """A span of last-update times."""
 
     after: datetime
     before: datetime
@@ -79,12 +79,12 @@ def resume(saved: Checkpoint | None, *, seller: str, stream: str, since: datetim
         return Checkpoint(seller=seller, stream=stream, last_updated_after=since.astimezone(UTC))
     if saved.cursor is None:
         return msgspec.structs.replace(saved, upper_bound=None, last_updated_after=saved.last_updated_after - OVERLAP)
-    if place_in(saved.cursor) is None:  # an earlier version stored Amazon's token here
+    if time_in(saved.cursor) is None:  # an earlier version stored Amazon's token here
         return msgspec.structs.replace(saved, upper_bound=None, cursor=None, cursor_at=None)
     return saved
 
 
-def place_in(cursor: str | None) -> datetime | None:
+def time_in(cursor: str | None) -> datetime | None:
     """The time in a cursor, if it is a time."""
     try:
         return datetime.fromisoformat(cursor) if cursor is not None else None

@@ -66,15 +66,15 @@ def quick_row(payload: bytes) -> OrderRow | None:
 
 
 def _row(payload: bytes) -> OrderRow:
-    order, items, surprises = _decoded(payload)
+    order, items, may_hide = _decoded(payload)
     raws = order.order_items
     personal: dict[str, Any] = {}
-    if surprises and (holds_personal(content := json.exact(payload)) or json.has_name_twice(payload)):
-        return V2026.row(Piece(payload, content))  # personal data may be where a column comes from
-    if not surprises and _is_personal(order, items):
+    if may_hide and (holds_personal(content := json.exact(payload)) or json.has_name_twice(payload)):
+        return V2026.row(Piece(payload, content))  # a column might otherwise be read from personal data
+    if not may_hide and _is_personal(order, items):
         payload, personal = _without_personal(json.exact(payload))
         raws = _ITEMS.decode(payload).order_items
-    elif not surprises and _may_hold_copies(payload) and json.has_name_twice(payload):
+    elif not may_hide and _may_hold_copies(payload) and json.has_name_twice(payload):
         return V2026.row(payload)
     channel = order.sales_channel
     status = order.fulfillment.fulfillment_status if order.fulfillment else None
@@ -103,10 +103,10 @@ def _row(payload: bytes) -> OrderRow:
 
 
 def _decoded(payload: bytes) -> tuple[Order, Sequence[Item], bool]:
-    """An order, its items, and whether it has unknown members, or text that may itself be JSON."""
+    """An order, its items, and whether it may hide personal data: in unknown members, or in text that may be JSON."""
     escapes = b"\\" in payload  # searching one byte is fast, and most orders do not contain it
     if escapes and b"\\u0000" in payload:
-        raise ValueError("text in a database cannot have NUL")
+        raise ValueError("text in a database cannot contain NUL")
     try:
         order: Order = KNOWN_ORDER.decode(payload)
         items = [KNOWN_ITEM.decode(raw) for raw in order.order_items]
@@ -121,7 +121,7 @@ _JSON_IN_TEXT = re.compile(rb'"(?:\s|\\[bfnrt])*(?:[{\[]|\\u)')
 
 def _without_personal(content: Any) -> tuple[bytes, dict[str, Any]]:
     """The JSON of an order with only known members, without personal data, and that data by its place."""
-    taken = {name: content.pop(name) for name in _WHOLE if name in content}
+    taken = {name: content.pop(name) for name in _PERSONAL_MEMBERS if name in content}
     for item in content["orderItems"]:
         place = f"orderItems.{item['orderItemId']}"
         if "tax" in item:
@@ -137,13 +137,13 @@ def _without_personal(content: Any) -> tuple[bytes, dict[str, Any]]:
     return written(content), taken
 
 
-_WHOLE = ("buyer", "recipient", "payment", "tax")
+_PERSONAL_MEMBERS = ("buyer", "recipient", "payment", "tax")
 _NAMES = re.compile(rb'"(?:buyer|recipient|payment|tax|customization|giftMessage|cancelReason)"')
 _ESCAPED_NAME = re.compile(rb'\\u[^"]*"\s*:')
 
 
 def _may_hold_copies(payload: bytes) -> bool:
-    """Whether an order of known members whose content is not personal names what is: in a member that comes twice."""
+    """Whether the JSON of an order names personal data that its content lacks: an object may have a name twice."""
     return bool(_NAMES.search(payload) or (b"\\" in payload and _ESCAPED_NAME.search(payload)))
 
 
@@ -166,7 +166,7 @@ def _has_reason(cancellation: Cancellation) -> bool:
 def _items(order_id: str, items: Sequence[Item], raws: Sequence[msgspec.Raw]) -> tuple[ItemRow, ...]:
     rows = tuple([_item(order_id, item, raw) for item, raw in zip(items, raws, strict=True)])
     if len(rows) > 1 and len({row.order_item_id for row in rows}) < len(rows):
-        raise ValueError("two items of one id")
+        raise ValueError("two items have the same id")
     return rows
 
 
@@ -201,5 +201,5 @@ def _money(money: Money | None) -> tuple[Decimal | None, str | None]:
     if money is None:
         return None, None
     if not money.amount.is_finite() or abs(money.amount.adjusted()) >= 30:
-        raise ValueError("no amount of money")
+        raise ValueError("the amount of money is out of range")
     return money.amount, money.currency_code or None

@@ -37,13 +37,13 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     reconciled_to: dict[timedelta, datetime] = {}
 
 
-def coverage_of(places: Iterable[Checkpoint]) -> tuple[Coverage, ...]:
-    """The coverage of each stream; windows that were read again by hand are left out."""
+def coverage_of(saved: Iterable[Checkpoint]) -> tuple[Coverage, ...]:
+    """The coverage of each stream, without windows that were read again on request."""
     streams: dict[tuple[str, str], dict[str, Checkpoint]] = {}
-    for place in places:
-        named = _STREAM(place.stream)
+    for checkpoint in saved:
+        named = _STREAM(checkpoint.stream)
         if named is not None:
-            streams.setdefault((place.seller, named["base"]), {})[named["part"] or ""] = place
+            streams.setdefault((checkpoint.seller, named["base"]), {})[named["part"] or ""] = checkpoint
     found = (_coverage(seller, base, parts) for (seller, base), parts in sorted(streams.items()))
     return tuple(each for each in found if each is not None)
 
@@ -67,8 +67,8 @@ def _coverage(seller: str, base: str, parts: dict[str, Checkpoint]) -> Coverage 
         missing=missing,
         listed_to=listed.last_updated_after if listed is not None and missing is not None else None,
         reconciled_to={
-            timedelta(hours=int(found[1])): place.last_updated_after
-            for part, place in sorted(parts.items())
+            timedelta(hours=int(found[1])): checkpoint.last_updated_after
+            for part, checkpoint in sorted(parts.items())
             if (found := _RECONCILED(part)) is not None
         },
     )

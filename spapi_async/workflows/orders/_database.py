@@ -19,8 +19,8 @@ import msgspec
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._coverage import Coverage, coverage_of
-from spapi_async.workflows.orders._feed import Change, CursorError, cursor_of, number_of
-from spapi_async.workflows.orders._lease import LEASE, Lease, held, is_gone
+from spapi_async.workflows.orders._feed import READ_AGAIN, Change, CursorError, cursor_of, number_of
+from spapi_async.workflows.orders._lease import LEASE, Lease, held_error, is_gone
 from spapi_async.workflows.orders._page import CoarseOrder, Hole, OrderPage, QuotaStates, Stored
 from spapi_async.workflows.orders._vault import RETENTION, PersonalData, PersonalKeys, opened
 
@@ -57,7 +57,7 @@ __all__ = ["OrderDatabase", "async_url"]
 logger = logging.getLogger("spapi_async.workflows.orders")
 
 _BATCH = 500  # changes read at a time
-_TROUBLE = ("database is locked", "disk is full", "disk I/O error")  # SQLite's failures, no mistakes in the URL
+_FAILURES = ("database is locked", "disk is full", "disk I/O error")  # errors of SQLite that are not wrong URLs
 
 
 class OrderDatabase(Connected):
@@ -101,7 +101,7 @@ class OrderDatabase(Connected):
             await self._open()
         except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
             await self.close()
-            if any(trouble in str(error) for trouble in _TROUBLE):
+            if any(failure in str(error) for failure in _FAILURES):
                 raise
             raise ConfigurationError(f"cannot open database {self._shown}: {reason(error)}") from error
         except BaseException:
@@ -135,13 +135,13 @@ class OrderDatabase(Connected):
     @to_the_end
     async def checkpoint(self, seller: str, stream: str) -> Checkpoint | None:
         """The checkpoint of this seller's stream, or None before the first run."""
-        found = [_reads.place_of(row) for row in await self._rows(_reads.places(seller, stream))]
+        found = [_reads.checkpoint_from(row) for row in await self._rows(_reads.checkpoints_of(seller, stream))]
         return found[0] if found else None
 
     @to_the_end
     async def coverage(self, seller: str) -> tuple[Coverage, ...]:
         """How far this seller's orders have been read: what was read once, what is missing, what was reconciled."""
-        return coverage_of([_reads.place_of(row) for row in await self._rows(_reads.places(seller))])
+        return coverage_of([_reads.checkpoint_from(row) for row in await self._rows(_reads.checkpoints_of(seller))])
 
     @to_the_end
     async def store(self, page: OrderPage) -> Stored:
@@ -175,7 +175,7 @@ class OrderDatabase(Connected):
         async with self._write() as connection:
             await run_on_cursor(connection, lambda cursor: self._writer.put_quota(cursor, quota, now))
 
-    # ---- what is known of orders ------------------------------------------------------------------------------------
+    # ---- stored orders --------------------------------------------------------------------------------------------
 
     @to_the_end
     async def last_updates(self, seller: str, order_ids: Sequence[str], *, whole: bool = True) -> dict[str, datetime]:
@@ -214,7 +214,7 @@ class OrderDatabase(Connected):
         ((in_orders, in_items),) = await self._rows(select(*counts))
         return in_orders, in_items
 
-    # ---- what Amazon refuses ----------------------------------------------------------------------------------------
+    # ---- holes ------------------------------------------------------------------------------------------------------
 
     @to_the_end
     async def holes(self, seller: str) -> list[Hole]:
@@ -253,28 +253,30 @@ class OrderDatabase(Connected):
         Raises:
             CursorError: the cursor belongs to another database, or changes after it have been pruned.
         """
-        place = 0 if after is None else number_of(after, self._id)
+        number = 0 if after is None else number_of(after, self._id)
         left = limit
         while left is None or left > 0:
             size = _BATCH if left is None else min(left, _BATCH)
-            batch = await self._changes(place, size, begun=after is not None or place > 0)
+            batch = await self._changes(number, size, begun=after is not None or number > 0)
             for change in batch:
                 yield self._change(change)
             if len(batch) < size:
                 return
-            place = batch[-1].number
+            number = batch[-1].number
             left = None if left is None else left - len(batch)
 
     @to_the_end
-    async def _changes(self, place: int, size: int, *, begun: bool) -> list[Any]:
-        query = select(order_changes).where(order_changes.c.number > place).order_by(order_changes.c.number).limit(size)
+    async def _changes(self, number: int, size: int, *, begun: bool) -> list[Any]:
+        query = (
+            select(order_changes).where(order_changes.c.number > number).order_by(order_changes.c.number).limit(size)
+        )
         async with self._connected().connect() as connection:
             found = list(await connection.execute(query))
             feed = (await connection.execute(select(change_feed.c.pruned, change_feed.c.last))).one()
-        if begun and place < feed.pruned:
-            raise CursorError("changes after this cursor have been pruned: read the tables again, start without one")
-        if place > feed.last:
-            raise CursorError("the cursor is ahead of this database, which must have been restored from a backup")
+        if begun and number < feed.pruned:
+            raise CursorError(f"changes after this cursor have been pruned: {READ_AGAIN}")
+        if number > feed.last:
+            raise CursorError(f"the database was restored from a backup that is older than this cursor: {READ_AGAIN}")
         return found
 
     def _change(self, row: Any) -> Change:
@@ -302,7 +304,7 @@ class OrderDatabase(Connected):
             await connection.execute(update(change_feed).values(pruned=last))
             return int(gone.rowcount)
 
-    # ---- one holder -------------------------------------------------------------------------------------------------
+    # ---- leases ----------------------------------------------------------------------------------------------------
 
     @to_the_end
     @again_if_cut
@@ -329,7 +331,7 @@ class OrderDatabase(Connected):
                     await connection.execute(update(leases).where(*of_stream).values(expires_at=now + LEASE))
         if fencing is None:
             theirs = Lease(seller=seller, stream=stream, holder=other.holder, fencing=other.fencing)
-            raise held(theirs, min(other.expires_at, now + LEASE))
+            raise held_error(theirs, min(other.expires_at, now + LEASE))
         return Lease(seller=seller, stream=stream, holder=holder, fencing=fencing)
 
     @to_the_end
@@ -383,7 +385,7 @@ class OrderDatabase(Connected):
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")  # the log has old pages, too
         return gone
 
-    # ---- anew -------------------------------------------------------------------------------------------------------
+    # ---- rebuilding -------------------------------------------------------------------------------------------------
 
     @to_the_end
     async def rebuild(self) -> int:

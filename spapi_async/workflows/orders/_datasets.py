@@ -12,7 +12,7 @@ from spapi_async._core.caller import Caller, Reply
 from spapi_async._core.operation import Operation
 from spapi_async.errors import BadRequestError, ForbiddenError, SPAPIError
 
-__all__ = ["REFUSED", "Datasets", "nothing_refused"]
+__all__ = ["REFUSED", "Datasets"]
 
 REFUSED = (BadRequestError, ForbiddenError)
 """How Amazon answers a call that requests a refused data set."""
@@ -21,8 +21,8 @@ _Ask = Callable[[Sequence[str]], Awaitable[Reply[Any]]]
 _NAMES = re.compile(r"[A-Z_]+").findall
 
 
-def nothing_refused(dataset: str, error: SPAPIError) -> None:
-    """Ignores a refused data set."""
+def _ignore_refusal(dataset: str, error: SPAPIError) -> None:
+    """Does nothing about a refused data set."""
 
 
 class Datasets:
@@ -33,7 +33,7 @@ class Datasets:
         tell: called once for each data set that is left out.
     """
 
-    def __init__(self, wanted: Iterable[str], *, tell: Callable[[str, SPAPIError], None] = nothing_refused) -> None:
+    def __init__(self, wanted: Iterable[str], *, tell: Callable[[str, SPAPIError], None] = _ignore_refusal) -> None:
         self.wanted = tuple(str(name) for name in wanted)
         self.tell = tell
         self._left_out: set[str] = set()
@@ -44,7 +44,7 @@ class Datasets:
 
     @classmethod
     def of(cls, wanted: Datasets | Iterable[str]) -> Datasets:
-        """The same object if it is one, else a new object from names."""
+        """``wanted`` itself if it is one, else a new object with these names."""
         return wanted if isinstance(wanted, Datasets) else cls(wanted)
 
     @property

@@ -1,20 +1,22 @@
-"""The failures of tasks that work together, as callers expect them: without exception groups."""
+"""Failed calls of a sync: the error inside an exception group, and whether Amazon refuses for good."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast
 
-__all__ = ["first_of", "ungrouped"]
+from spapi_async.errors import ForbiddenError, NotFoundError, SPAPIError
 
-E = TypeVar("E", bound=BaseException)
+__all__ = ["first_of", "is_refused", "ungrouped"]
+
+_GONE = 410
 
 
-def first_of(failures: BaseExceptionGroup[E]) -> E:
-    """The first error of an exception group."""
-    first = failures.exceptions[0]
-    return first_of(cast("BaseExceptionGroup[E]", first)) if isinstance(first, BaseExceptionGroup) else first
+def first_of(error: BaseException) -> BaseException:
+    """The first error of an exception group, however deeply nested; any other error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 @contextmanager
@@ -24,3 +26,8 @@ def ungrouped() -> Iterator[None]:
         yield
     except BaseExceptionGroup as failures:
         raise first_of(failures) from None
+
+
+def is_refused(error: SPAPIError) -> bool:
+    """Whether Amazon has removed a source or refuses it to this seller, so that retrying is useless."""
+    return isinstance(error, ForbiddenError | NotFoundError) or error.status == _GONE

@@ -10,7 +10,11 @@ import msgspec
 
 from spapi_async.errors import ConfigurationError
 
-__all__ = ["Change", "CursorError", "cursor_of", "number_of"]
+__all__ = ["READ_AGAIN", "Change", "CursorError", "cursor_of", "number_of"]
+
+
+READ_AGAIN = "read the tables again, then start without a cursor"
+"""What a reader of the feed does after a :class:`CursorError`."""
 
 
 class CursorError(ConfigurationError):
@@ -57,9 +61,9 @@ def number_of(cursor: str, database_id: str) -> int:
     try:
         whole = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
         database, _, number = whole.rpartition(":")
-        place = int(number)
+        found = int(number)
     except (ValueError, binascii.Error, UnicodeError):
         raise CursorError("not a cursor: it must come from a change of this database") from None
     if database != database_id:
-        raise CursorError("the cursor belongs to another database")
-    return place
+        raise CursorError(f"the cursor belongs to another database: {READ_AGAIN}")
+    return found

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from spapi_async._core.clock import Clock
 from spapi_async._core.operation import Operation
 from spapi_async.workflows._bucket import HasForecast, bucket_of
-from spapi_async.workflows.orders._listing import AT_ONCE, MONTH
+from spapi_async.workflows.orders._listing import MONTH, REPORTS_AT_ONCE
 from spapi_async.workflows.orders._progress import (
     OrdersForecast,
     OrdersListed,
@@ -34,6 +34,7 @@ __all__ = [
     "history_left",
     "operations_of",
     "seconds_left",
+    "spares_a_search",
     "supply_of",
 ]
 
@@ -41,7 +42,7 @@ _SEARCH, _REPORTS = "orders_2026_01_01.search_orders", "reports_2021_06_30.creat
 _PRECISION = 0.01  # seconds
 _ROUNDING = 1e-6  # calls
 _FULL_PAGES = 5  # full pages averaged with the first ones, whose windows had a guessed density
-_OFTEN = 1.0  # seconds between two forecasts
+_FORECAST_PAUSE = 1.0  # seconds between two forecasts
 
 FULL_PAGE = 100
 """The most orders that a search returns."""
@@ -105,16 +106,24 @@ def seconds_left(left: float, supplies: Iterable[Supply]) -> float:
 def history_left(left: float, search: Supply, others: Sequence[Supply]) -> float:
     """Seconds until a history is read by searches and other supplies, and then the newest end by one more search.
 
-    The last orders are left to the others if they can fetch them before quota allows two searches, so that the final
-    search need not wait for quota.
+    The last orders are left to the others if :func:`spares_a_search` says so.
     """
     searched = search.waiting
     while True:
         rest = left - searched * search.orders
         fetched = seconds_left(rest, others)
-        if fetched <= search.next_call(searched + 1):
+        if spares_a_search(fetched, search.next_call(searched + 1)):
             return max(fetched, search.next_call(searched))
         searched += 1
+
+
+def spares_a_search(fetched_in: float, two_searches_in: float) -> bool:
+    """Whether other sources fetch the last orders of a history early enough to do without a search for them.
+
+    When a history has been read, its newest end is searched once more. Without a search for the last orders, quota
+    allows this final search earlier; so the others must be done before quota would allow both.
+    """
+    return fetched_in <= two_searches_in
 
 
 def supply_of(seller: HasForecast, operation: Operation[Any], *, orders: float, seconds: float = 0.0) -> Supply:
@@ -156,15 +165,15 @@ class Forecaster:
     ) -> None:
         self._seller = seller
         self._sources = set(others) - {"search"}
-        brings = operations_of(self._sources, page_size=page_size)
-        self._supplies = {operation.name: _Pace(operation, each) for operation, each in brings.items()}
+        per_request = operations_of(self._sources, page_size=page_size)
+        self._supplies = {operation.name: _Pace(operation, each) for operation, each in per_request.items()}
         self._reads_again = bool(self._sources)  # the newest end, when the history has been read
         self._readings = 0
         self._reports = _Reports(seller) if "reports" in self._sources else None
         self._tell = tell
         self._clock = clock
         self._left: float | None = None
-        self._said_at = -math.inf
+        self._forecast_at = -math.inf
 
     def expect(self, orders: int, *, by: Collection[str]) -> None:
         """From now on, this many orders are to be read by these operations."""
@@ -177,11 +186,11 @@ class Forecaster:
         self._take(event, now)
         self._tell(event)
         if isinstance(event, PageStored | OrdersListed) and self._left is not None and self._is_due(now):
-            self._said_at = now
+            self._forecast_at = now
             self._tell(self._forecast(now))
 
     def _is_due(self, now: float) -> bool:
-        return now - self._said_at >= _OFTEN or not self._left
+        return now - self._forecast_at >= _FORECAST_PAUSE or not self._left
 
     def _take(self, event: SyncEvent, now: float) -> None:
         if isinstance(event, PageStored):
@@ -208,7 +217,7 @@ class Forecaster:
             self._left = max(self._left - event.completed, 0)
         pace = self._supplies.get(event.operation)
         if pace is not None:
-            pace.brought(event.completed, now, free=self._seller.forecast(pace.operation) == 0)
+            pace.add_call(event.completed, now, free=self._seller.forecast(pace.operation) == 0)
 
     def _drop(self, operation: str) -> None:
         """Amazon refuses an operation; if no operation lists orders any more, none can be fetched by id."""
@@ -245,14 +254,14 @@ class _Pace:
         self.operation = operation
         self.orders = orders
         self._calls = 0
-        self._brought = 0
+        self._returned = 0
         self._seconds = 0.0
         self._free_since: float | None = None
 
-    def brought(self, orders: int, now: float, *, free: bool) -> None:
+    def add_call(self, orders: int, now: float, *, free: bool) -> None:
         """A call returned ``orders`` orders; ``free``: the next call need not wait for quota."""
         self._calls += 1
-        self._brought += orders
+        self._returned += orders
         if self._free_since is not None:
             last = now - self._free_since
             self._seconds = min(last, self._seconds or last)  # the least: it may have been idle
@@ -260,7 +269,7 @@ class _Pace:
 
     def supply(self, seller: HasForecast) -> Supply:
         """The expected supply."""
-        each = (self._brought + _FULL_PAGES * self.orders) / (self._calls + _FULL_PAGES)
+        each = (self._returned + _FULL_PAGES * self.orders) / (self._calls + _FULL_PAGES)
         return supply_of(seller, self.operation, orders=each, seconds=self._seconds)
 
 
@@ -289,7 +298,7 @@ class _Reports:
         self._left = math.ceil((upper_bound - to) / MONTH)
         if self._turnaround is None and self._began_at is not None:
             self._turnaround = now - self._began_at
-        if self._done % AT_ONCE == 0:
+        if self._done % REPORTS_AT_ONCE == 0:
             self._look(now, asked=0)
 
     def seconds_left(self, now: float) -> float | None:
@@ -298,10 +307,10 @@ class _Reports:
             return None
         if self._left == 0:
             return 0.0
-        if self._done % AT_ONCE:
-            self._look(now, asked=AT_ONCE - self._done % AT_ONCE)
+        if self._done % REPORTS_AT_ONCE:
+            self._look(now, asked=REPORTS_AT_ONCE - self._done % REPORTS_AT_ONCE)
         else:
-            self._look(now, asked=AT_ONCE)
+            self._look(now, asked=REPORTS_AT_ONCE)
         return max(self._last_asked_at + self._turnaround - now, 0.0)
 
     def _look(self, now: float, *, asked: int) -> None:

@@ -15,9 +15,10 @@ from spapi_async.workflows.orders._backfill import Backfill, Refiner
 from spapi_async.workflows.orders._checkpoint import SETTLED, Checkpoint, moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._datasets import Datasets
+from spapi_async.workflows.orders._failures import is_refused
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import Lease
-from spapi_async.workflows.orders._listing import CoarseList, ReportList, is_refused
+from spapi_async.workflows.orders._listing import CoarseList, ReportList
 from spapi_async.workflows.orders._page import CoarseOrder, OrderPage
 from spapi_async.workflows.orders._quota import Quota
 from spapi_async.workflows.orders._reading import read_order
@@ -83,7 +84,7 @@ def other_sources(sources: Sequence[str], *, possible: bool) -> tuple[Source, ..
     """
     named = {sources} if isinstance(sources, str) else set(sources)
     if unknown := named.difference(SOURCES):
-        raise ConfigurationError(f"unknown sources {sorted(unknown)}; there are {', '.join(SOURCES)}")
+        raise ConfigurationError(f"unknown sources {', '.join(sorted(unknown))}; use {', '.join(SOURCES)}")
     found = tuple(source for source in SOURCES if source in named and source != "search")
     if found and not possible:
         raise ConfigurationError(
@@ -92,7 +93,7 @@ def other_sources(sources: Sequence[str], *, possible: bool) -> tuple[Source, ..
     return found
 
 
-_REFILLED = 50  # orders read from the database at a time
+_BATCH = 50  # orders read from the database at a time
 
 HEAD = SETTLED
 """How long before the first run the history ends: newer orders are searched first, so they are stored in minutes."""
@@ -157,7 +158,7 @@ class History:
         if was_read and not await self._is_any_coarse():
             return False
         async with self._job.held(self._database, holder, wait=wait, stream=self._stream) as lease:
-            history = await self._history() or history  # whoever held it meanwhile has moved it
+            history = await self._history() or history  # another holder may have advanced it
             is_read = _is_read(history)
             if not is_read or await self._is_any_coarse():
                 await self._backfill(history, lists=() if is_read else self._lists()).run(lease)
@@ -174,14 +175,14 @@ class History:
         Raises:
             SPAPIError: no token was obtained for the seller, or the application was closed.
         """
-        by_id, beyond = ByIds(self._seller, self._datasets), set[str]()
+        by_id, tried = ByIds(self._seller, self._datasets), set[str]()
         while True:
-            found = await self._database.coarse(self._seller.name, limit=_REFILLED + len(beyond), detail=Detail.V0)
-            orders = [order for order in found if order.order_id not in beyond]
+            found = await self._database.coarse(self._seller.name, limit=_BATCH + len(tried), detail=Detail.V0)
+            orders = [order for order in found if order.order_id not in tried]
             if not orders:
                 return
             for order in orders:
-                beyond.add(order.order_id)  # once per run: an unchanged order would be fetched for ever
+                tried.add(order.order_id)  # once per run: an unchanged order would be fetched for ever
                 try:
                     with call_options(priority=Priority.BULK):
                         row = await by_id.fetch(order)
@@ -201,8 +202,8 @@ class History:
     async def divide(self, holder: str, *, wait: bool) -> None:
         """Record which span is history before anything is read; an existing checkpoint stays.
 
-        Only the holder of the history's lease does so. Of two processes that start a new seller at once, one would
-        otherwise read from where its own history ends, while the other's, which ends earlier, replaced it.
+        Only the holder of the history's lease does so. Otherwise, if two processes started a new seller at once, one
+        could replace the span that the other has recorded and already reads.
 
         Raises:
             LeaseHeldError: another process holds the lease, and ``wait`` is false.
@@ -217,7 +218,7 @@ class History:
             self._job.start_from(known.upper_bound)
 
     async def _begin(self, lease: Lease | None) -> Checkpoint | None:
-        """A history of what is older than the newest end; None where ``since`` leaves nothing of it."""
+        """Record a history of everything before the newest end; None if ``since`` is not before it."""
         now = moment(self._clock)
         head = (now - HEAD).replace(microsecond=0)
         if self._since >= head:

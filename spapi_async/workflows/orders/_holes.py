@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.options import Priority, call_options
-from spapi_async.workflows.orders._arguments import nobody
+from spapi_async.workflows.orders._arguments import ignore_event
 from spapi_async.workflows.orders._checkpoint import Window, moment
 from spapi_async.workflows.orders._datasets import REFUSED, Datasets
 from spapi_async.workflows.orders._job import Job
@@ -91,7 +91,7 @@ class Holes:
         source = Orders2026Source(
             self._seller, marketplaces=self._places, datasets=self._datasets, before=window.before
         )
-        job = Job(self._seller, source, since=window.after, window=window, clock=self._clock, progress=nobody)
+        job = Job(self._seller, source, since=window.after, window=window, clock=self._clock, progress=ignore_event)
         async with job.held(self._database, holder, wait=True) as lease:
             await job.work(self._database, self._quota, lease)
 

@@ -14,7 +14,8 @@ import msgspec
 from spapi_async._core.clock import Clock
 from spapi_async._core.frames import forget_locals
 from spapi_async.errors import LeaseHeldError, SPAPIError
-from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, advance, moment, place_in, resume
+from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, advance, moment, resume, time_in
+from spapi_async.workflows.orders._failures import first_of
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored, Unreadable
 from spapi_async.workflows.orders._pages import Pages
@@ -39,7 +40,7 @@ __all__ = ["Job", "LeasedSink", "RememberingSink", "SellerResult"]
 
 logger = logging.getLogger("spapi_async.workflows.orders")
 
-_LOOK_AGAIN = 2.0  # seconds between attempts to take a stream that another process holds
+_LEASE_PAUSE = 2.0  # seconds between attempts to take a stream that another process holds
 
 
 @runtime_checkable
@@ -136,8 +137,7 @@ class Job:
 
     def failed(self, error: BaseException) -> None:
         """Record an error in the result; of an exception group, the first error."""
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
+        error = first_of(error)
         forget_locals(error)  # a page contains personal data
         self.result.error = error
         self.tell(SellerFailed(seller=self.result.seller, total=self.result.orders, error=str(error)))
@@ -165,17 +165,17 @@ class Job:
                 logger.warning("the lease on %s of %s could not be released (%s)", lease.stream, name, kind)
 
     async def _hold(self, sink: LeasedSink, holder: str, stream: str, *, wait: bool) -> Lease:
-        said = False
+        is_reported = False
         while True:
             try:
                 return await sink.hold(self.result.seller, stream, holder, now=moment(self._clock))
             except LeaseHeldError as error:
                 if not wait:
                     raise
-                if not said:
-                    said = True
+                if not is_reported:
+                    is_reported = True
                     self.tell(SellerWaits(seller=self.result.seller, holder=error.holder, expires_at=error.expires_at))
-            await self._clock.sleep(_LOOK_AGAIN)
+            await self._clock.sleep(_LEASE_PAUSE)
 
     def start_from(self, since: datetime) -> None:
         """Where this seller starts if it has no checkpoint."""
@@ -209,12 +209,12 @@ class Job:
             SellerStarted(
                 seller=result.seller,
                 last_updated_after=checkpoint.last_updated_after,
-                resumed=checkpoint.cursor is not None,
+                resumed=checkpoint.inside_window,
                 known=saved is not None,
             )
         )
         before = self._window.before if self._window else None
-        walk = Walk(place_in(checkpoint.cursor) or checkpoint.last_updated_after, before, self.sorting)
+        walk = Walk(time_in(checkpoint.cursor) or checkpoint.last_updated_after, before, self.sorting)
         pages = Pages(self._source, walk, seller=result.seller, before=before, clock=self._clock)
         while not walk.is_complete:
             page = await pages.fetch()

@@ -18,7 +18,7 @@ import msgspec
 
 from spapi_async.errors import LeaseHeldError, LeaseLostError
 
-__all__ = ["LEASE", "Lease", "held", "is_gone", "lost", "new_holder"]
+__all__ = ["LEASE", "Lease", "held_error", "is_gone", "lost_error", "new_holder"]
 
 LEASE = timedelta(seconds=60)
 """How long the lease of a killed process lasts. A live process renews its leases three times in this time."""
@@ -37,7 +37,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     fencing: int
 
 
-def held(lease: Lease, until: datetime) -> LeaseHeldError:
+def held_error(lease: Lease, until: datetime) -> LeaseHeldError:
     """The error for another process that tries to acquire the lease."""
     return LeaseHeldError(
         f"{lease.stream} of {lease.seller} is held by {lease.holder} until {until:%Y-%m-%d %H:%M:%S} UTC or longer",
@@ -48,7 +48,7 @@ def held(lease: Lease, until: datetime) -> LeaseHeldError:
     )
 
 
-def lost(lease: Lease) -> LeaseLostError:
+def lost_error(lease: Lease) -> LeaseLostError:
     """The error for a holder that was replaced."""
     return LeaseLostError(
         f"{lease.stream} of {lease.seller} was taken over by another process, because {lease.holder} had let its lease"
@@ -60,14 +60,14 @@ def lost(lease: Lease) -> LeaseLostError:
 
 def new_holder() -> str:
     """A unique name of a run that identifies its host and process."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_surroundings()}{secrets.token_hex(4)}"
+    return f"{socket.gethostname()}:{os.getpid()}:{_scope()}{secrets.token_hex(4)}"
 
 
 def is_gone(holder: str) -> bool:
     """Whether a holder was a process on this machine that has ended; it is then replaced at once."""
     name, _, token = holder.rpartition(":")
     process = name.rpartition(":")[2]
-    if not (token.startswith(_surroundings()) and process.isdecimal()):
+    if not (token.startswith(_scope()) and process.isdecimal()):
         return False
     try:
         os.kill(int(process), 0)
@@ -82,15 +82,15 @@ def _is_zombie(process: int) -> bool:
     """Whether a process has ended but was not waited for: its id is in use, but it does not run."""
     try:
         status = Path(f"/proc/{process}/stat").read_bytes()
-    except OSError:  # no Linux, or gone this moment
+    except OSError:  # not Linux, or the process has just ended
         return False
     return status.rpartition(b")")[2].split()[:1] == [b"Z"]
 
 
-def _surroundings() -> str:
+def _scope() -> str:
     """Identifies the scope of process ids: the host since its boot, and the container."""
     facts = [socket.gethostname()]
-    with contextlib.suppress(OSError):  # no Linux
+    with contextlib.suppress(OSError):  # not Linux
         facts += [
             Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"),
             str(Path("/proc/self/ns/pid").readlink()),

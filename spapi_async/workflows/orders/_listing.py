@@ -8,23 +8,21 @@ from typing import NamedTuple, Protocol
 
 import anyio
 
-from spapi_async.errors import ForbiddenError, NotFoundError, SPAPIError
 from spapi_async.workflows.orders._checkpoint import Window
 from spapi_async.workflows.orders._report_rows import REPORT, order_rows
 from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import participations
 
-__all__ = ["AT_ONCE", "MONTH", "CoarseList", "Listed", "ReportList", "is_refused"]
+__all__ = ["MONTH", "REPORTS_AT_ONCE", "CoarseList", "Listed", "ReportList"]
 
 MONTH = timedelta(days=30)
 """The longest window of an order report."""
 
-AT_ONCE = 10
-"""Reports under way: createReport has a burst of 15."""
+REPORTS_AT_ONCE = 10
+"""Reports requested at once: createReport has a burst of 15."""
 
-_ROWS = 500  # stored together
-_GONE = 410
+_MOST_ROWS = 500  # rows that are stored together
 
 
 class Listed(NamedTuple):
@@ -49,11 +47,6 @@ class CoarseList(Protocol):
         """
 
 
-def is_refused(error: SPAPIError) -> bool:
-    """Whether Amazon has removed a source or refuses it to this seller, so that retrying is useless."""
-    return isinstance(error, ForbiddenError | NotFoundError) or error.status == _GONE
-
-
 class ReportList:
     """Order reports, a month each, several under way at once."""
 
@@ -68,8 +61,8 @@ class ReportList:
         """Coarse rows month by month; ten reports are requested at a time."""
         places = self._marketplaces or await participations(self._seller)
         months = _months(window)
-        for start in range(0, len(months), AT_ONCE):
-            ahead = months[start : start + AT_ONCE]
+        for start in range(0, len(months), REPORTS_AT_ONCE):
+            ahead = months[start : start + REPORTS_AT_ONCE]
             found: dict[Window, list[OrderRow]] = {}
 
             async def fetch(month: Window, found: dict[Window, list[OrderRow]] = found) -> None:
@@ -80,8 +73,8 @@ class ReportList:
                     group.start_soon(fetch, month)
             for month in ahead:
                 rows = found.pop(month)
-                for place in range(0, len(rows), _ROWS):
-                    yield Listed(rows[place : place + _ROWS])
+                for position in range(0, len(rows), _MOST_ROWS):
+                    yield Listed(rows[position : position + _MOST_ROWS])
                 yield Listed((), month.before)
 
     async def _rows(self, month: Window, places: Sequence[str]) -> list[OrderRow]:

@@ -18,13 +18,14 @@ from spapi_async._core.clock import Clock
 from spapi_async._core.frames import forget_locals
 from spapi_async._core.operation import Operation
 from spapi_async.errors import AuthError, ClosedError, LeaseLostError, NotFoundError, SPAPIError
+from spapi_async.workflows._bucket import bucket_of
 from spapi_async.workflows.orders._checkpoint import moment
+from spapi_async.workflows.orders._failures import first_of, is_refused
 from spapi_async.workflows.orders._hints import Hint, Hints
 from spapi_async.workflows.orders._history import History
 from spapi_async.workflows.orders._holes import Holes
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import Lease
-from spapi_async.workflows.orders._listing import is_refused
 from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored
 from spapi_async.workflows.orders._progress import OrdersFresh, SellerFailed, SyncEvent
 from spapi_async.workflows.orders._quota import Quota
@@ -38,7 +39,6 @@ logger = logging.getLogger("spapi_async.workflows.orders")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0  # seconds after a seller's failure, doubled each time
 _ROUND = 3600.0  # seconds between retries of orders that could not be fetched, and between reconciliations
-_MANY = 1000  # calls; more than any burst, so that the forecast of one more gives the sustained pace
 
 
 @runtime_checkable
@@ -113,7 +113,7 @@ class Follower:
                     await self._holes.recall()
                 async with self._job.held(self._sink, holder, wait=True) as lease:
                     await self._follow(lease, holder)
-            except Exception as error:  # noqa: BLE001 - the other sellers go on
+            except Exception as error:  # noqa: BLE001 - any error concerns only this seller
                 first = self._report(error)
                 if isinstance(first, ClosedError):
                     raise first from None  # no further attempt can succeed
@@ -122,7 +122,7 @@ class Follower:
                     self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
     def _report(self, error: BaseException) -> BaseException:
-        first = _first(error)
+        first = first_of(error)
         forget_locals(first)
         self._job.tell(SellerFailed(seller=self.seller.name, total=self._job.result.orders, error=str(first)))
         return first
@@ -175,8 +175,7 @@ class Follower:
 
     def _pace(self, operation: Operation[Any]) -> float:
         """Seconds between calls that this operation's quota sustains, as learned."""
-        forecast = self.seller.forecast
-        return forecast(operation, count=_MANY + 1) - forecast(operation, count=_MANY)
+        return 1 / bucket_of(self.seller, operation).rate
 
     # ---- hints ------------------------------------------------------------------------------------------------------
 
@@ -229,7 +228,7 @@ class Follower:
             try:
                 await self._store(row, hint, lease)
             except BaseException:
-                self._hints.again(hint, self._clock.monotonic())  # whoever goes on has it, but not for ever
+                self._hints.again(hint, self._clock.monotonic())  # so that it is retried, but not for ever
                 raise
         if row is None or not hint.is_met_by(row.last_updated_at):
             self._hints.again(hint, self._clock.monotonic())
@@ -264,7 +263,3 @@ class Follower:
 def _phase(name: str) -> float:
     """A number from 0 to 1 that differs from seller to seller, and is the same in every run."""
     return zlib.crc32(name.encode()) / 2**32
-
-
-def _first(error: BaseException) -> BaseException:
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

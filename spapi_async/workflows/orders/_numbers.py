@@ -27,15 +27,15 @@ def with_numbers_in_range(row: OrderRow) -> OrderRow:
 
 def _in_range(payload: str) -> str:
     content = json.exact(payload.encode())
-    tamed = _tamed(content)
-    return payload if tamed == content else written(tamed).decode()
+    fitting = _fitting(content)
+    return payload if fitting == content else written(fitting).decode()
 
 
-def _tamed(value: Any) -> Any:
+def _fitting(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _tamed(inner) for name, inner in value.items()}
+        return {name: _fitting(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_tamed(entry) for entry in value]
+        return [_fitting(entry) for entry in value]
     if isinstance(value, Decimal):
         exponent = value.as_tuple().exponent
         fits = isinstance(exponent, int) and value.adjusted() < _MOST_DIGITS and -exponent <= _MOST_PLACES

@@ -31,7 +31,7 @@ class Pages:
         self._before = before
         self._clock = clock
         self._history = PageHistory(None)
-        self._aside: set[int] = set()  # hashes of entries that could not be made into rows
+        self._unreadable: set[int] = set()  # hashes of entries that could not be made into rows
 
     async def fetch(self) -> Page:
         """The next page, without orders that the previous page already contained.
@@ -45,7 +45,7 @@ class Pages:
         page = await self._ask(ask)
         if page.unreadable:
             page = await self._ask(ask)  # a transmission error is gone now, an error in Amazon's data is not
-        check_progress(page, self._place(ask), self._source.stream, self._history)
+        check_progress(page, self._checkpoint(ask), self._source.stream, self._history)
         _check_window(page, ask, self._source.stream)
         known = walk.known
         walk.take(
@@ -65,14 +65,14 @@ class Pages:
 
     def _is_first(self, entry: Unreadable) -> bool:
         """Whether an entry is seen for the first time in this window."""
-        before = len(self._aside)
-        self._aside.add(hash(entry.raw))
-        return len(self._aside) > before
+        before = len(self._unreadable)
+        self._unreadable.add(hash(entry.raw))
+        return len(self._unreadable) > before
 
     async def _ask(self, ask: Ask) -> Page:
-        return await self._source.page(self._place(ask))
+        return await self._source.page(self._checkpoint(ask))
 
-    def _place(self, ask: Ask) -> Checkpoint:
+    def _checkpoint(self, ask: Ask) -> Checkpoint:
         return Checkpoint(
             seller=self._seller,
             stream=self._source.stream,
@@ -83,25 +83,25 @@ class Pages:
 
 
 def _check_window(page: Page, ask: Ask, stream: str) -> None:
-    """Refuse more than a page of orders that do not belong to the single second asked for.
+    """Refuse a page for a single second if it has a successor but no order of that second.
 
-    A server that does not keep to the times of a request would be asked for each second of two years, and would answer
-    each with all orders.
+    If a server ignored the times of requests, each window would be halved down to single seconds, of which two years
+    have 63 million.
 
     Raises:
-        DecodeError: no order was updated in that second, and more are to follow.
+        DecodeError: no order was updated in that second, and another page follows.
     """
     if page.cursor is None or ask.before is None or ask.before - ask.after > _SECOND:
         return
     dates = [row.last_updated_at for row in page.rows if row.last_updated_at is not None]
     if dates and not any(ask.after - _SECOND < date <= ask.before for date in dates):
         raise DecodeError(
-            f"orders updated from {ask.after.isoformat()} to {ask.before.isoformat()} were asked for, and the reply"
-            f" holds others: it does not keep to the times of the request",
+            "Amazon's reply ignores the times of the request: none of its orders was updated from"
+            f" {ask.after.isoformat()} to {ask.before.isoformat()}, and another page follows",
             operation=stream,
         )
 
 
 _SECOND = timedelta(seconds=1)  # dates are cut to whole seconds
 _NEVER = datetime.min.replace(tzinfo=UTC)
-"""No order's last update."""
+"""A time that is the last update of no order."""

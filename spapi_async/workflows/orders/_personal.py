@@ -46,12 +46,10 @@ _PERSONAL_NAME = re.compile(
     re.VERBOSE,
 )
 _SELLERS_OWN = re.compile(r"(?:default)?shipfrom\w*")
-_LEADING_NAMES = frozenset(
+_CONTAINER_NAMES = frozenset(
     {"orderitems", "product", "fulfillment", "packing", "cancellation", "cancellationrequest", "cancellationexecution"}
 )
-"""Members that are objects, or lists of objects, in which personal data can be."""
-_WORDS_NAMES = frozenset({"giftoption", "buyerrequestedcancel"})
-"""The same, for members in which a customer's text stands beside facts."""
+_MIXED_NAMES = frozenset({"giftoption", "buyerrequestedcancel"})
 _FACT_NAMES = frozenset({"giftwraplevel", "isbuyerrequestedcancel"})
 _NO_LETTER = re.compile(r"[\W_]+", re.ASCII)
 
@@ -81,15 +79,21 @@ class _Meaning(enum.Enum):
     """What a member's name means for its value."""
 
     NONE = enum.auto()
+    """Nothing: the value is searched."""
     PERSONAL = enum.auto()
-    LEADING = enum.auto()
-    WORDS = enum.auto()
+    """The value is personal data."""
+    CONTAINER = enum.auto()
+    """The value is an object, or a list of objects, in which personal data can be."""
+    MIXED = enum.auto()
+    """The same, for an object in which a customer's text is beside facts."""
     FACT = enum.auto()
-    OWN = enum.auto()
+    """The value is a fact in a mixed object."""
+    SELLERS = enum.auto()
+    """The value belongs to the seller and is not searched."""
 
 
-_NONE, _PERSONAL, _LEADING, _WORDS, _FACT, _OWN = _Meaning
-_ON_THE_WAY = (_LEADING, _WORDS)
+_NONE, _PERSONAL, _CONTAINER, _MIXED, _FACT, _SELLERS = _Meaning
+_OBJECTS = (_CONTAINER, _MIXED)
 _Waiting = tuple[Any, _Place, _Meaning]
 
 
@@ -105,10 +109,10 @@ class _Meanings(dict[str, _Meaning]):
 
 def _meaning(plain: str) -> _Meaning:
     if _SELLERS_OWN.fullmatch(plain):
-        return _OWN
+        return _SELLERS
     if _PERSONAL_NAME.fullmatch(plain):
         return _PERSONAL
-    for names, meaning in ((_LEADING_NAMES, _LEADING), (_WORDS_NAMES, _WORDS), (_FACT_NAMES, _FACT)):
+    for names, meaning in ((_CONTAINER_NAMES, _CONTAINER), (_MIXED_NAMES, _MIXED), (_FACT_NAMES, _FACT)):
         if plain in names:
             return meaning
     return _NONE
@@ -156,7 +160,7 @@ def without_personal(piece: Piece, *, ids: str = "") -> tuple[bytes, Any, dict[s
 
 
 def _without_copies(raw: bytes, content: Any) -> bytes:
-    """JSON whose content is not personal: written anew where an object has a name twice, for only one was looked at."""
+    """JSON without personal content, encoded again if an object has a name twice: only one of them was searched."""
     return written(content) if json.has_name_twice(raw) else raw
 
 
@@ -167,7 +171,7 @@ def cut(content: Any, *, ids: str = "") -> tuple[bytes, dict[str, Any]]:
     """
     taken: dict[str, Any] = {}
     for holder, key, place in list(_found(content, ids)):
-        taken[_free(_in_words(place), taken)] = holder[key]
+        taken[_unused(_path_of(place), taken)] = holder[key]
         if type(holder) is dict:
             del holder[key]
         else:
@@ -194,12 +198,12 @@ def _found(content: Any, ids: str) -> Iterator[_Hit]:
 def _of_object(value: dict[str, Any], place: _Place, around: _Meaning, waiting: list[_Waiting]) -> Iterator[_Hit]:
     for name, inner in value.items():
         meaning, kind = _MEANINGS[name], type(inner)
-        if meaning is _PERSONAL or (around is _WORDS and meaning is not _FACT):
+        if meaning is _PERSONAL or (around is _MIXED and meaning is not _FACT):
             yield _Hit(value, name, (place, name))
         elif kind is dict or kind is list:
-            if meaning is not _OWN:
+            if meaning is not _SELLERS:
                 waiting.append((inner, (place, name), meaning))
-        elif (meaning in _ON_THE_WAY and _says_something(inner)) or (kind is str and _hides(inner)):
+        elif (meaning in _OBJECTS and _is_text_or_number(inner)) or (kind is str and _is_json_with_personal(inner)):
             yield _Hit(value, name, (place, name))
 
 
@@ -209,11 +213,11 @@ def _of_list(value: list[Any], place: _Place, meaning: _Meaning, ids: str, waiti
         if kind is dict or kind is list:
             name = entry.get(ids) if kind is dict else None
             waiting.append((entry, (place, name if type(name) is str else str(position)), meaning))
-        elif (meaning in _ON_THE_WAY and _says_something(entry)) or (kind is str and _hides(entry)):
+        elif (meaning in _OBJECTS and _is_text_or_number(entry)) or (kind is str and _is_json_with_personal(entry)):
             yield _Hit(value, position, (place, str(position)))
 
 
-def _in_words(place: _Place) -> str:
+def _path_of(place: _Place) -> str:
     names: list[str] = []
     while place is not None:
         place, name = place
@@ -221,12 +225,12 @@ def _in_words(place: _Place) -> str:
     return ".".join(reversed(names))
 
 
-def _says_something(value: Any) -> bool:
+def _is_text_or_number(value: Any) -> bool:
     """Whether the value in place of an object is text or a number."""
     return value is not None and type(value) is not bool and value != ""
 
 
-def _hides(value: str) -> bool:
+def _is_json_with_personal(value: str) -> bool:
     """Whether text is JSON with personal data, as in replies that were wrapped or nested too deep to read."""
     if value[:1] not in _OPENING or not value.lstrip().startswith(("{", "[")):
         return False
@@ -236,7 +240,7 @@ def _hides(value: str) -> bool:
 
 
 def _is_json(content: Any) -> bool:
-    """Whether the text was decoded as something other than text."""
+    """Whether a text was decoded to an object or a list."""
     return type(content) is dict or type(content) is list
 
 
@@ -259,8 +263,8 @@ def _as_written(value: Any) -> Any:
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=_as_written)
 
 
-def _free(place: str, taken: dict[str, Any]) -> str:
-    """A place that is not in use yet: two entries of a list may have the same id."""
+def _unused(place: str, taken: dict[str, Any]) -> str:
+    """A place that is not used yet: two entries of a list may have the same id."""
     while place in taken:
         place = f"{place} {len(taken)}"
     return place

@@ -159,9 +159,9 @@ async def plan_orders(
     slots = anyio.CapacityLimiter(concurrency)
     async with _opened(database) as opened:
 
-        async def plan(place: int, seller: Seller) -> None:
+        async def plan(index: int, seller: Seller) -> None:
             async with slots:
-                found[place] = await plan_seller(
+                found[index] = await plan_seller(
                     seller,
                     opened,
                     since=since or now - HISTORY,
@@ -172,9 +172,9 @@ async def plan_orders(
 
         with ungrouped():
             async with anyio.create_task_group() as group:
-                for place, seller in enumerate(chosen):
-                    group.start_soon(plan, place, seller)
-    return OrderPlan(sellers=tuple(found[place] for place in range(len(chosen))))
+                for index, seller in enumerate(chosen):
+                    group.start_soon(plan, index, seller)
+    return OrderPlan(sellers=tuple(found[index] for index in range(len(chosen))))
 
 
 async def plan_seller(
@@ -208,7 +208,7 @@ async def _opened(database: str | OrderDatabase) -> AsyncIterator[OrderDatabase]
     try:
         await existing.open()
     except MissingDatabaseError as error:
-        logger.warning("%s; planned as for sellers of whom nothing is stored", error)
+        logger.warning("%s; the plan assumes that no orders are stored", error)
         existing = await OrderDatabase("sqlite://").open()
     try:
         yield existing
@@ -265,12 +265,12 @@ def planned(seller: HasForecast, since: datetime, orders: int, others: Sequence[
     )
 
 
-def shares_of(brought: Mapping[Operation[Any], int], orders: int) -> dict[Operation[Any], int]:
+def shares_of(possible: Mapping[Operation[Any], int], orders: int) -> dict[Operation[Any], int]:
     """The orders that each operation returns, in proportion to what it could return."""
-    total = sum(brought.values())
+    total = sum(possible.values())
     if total <= orders:
-        return dict(brought)
-    parts = {operation: each * orders // total for operation, each in brought.items()}
+        return dict(possible)
+    parts = {operation: each * orders // total for operation, each in possible.items()}
     first = next(iter(parts))
     parts[first] += orders - sum(parts.values())
     return parts
@@ -293,7 +293,10 @@ def what_if(
         ConfigurationError: a number is out of range.
     """
     if sellers < 1 or orders_per_day < 0 or history_days < 0:
-        raise ConfigurationError("sellers must be 1 or more, orders-per-day and history-days 0 or more")
+        raise ConfigurationError(
+            "sellers must be 1 or more, orders-per-day and history-days 0 or more, not"
+            f" {sellers}, {orders_per_day:g} and {history_days:g}"
+        )
     others = other_sources(sources, possible=True)
     operations = operations_of(others)
     plans = {operation: operation.usage_plan for operation in operations}

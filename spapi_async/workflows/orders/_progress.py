@@ -54,8 +54,8 @@ class PageStored(SyncEvent, frozen=True, kw_only=True):
     ``operation`` is the operation that returned it. ``completed`` is the number of its orders that are now stored with
     their details and were not before; it is 0 for a list of orders without details.
 
-    ``latest`` is the latest update on the page, ``upper_bound`` the end of the window, if known: what is left is
-    between them, if Amazon's pages come in order of time.
+    ``latest`` is the latest update on the page, ``upper_bound`` the end of the window, if known. If pages are sorted by
+    time, the orders between the two are left.
     """
 
     orders: int

@@ -23,8 +23,8 @@ __all__ = ["Quota", "join_states", "split_state"]
 
 logger = logging.getLogger("spapi_async.workflows.orders")
 
-# Saving may take a fiftieth of a run's time: with ten thousand sellers the state is large, with one it is tiny.
-_SPARING = 50.0
+# Saving takes at most a fiftieth of a run's time: with ten thousand sellers the state is large.
+_PAUSE_FACTOR = 50.0
 
 SHARED = ""
 """Used in place of an account for buckets that all sellers share."""
@@ -80,7 +80,7 @@ class Quota:
         moved, self._moved = self._moved, set()
         states = self._states({SHARED, *moved})
         ended = self._clock.monotonic()
-        self._not_before = ended + _SPARING * (ended - started)
+        self._not_before = ended + _PAUSE_FACTOR * (ended - started)
         return states
 
     def dump_all(self) -> dict[tuple[str, str], str]:

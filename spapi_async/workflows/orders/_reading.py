@@ -74,7 +74,7 @@ def read_order(response: Reply[Any], operation: Operation[Any]) -> Piece:
     entry = getattr(response.body, member, None) if operation.unwrap is None else response.body
     if not isinstance(entry, msgspec.Struct):
         raise DecodeError(
-            "the reply holds no order",
+            "the reply contains no order",
             operation=operation.name,
             request_id=response.request_id,
             status=response.status,

@@ -12,19 +12,19 @@ from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._rows import Detail
 from spapi_async.workflows.orders._tables import NOT_WHOLE, checkpoints, orders
 
-__all__ = ["coarse", "count", "dates", "is_coarse", "last_updates", "place_of", "places"]
+__all__ = ["checkpoint_from", "checkpoints_of", "coarse", "count", "dates", "is_coarse", "last_updates"]
 
 # The index of orders that are not whole is used only by queries that repeat its condition.
 _IS_COARSE = and_(NOT_WHOLE, orders.c.detail == Detail.REPORT.value)
 
 
-def places(seller: str, stream: str | None = None) -> Select[Any]:
+def checkpoints_of(seller: str, stream: str | None = None) -> Select[Any]:
     """The checkpoints of a seller's streams, or of one of them."""
     query = select(checkpoints).where(checkpoints.c.seller == seller)
     return query if stream is None else query.where(checkpoints.c.stream == stream)
 
 
-def place_of(row: Any) -> Checkpoint:
+def checkpoint_from(row: Any) -> Checkpoint:
     """A checkpoint from a row of this query."""
     return Checkpoint(**{name: getattr(row, name) for name in Checkpoint.__struct_fields__})
 

@@ -26,13 +26,13 @@ _SHAPES: dict[str, OrderShape] = {shape.source: shape for shape in (V2026, V0)}
 
 async def rebuild(connection: AsyncConnection, writer: PageWriter, personal: PersonalData | None) -> int:
     """Rewrite every order within the open transaction; returns their number."""
-    done, place = 0, ("", "")
+    done, last = 0, ("", "")
     while True:
         payload = cast(orders.c.payload, Text).label("payload")
         key = tuple_(orders.c.seller, orders.c.order_id)
         query = (
             select(orders.c.seller, orders.c.order_id, orders.c.source, orders.c.detail, payload)
-            .where(key > place)
+            .where(key > last)
             .order_by(orders.c.seller, orders.c.order_id)
             .limit(_BATCH)
         )
@@ -44,7 +44,7 @@ async def rebuild(connection: AsyncConnection, writer: PageWriter, personal: Per
             done += len(rows)
         if len(found) < _BATCH:
             return done
-        place = (found[-1].seller, found[-1].order_id)
+        last = (found[-1].seller, found[-1].order_id)
 
 
 async def _rows(connection: AsyncConnection, seller: str, stored: list[Any]) -> list[OrderRow | None]:
@@ -63,7 +63,7 @@ def _row(stored: Any, items: list[bytes] | None) -> OrderRow | None:
     try:
         row = _read(stored, items)
     except (ValueError, ArithmeticError, RecursionError, TypeError):
-        return None  # another version made this row: it stays as it is
+        return None  # another version wrote this row: it stays unchanged
     return row if row is not None and row.order_id == stored.order_id else None
 
 

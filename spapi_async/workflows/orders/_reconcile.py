@@ -21,11 +21,11 @@ from spapi_async.errors import AuthError, ClosedError, LeaseHeldError, LeaseLost
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._datasets import Datasets
-from spapi_async.workflows.orders._failures import first_of
+from spapi_async.workflows.orders._failures import first_of, is_refused
 from spapi_async.workflows.orders._history import ByIds
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import Lease
-from spapi_async.workflows.orders._listing import ReportList, is_refused
+from spapi_async.workflows.orders._listing import ReportList
 from spapi_async.workflows.orders._page import OrderPage
 from spapi_async.workflows.orders._progress import OrdersReconciled
 from spapi_async.workflows.orders._rows import OrderRow
@@ -80,7 +80,7 @@ class Reconciler:
         """Reconcile windows that have become old enough since the last time; returns the number of orders found late.
 
         Raises:
-            SPAPIError: a call failed for good; the next attempt begins at the same time.
+            SPAPIError: a call failed for good; the next attempt starts from the same checkpoint.
         """
         found = 0
         live = await self._database.checkpoint(self.seller.name, self._job.stream)
@@ -95,7 +95,7 @@ class Reconciler:
                 done = Checkpoint(seller=self.seller.name, stream=stream, last_updated_after=until)
                 await self._store((), done, lease)
             elif until > done.last_updated_after and until - done.last_updated_after >= stage.span:
-                late = await self._window(Window(done.last_updated_after, until), lease)
+                late = await self.window(Window(done.last_updated_after, until), lease)
                 done = msgspec.structs.replace(done, last_updated_after=until)
                 await self._store((), done, lease)
             found += late
@@ -117,22 +117,20 @@ class Reconciler:
                 await self.go_on(lease)
         except* SPAPIError as failures:
             error = first_of(failures)
+            assert isinstance(error, SPAPIError)
             if isinstance(error, AuthError | ClosedError | LeaseHeldError | LeaseLostError):
                 raise error from None
             if is_refused(error):
                 self._job.drop(self._reports.name, error)
             else:
-                logger.warning("%s could not be held against a report yet (%s)", self.seller.name, error)
+                logger.warning("%s: orders could not be reconciled with a report yet (%s)", self.seller.name, error)
 
-    async def window(self, after: datetime, before: datetime, lease: Lease | None = None) -> int:
+    async def window(self, window: Window, lease: Lease | None) -> int:
         """Compare the orders updated in a window with a report; returns how many were missing or outdated.
 
         Raises:
             SPAPIError: a call failed for good.
         """
-        return await self._window(Window.of(after, before), lease)
-
-    async def _window(self, window: Window, lease: Lease | None) -> int:
         found = 0
         with call_options(priority=Priority.BULK):
             async for part in self._reports.listed(window):

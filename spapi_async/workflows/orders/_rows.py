@@ -20,9 +20,7 @@ from spapi_async._codec import json, lenient
 from spapi_async.workflows.orders._personal import Piece, without_personal
 
 __all__ = [
-    "CHANNELS",
     "LONGEST_KEY",
-    "STATUSES",
     "V0",
     "V2026",
     "Detail",
@@ -31,6 +29,7 @@ __all__ = [
     "OrderRow",
     "OrderShape",
     "channel_of",
+    "dig",
     "newest",
     "read_time",
     "status_of",
@@ -109,7 +108,7 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return f"<OrderRow {self.order_id}>"
 
 
-STATUSES = {
+_STATUSES = {
     "Unshipped": "UNSHIPPED",
     "PartiallyShipped": "PARTIALLY_SHIPPED",
     "Shipped": "SHIPPED",
@@ -122,17 +121,17 @@ STATUSES = {
 }
 """Values of Orders v0 and of order reports, with those of Orders 2026-01-01 (Amazon's migration guide)."""
 
-CHANNELS = {"MFN": "MERCHANT", "AFN": "AMAZON", "Merchant": "MERCHANT", "Amazon": "AMAZON"}
+_CHANNELS = {"MFN": "MERCHANT", "AFN": "AMAZON", "Merchant": "MERCHANT", "Amazon": "AMAZON"}
 
 
 def status_of(amazon_status: str | None) -> str | None:
     """A status in the vocabulary of Orders 2026-01-01."""
-    return STATUSES.get(amazon_status, amazon_status) if amazon_status else None
+    return _STATUSES.get(amazon_status, amazon_status) if amazon_status else None
 
 
 def channel_of(fulfilled_by: str | None) -> str | None:
     """Who fulfils an order, in the same vocabulary."""
-    return CHANNELS.get(fulfilled_by, fulfilled_by) if fulfilled_by else None
+    return _CHANNELS.get(fulfilled_by, fulfilled_by) if fulfilled_by else None
 
 
 class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,38 +168,38 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
         piece = _read(entry)
         payload, order = piece.raw, piece.content
         identifier = self.identify(order)
-        if identifier is None and len(_text(_dig(order, self.order_id)) or "") > LONGEST_KEY:
+        if identifier is None and len(_text(dig(order, self.order_id)) or "") > LONGEST_KEY:
             raise NoOrderError(f"an order id of more than {LONGEST_KEY} characters")
         order_id = identifier or f"unidentified-{hashlib.blake2b(payload, digest_size=10).hexdigest()}"
         payload, order, personal = without_personal(piece, ids=".".join(self.item_id))
-        parts = _inline(payload, _dig(order, self.items), self.items) if items is None else items
+        parts = _inline(payload, dig(order, self.items), self.items) if items is None else items
         amount, currency = self._money(order, self.total)
-        status, channel = _text(_dig(order, self.status)), _text(_dig(order, self.fulfilled_by))
+        status, channel = _text(dig(order, self.status)), _text(dig(order, self.fulfilled_by))
         items_found = self._items(order_id, parts, personal)
         return OrderRow(
             order_id=order_id,
             identified=identifier is not None,
-            marketplace_id=_text(_dig(order, self.marketplace_id)),
+            marketplace_id=_text(dig(order, self.marketplace_id)),
             status=status_of(status),
             amazon_status=status,
             channel=channel_of(channel),
             fulfilled_by=channel,
-            sales_channel=_text(_dig(order, self.sales_channel)),
-            created_at=read_time(_dig(order, self.created_at)),
-            last_updated_at=read_time(_dig(order, self.last_updated_at)),
+            sales_channel=_text(dig(order, self.sales_channel)),
+            created_at=read_time(dig(order, self.created_at)),
+            last_updated_at=read_time(dig(order, self.last_updated_at)),
             total_amount=amount,
             total_currency=currency,
             source=self.source,
             detail=self.detail,
             payload=payload.decode(),
-            shipped_at=_first_shipping(_dig(order, self.packages)) if self.packages else None,
+            shipped_at=_first_shipping(dig(order, self.packages)) if self.packages else None,
             personal=personal,
             items=items_found,
         )
 
     def identify(self, content: Any) -> str | None:
         """The order's id; None if it has no valid one."""
-        return _key(_dig(content, self.order_id))
+        return _key(dig(content, self.order_id))
 
     def _items(self, order_id: str, parts: Iterable[bytes | Piece], personal: dict[str, Any]) -> tuple[ItemRow, ...]:
         rows: dict[str, ItemRow] = {}
@@ -208,16 +207,16 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
             payload, item, taken = without_personal(_read(part))
             amount, currency = self._money(item, self.price)
             # Amazon has sent items without an id; within an order their position identifies them.
-            item_id = _key(_dig(item, self.item_id)) or f"unidentified-{position}"
+            item_id = _key(dig(item, self.item_id)) or f"unidentified-{position}"
             personal.update((f"items.{item_id}.{place}", value) for place, value in taken.items())
             rows[item_id] = ItemRow(
                 order_id=order_id,
                 order_item_id=item_id,
-                asin=_text(_dig(item, self.asin)),
-                seller_sku=_key(_dig(item, self.seller_sku)),
-                title=_text(_dig(item, self.title)),
-                quantity_ordered=_integer(_dig(item, self.quantity_ordered)),
-                quantity_shipped=_integer(_dig(item, self.quantity_shipped)),
+                asin=_text(dig(item, self.asin)),
+                seller_sku=_key(dig(item, self.seller_sku)),
+                title=_text(dig(item, self.title)),
+                quantity_ordered=_integer(dig(item, self.quantity_ordered)),
+                quantity_shipped=_integer(dig(item, self.quantity_shipped)),
                 price_amount=amount,
                 price_currency=currency,
                 payload=payload.decode(),
@@ -225,8 +224,8 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(rows.values())
 
     def _money(self, source: Any, path: Path) -> tuple[Decimal | None, str | None]:
-        money = _dig(source, path)
-        return _decimal(_dig(money, (self.amount,))), _text(_dig(money, (self.currency,)))
+        money = dig(source, path)
+        return _decimal(dig(money, (self.amount,))), _text(dig(money, (self.currency,)))
 
 
 V2026 = OrderShape(
@@ -309,11 +308,12 @@ def _inline(payload: bytes, contents: Any, path: Path) -> list[Piece]:
 
 
 def _first_shipping(packages: Any) -> datetime | None:
-    found = [read_time(_dig(package, ("shipTime",))) for package in packages] if isinstance(packages, list) else []
+    found = [read_time(dig(package, ("shipTime",))) for package in packages] if isinstance(packages, list) else []
     return min((moment for moment in found if moment is not None), default=None)
 
 
-def _dig(source: Any, path: Path) -> Any:
+def dig(source: Any, path: Path) -> Any:
+    """The value at a path of JSON objects; None if there is none."""
     for key in path:
         if not isinstance(source, dict):
             return None

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from spapi_async._core.clock import Clock
-from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, moment, place_in
+from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, moment, time_in
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._page import Unreadable
 from spapi_async.workflows.orders._pages import Pages
@@ -56,7 +56,7 @@ class Searching:
         self.history = history
         self.named_to = named_to
         self.has_help = has_help
-        self._newest = self._read_from = history.upper_bound
+        self._newest = self._read_from = history.upper_bound  # everything updated from ``_read_from`` on has been read
         self._source = source
         self._sorting = sorting
         self._database = database
@@ -65,11 +65,6 @@ class Searching:
         self._store = store
         self._step = _FIRST_STEP
         self._density: float | None = None  # orders per second in the previous window
-
-    @property
-    def read_from(self) -> datetime:
-        """The time from which on the history has been read, by last update."""
-        return self._read_from
 
     @property
     def is_met(self) -> bool:
@@ -82,7 +77,7 @@ class Searching:
         return self._read_from <= self.history.last_updated_after
 
     async def go_on(self, *, spared: Callable[[int], bool]) -> None:
-        """Read until searches can return nothing more, or until ``spared`` accepts the number of orders left.
+        """Read until searches can return nothing more, or until ``spared`` leaves the rest to other sources.
 
         Raises:
             SPAPIError: a search failed for good; what was committed stays.
@@ -96,7 +91,7 @@ class Searching:
             return None
         if self.is_met:
             return await self._coarse_window(Window(first, before), spared)
-        begun, _ = self._place()
+        begun, _ = self._position()
         if begun is not None:
             return Window(begun, before)
         first = max(first, self.named_to)
@@ -124,8 +119,8 @@ class Searching:
 
     async def _read(self, window: Window) -> None:
         was_met = self.is_met
-        begun, place = self._place()
-        walk = Walk(place if place and begun == window.after else window.after, window.before, self._sorting)
+        begun, read_to = self._position()
+        walk = Walk(read_to if read_to and begun == window.after else window.after, window.before, self._sorting)
         pages = Pages(self._source, walk, seller=self.history.seller, before=window.before, clock=self._clock)
         found = 0
         while True:
@@ -154,10 +149,10 @@ class Searching:
         # Most sellers have few orders: then a window of many days costs one request.
         self._step = span * (8 if found < self._page_size else 2)
 
-    def _place(self) -> tuple[datetime | None, datetime | None]:
+    def _position(self) -> tuple[datetime | None, datetime | None]:
         """The start of the window that an earlier run was reading, and the time up to which it was read."""
-        after, _, place = (self.history.cursor or "").partition(" ")
-        begun, read_to = place_in(after), place_in(place)
+        after, _, read_to_text = (self.history.cursor or "").partition(" ")
+        begun, read_to = time_in(after), time_in(read_to_text)
         return (begun, read_to) if begun is not None and read_to is not None else (None, None)
 
     def _move_to(self, read_from: datetime) -> None:

@@ -206,11 +206,11 @@ class OrdersV0Source:
     async def _items_of(self, orders: Sequence[Piece]) -> tuple[list[list[Piece]], int]:
         items: list[list[Piece]] = [[] for _ in orders]
         violations = 0
-        places = anyio.CapacityLimiter(self._concurrency)
+        slots = anyio.CapacityLimiter(self._concurrency)
 
         async def fetch(index: int, order_id: str) -> None:
             nonlocal violations
-            async with places:
+            async with slots:
                 items[index], found = await self.items(order_id)
             violations += found
 
@@ -282,22 +282,22 @@ def rows_of(
 
 
 def check_progress(page: Page, checkpoint: Checkpoint, stream: str, history: PageHistory) -> None:
-    """Refuse a page that would make the reading endless.
+    """Refuse a page with which reading might never end.
 
     Raises:
-        DecodeError: its token was followed before; it has the items of an earlier page; too many empty pages.
+        DecodeError: its token was followed before, it has the items of an earlier page, or too many pages are empty.
     """
-    held: list[str | bytes] = [row.payload for row in page.rows]
-    held += [entry.raw for entry in page.unreadable]
-    _check(history, held, checkpoint.cursor, page.cursor, stream)
+    contents: list[str | bytes] = [row.payload for row in page.rows]
+    contents += [entry.raw for entry in page.unreadable]
+    _check(history, contents, checkpoint.cursor, page.cursor, stream)
 
 
-def _check(history: PageHistory, held: Sequence[Any], token: str | None, following: str | None, what: str) -> None:
+def _check(history: PageHistory, contents: Sequence[Any], token: str | None, following: str | None, what: str) -> None:
     if following is not None and history.was_followed(following):
         raise _repeated(what)
-    problem = history.problem(held, empty=not held, by_token=token is not None, last=following is None)
+    problem = history.problem(contents, empty=not contents, by_token=token is not None, last=following is None)
     if problem is not None:
-        raise DecodeError(f"the page at the checkpoint leads to no other: {problem}", operation=what, cursor=token)
+        raise DecodeError(f"the sync cannot continue after this page: {problem}", operation=what, cursor=token)
     if following is not None:
         history.follow(following)
 

@@ -94,8 +94,8 @@ class Statements:
         """Converts a time for the driver: like ``value``, without checking the type."""
         self.put_order = self._upsert_many(orders)
         self.put_and_compare = "" if sqlite else _PUT_AND_COMPARE.replace("{put}", self.put_order)
-        """The same; of each order that it replaces the id, the places that differ, and the ids of items that differ or
-        came: none where they are the same, NULL where one is gone or that cannot be told."""
+        """Like ``put_order``; also returns for each replaced order its id, the places that differ, and the ids of
+        changed or new items: empty if all are equal, NULL if one was removed or this cannot be determined."""
         self.put_item = self._upsert_many(order_items)
         self.put_personal = self._upsert_many(order_personal)
         self.put_checkpoint = self._upsert(checkpoints)
@@ -164,8 +164,8 @@ class Statements:
         return found
 
     def _insert(self, table: Table) -> str:
-        places = ", ".join(f"${place}" for place in range(1, len(table.columns) + 1))
-        return self._text(f"INSERT INTO {table.name} ({_names(table)}) VALUES ({places})")
+        values = ", ".join(f"${number}" for number in range(1, len(table.columns) + 1))
+        return self._text(f"INSERT INTO {table.name} ({_names(table)}) VALUES ({values})")
 
     def _insert_many(self, table: Table) -> str:
         """An INSERT for ``many``: in PostgreSQL one statement for all rows.

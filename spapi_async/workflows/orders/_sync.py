@@ -20,7 +20,7 @@ from spapi_async.workflows.orders._arguments import (
     check_regions,
     check_start,
     datasets_in,
-    nobody,
+    ignore_event,
     personal_for,
     places_in,
     places_of,
@@ -79,7 +79,7 @@ class _Task(NamedTuple):
     places: Sequence[str]
     datasets: Datasets
     job: Job
-    ahead: Forecaster | None
+    forecaster: Forecaster | None
 
 
 async def sync_orders(
@@ -145,36 +145,37 @@ async def sync_orders(
     chosen = list(sellers)
     check_regions(chosen, places)
     begun = since or moment(clock) - HISTORY
-    foreseen = forecast and span is None and api == "orders_2026_01_01"
+    is_forecast = forecast and span is None and api == "orders_2026_01_01"
 
     def task_of(seller: Seller) -> _Task:
         asked = Datasets(datasets)
         places_there = places_of(seller, places)
         source = _source(api, seller, marketplaces=places_there, datasets=asked, page_size=page_size, window=span)
         start = span.after if span else begun
-        hears = progress or nobody
-        ahead = (
-            Forecaster(seller, others, page_size=page_size or FULL_PAGE, tell=hears, clock=clock) if foreseen else None
+        observer = progress or ignore_event
+        forecaster = (
+            Forecaster(seller, others, page_size=page_size or FULL_PAGE, tell=observer, clock=clock)
+            if is_forecast
+            else None
         )
-        job = Job(seller, source, since=start, window=span, clock=clock, progress=ahead or hears)
+        job = Job(seller, source, since=start, window=span, clock=clock, progress=forecaster or observer)
         asked.tell = job.refuse
-        return _Task(seller, places_there, asked, job, ahead)
+        return _Task(seller, places_there, asked, job, forecaster)
 
     tasks = [task_of(seller) for seller in chosen]
-    if len({task.job.result.seller for task in tasks}) != len(tasks):
-        raise ConfigurationError("the same seller was given twice")
+    _check_once(task.job.result.seller for task in tasks)
     async with opened_sink(database, personal=kept, retention=retention) as sink:
 
         async def work(task: _Task, quota: Quota, holder: str) -> None:
-            seller, places_there, asked, job, _ahead = task
+            seller, places_there, asked, job, forecaster = task
             if not isinstance(sink, OrderDatabase):
                 await job.run(sink, quota, holder=holder, wait=wait)
                 return
             try:
                 holes = Holes(seller, asked, database=sink, quota=quota, places=places_there, clock=clock)
                 await holes.recall()
-                if task.ahead is not None:
-                    await _foresee(task.ahead, task, sink, since=begun, others=others, now=moment(clock))
+                if forecaster is not None:
+                    await _start_forecast(forecaster, task, sink, since=begun, others=others, now=moment(clock))
                 await read(sink, task, quota, holder)
                 if job.result.error is None and api == "orders_2026_01_01" and span is None:
                     await holes.fill(holder)
@@ -204,6 +205,14 @@ async def sync_orders(
     return SyncReport(sellers=tuple(task.job.result for task in tasks))
 
 
+def _check_once(names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ConfigurationError(f"the same seller was given twice: {name}")
+        seen.add(name)
+
+
 def _check_numbers(page_size: int | None, concurrency: int) -> None:
     if page_size is not None and not 1 <= page_size <= 100:
         raise ConfigurationError(f"page_size must be between 1 and 100, not {page_size!r}")
@@ -222,8 +231,8 @@ async def _reconcile(
         await reconciler.round(holder, wait=wait)
 
 
-async def _foresee(
-    ahead: Forecaster,
+async def _start_forecast(
+    forecaster: Forecaster,
     task: _Task,
     database: OrderDatabase,
     *,
@@ -231,13 +240,15 @@ async def _foresee(
     now: datetime,
     others: Sequence[Source],
 ) -> None:
-    """Tell a forecaster the number of orders; if Amazon does not state it, there is no forecast."""
+    """Give the forecaster the number of orders; if Amazon does not state it, there is no forecast."""
     try:
         plan = await plan_seller(task.seller, database, since=since, now=now, places=task.places, others=others)
     except SPAPIError as error:
-        logger.warning("%s: how long the sync takes cannot be said (%s)", task.seller.name, error)
+        logger.warning(
+            "%s: there is no forecast, because Amazon did not state the number of orders (%s)", task.seller.name, error
+        )
     else:
-        ahead.expect(plan.orders, by=[source.operation for source in plan.sources])
+        forecaster.expect(plan.orders, by=[source.operation for source in plan.sources])
 
 
 async def _run(

@@ -83,10 +83,7 @@ def item_to_v0(item: Json, order: Json) -> dict[str, Any]:
         "QuantityShipped": _dig(item, "fulfillment.quantityFulfilled"),
         "PointsGranted": _renamed(_dig(item, "expense.pointsCost.pointsGranted"), _POINTS),
         **{name: _money(proceeds.get(kind)) for name, kind in _PROCEEDS.items()},
-        "PromotionIds": [
-            each["promotionId"] for each in _objects(_dig(item, "promotion.breakdowns")) if "promotionId" in each
-        ]
-        or None,
+        "PromotionIds": _promotions(item),
         "IsGift": "true" if gift else "false",
         "ConditionNote": _dig(product, "condition.conditionNote"),
         "ConditionId": _as_v0_word(_dig(product, "condition.conditionType")),

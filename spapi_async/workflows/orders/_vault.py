@@ -13,9 +13,9 @@ from spapi_async.credentials import Secret
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders._rows import OrderRow
 
-__all__ = ["KEYS_VARIABLE", "OVER", "RETENTION", "SILENCE", "PersonalData", "PersonalKeys"]
+__all__ = ["OVER", "RETENTION", "SILENCE", "PersonalData", "PersonalKeys"]
 
-KEYS_VARIABLE = "SP_API_PERSONAL_KEYS"
+_KEYS_VARIABLE = "SP_API_PERSONAL_KEYS"
 
 RETENTION = timedelta(days=30)
 """Amazon's data protection policy: no longer than 30 days after delivery. An order states only its shipment."""
@@ -53,7 +53,7 @@ class PersonalKeys:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self | None:
         """The keys in ``SP_API_PERSONAL_KEYS``, separated by commas or spaces; None if it is not set."""
-        keys = environ.get(KEYS_VARIABLE, "").replace(",", " ").split()
+        keys = environ.get(_KEYS_VARIABLE, "").replace(",", " ").split()
         return cls(keys) if keys else None
 
     @staticmethod
@@ -62,12 +62,12 @@ class PersonalKeys:
         return Secret(_fernet().Fernet.generate_key().decode())
 
     def encrypt(self, content: bytes) -> bytes:
-        """The encrypted form of a text."""
+        """Encrypt bytes with the first key."""
         token: bytes = self._fernet.encrypt(content)
         return token
 
     def decrypt(self, content: bytes) -> bytes:
-        """Decrypt a text that was encrypted with any of the keys.
+        """Decrypt bytes that were encrypted with any of the keys.
 
         Raises:
             ConfigurationError: it was encrypted with another key.
@@ -76,7 +76,7 @@ class PersonalKeys:
             plain: bytes = self._fernet.decrypt(content)
         except _fernet().InvalidToken:
             raise ConfigurationError(
-                f"this personal data was encrypted with a key that is not in {KEYS_VARIABLE}"
+                f"this personal data was encrypted with a key that is not in {_KEYS_VARIABLE}"
             ) from None
         return plain
 
@@ -108,7 +108,7 @@ class PersonalData(msgspec.Struct, frozen=True):
         if keys is None:
             raise ConfigurationError(
                 f"personal data is stored only encrypted, and there are no keys: {_MAKE_ONE} and put it in"
-                f" {KEYS_VARIABLE}, or say personal='plain' where the disk itself is encrypted"
+                f" {_KEYS_VARIABLE}, or give personal='plain' if the disk itself is encrypted"
             )
         return cls(None if keys == "plain" else keys, retention)
 
@@ -129,8 +129,8 @@ class PersonalData(msgspec.Struct, frozen=True):
         updated = min(row.last_updated_at or row.created_at or read_at, read_at)
         return updated + self.retention + (timedelta(0) if row.status in OVER else SILENCE)
 
-    def is_near(self, row: OrderRow) -> bool:
-        """Whether the retention has begun."""
+    def retention_has_begun(self, row: OrderRow) -> bool:
+        """Whether the retention of the order's data has begun."""
         return row.shipped_at is not None or row.status in OVER
 
 

@@ -110,7 +110,7 @@ def compared(before: str, after: str) -> Differences:
         old, new = _OBJECT.decode(before), _OBJECT.decode(after)
         items = _take_items(old, new)
         _compare(old, new, "", paths)
-    except (ValueError, RecursionError):  # JSON that only a mending reader understands
+    except (ValueError, RecursionError):  # JSON that only lenient decoding can read
         return EVERYWHERE
     return Differences(paths[:MOST_PATHS], items)
 

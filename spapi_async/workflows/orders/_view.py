@@ -163,7 +163,7 @@ def _row(make: Any, payload: bytes, items: list[bytes] | None) -> OrderRow:
     try:
         row: OrderRow = make(payload, items=items)
     except (ValueError, ArithmeticError, RecursionError, TypeError) as error:
-        raise DecodeError(f"this is not an order that can be read: {type(error).__name__}") from None
+        raise DecodeError(f"the order cannot be read: {type(error).__name__}") from None
     return row
 
 
@@ -174,7 +174,7 @@ def _content(value: Any) -> Mapping[str, Any]:
     except ValueError:
         content = None
     if not isinstance(content, Mapping):
-        raise DecodeError("an order is a JSON object")
+        raise DecodeError(f"an order must be a JSON object, not {type(content).__name__}")
     return content
 
 

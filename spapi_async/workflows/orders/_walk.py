@@ -41,7 +41,7 @@ from typing import NamedTuple
 __all__ = ["Answer", "Ask", "Sorted", "Sorting", "Walk"]
 
 _SECOND = timedelta(seconds=1)  # the resolution of Amazon's dates
-_REACH = 100  # windows overlap by a hundredth of a page
+_OVERLAP_SHARE = 100  # windows overlap by a hundredth of a page
 
 
 class Sorted(enum.Enum):
@@ -173,7 +173,7 @@ class Walk:
             self._sorting.state = Sorted.NO
         state, self._checked, self._latest = self._sorting.state, False, None
         self._size = len(answer.updates)
-        following = _place_after(dates, after)
+        following = _next_start(dates, after)
         if state is Sorted.YES and following > after:
             self._latest, self.known = dates[-1], dict(answer.updates)
             self.read_to, self.ask = following, Ask(following)
@@ -251,9 +251,9 @@ def _dates(answer: Answer) -> list[datetime]:
     return sorted(date for _, date in answer.updates if date is not None)
 
 
-def _place_after(dates: Sequence[datetime], after: datetime) -> datetime:
+def _next_start(dates: Sequence[datetime], after: datetime) -> datetime:
     """Where the window after this page begins: some orders back, unless that is the start of the page."""
-    back = dates[max(len(dates) - 1 - len(dates) // _REACH, 0)]
+    back = dates[max(len(dates) - 1 - len(dates) // _OVERLAP_SHARE, 0)]
     return back if back > after else dates[-1]
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from spapi_async.workflows._cursor import Cursor
 from spapi_async.workflows.orders._across import compared_across, compared_items
-from spapi_async.workflows.orders._lease import LEASE, Lease, lost
+from spapi_async.workflows.orders._lease import LEASE, Lease, lost_error
 from spapi_async.workflows.orders._page import OrderPage, QuotaStates, Stored, Unreadable
 from spapi_async.workflows.orders._rows import Detail, ItemRow, OrderRow, newest
 from spapi_async.workflows.orders._statements import Statements, amount
@@ -106,7 +106,7 @@ class PageWriter:
         values = (sql.value(now + LEASE), lease.seller, lease.stream, lease.holder, lease.fencing)
         cursor.execute(sql.renew, values)
         if cursor.rowcount != 1:
-            raise lost(lease)
+            raise lost_error(lease)
 
     def _judge(self, cursor: Cursor, seller: str, rows: Sequence[OrderRow]) -> list[_Judged]:
         if not rows:
@@ -247,7 +247,7 @@ class PageWriter:
                         "delete_at": delete_at,
                     }
                 )
-            elif personal.is_near(row):
+            elif personal.retention_has_begun(row):
                 ends.append((page.seller, row.order_id, delete_at))
         if values:
             sql.many(cursor, sql.put_personal, order_personal, sql.rows(order_personal, values))

@@ -1,4 +1,4 @@
-"""``seller.pricing``: offers and prices, looked up one by one and fetched many at a time."""
+"""``seller.pricing``: offers and prices, looked up one by one and fetched in batches."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _LOWEST = "lowestPricedOffers"
 class Pricing(LookUps):
     """Offers and prices as one seller sees them.
 
-    Calls made at about the same time share a request. Each method names Amazon's operation and its plan; where the
-    quota of an operation for one item is at hand sooner, that serves some of the calls.
+    Calls made at about the same time share a request. Each method states Amazon's operation and its usage plan. If a
+    single operation has quota sooner, some of the calls use it.
     """
 
     __slots__ = ()
@@ -52,11 +52,11 @@ class Pricing(LookUps):
         item_condition: str = "New",
         customer_type: str | None = None,
     ) -> GetOffersResult:
-        """The offers for an ASIN: getItemOffersBatch, 20 in 10 seconds, and getItemOffers, one in 2 seconds.
+        """The offers for an ASIN: getItemOffersBatch (20 items in 10 seconds) or getItemOffers (one in 2 seconds).
 
         Raises:
-            ConfigurationError: no marketplace is known, or ``asin`` is not one.
-            NotFoundError: the marketplace does not know it. One without offers is an answer with no offers in it.
+            ConfigurationError: no marketplace is known, or ``asin`` is not an ASIN.
+            NotFoundError: the marketplace does not know the ASIN; for an ASIN without offers the list is empty.
         """
         check_asin(asin)
         answer: GetOffersResult = await self._look_up(
@@ -72,7 +72,7 @@ class Pricing(LookUps):
         item_condition: str = "New",
         customer_type: str | None = None,
     ) -> GetOffersResult:
-        """The offers for a SKU: getListingOffersBatch, 20 in 2 seconds, and getListingOffers, one a second.
+        """The offers for a SKU: getListingOffersBatch (20 SKUs in 2 seconds) or getListingOffers (one a second).
 
         Raises:
             ConfigurationError: no marketplace is known.
@@ -93,10 +93,10 @@ class Pricing(LookUps):
         item_condition: str | None = None,
         offer_type: str | None = None,
     ) -> Price:
-        """The seller's own price for an ASIN, or for a SKU: getPricing, 20 in 2 seconds.
+        """The seller's own price for an ASIN, or for a SKU: getPricing (20 in 2 seconds).
 
         Raises:
-            ConfigurationError: no marketplace is known, not exactly one of ``asin`` and ``sku``, or it is none.
+            ConfigurationError: no marketplace is known, or not exactly one valid ``asin`` or ``sku`` is given.
             NotFoundError: the marketplace does not know it.
         """
         rule, key = _by_either(asin, sku, PRICE, PRICE_OF_SKU)
@@ -111,10 +111,10 @@ class Pricing(LookUps):
         marketplace: Marketplace | str | None = None,
         customer_type: str | None = None,
     ) -> Price:
-        """The competitive prices for an ASIN, or for a SKU: getCompetitivePricing, 20 in 2 seconds.
+        """The competitive prices for an ASIN, or for a SKU: getCompetitivePricing (20 in 2 seconds).
 
         Raises:
-            ConfigurationError: no marketplace is known, not exactly one of ``asin`` and ``sku``, or it is none.
+            ConfigurationError: no marketplace is known, or not exactly one valid ``asin`` or ``sku`` is given.
             NotFoundError: the marketplace does not know it.
         """
         rule, key = _by_either(asin, sku, COMPETITIVE_PRICE, COMPETITIVE_PRICE_OF_SKU)
@@ -129,13 +129,13 @@ class Pricing(LookUps):
         included_data: Sequence[str] = ("featuredBuyingOptions", "referencePrices"),
         lowest_priced_offers: Sequence[tuple[str, str]] = (),
     ) -> CompetitiveSummaryResponseBody:
-        """Featured offer, reference prices and lowest prices of an ASIN: getCompetitiveSummary, 20 in 30 seconds.
+        """Featured offer, reference and lowest prices of an ASIN: getCompetitiveSummary (20 ASINs in 30 seconds).
 
-        ``lowest_priced_offers`` are pairs of item condition and offer type, such as ``("New", "Consumer")``; with any,
-        ``lowestPricedOffers`` need not be in ``included_data``.
+        ``lowest_priced_offers`` are pairs of item condition and offer type, such as ``("New", "Consumer")``; they add
+        ``lowestPricedOffers`` to ``included_data``.
 
         Raises:
-            ConfigurationError: no marketplace is known, or ``asin`` is not one.
+            ConfigurationError: no marketplace is known, or ``asin`` is not an ASIN.
             NotFoundError: the marketplace does not know it.
         """
         check_asin(asin)
@@ -151,9 +151,10 @@ class Pricing(LookUps):
     async def expected_price(
         self, sku: str, *, marketplace: Marketplace | str | None = None
     ) -> FeaturedOfferExpectedPriceResponseBody:
-        """The price at which a SKU may become the featured offer: getFeaturedOfferExpectedPriceBatch, 40 in 30 seconds.
+        """The price at which a SKU may become the featured offer.
 
-        Each result says in ``result_status`` whether there is one.
+        It calls getFeaturedOfferExpectedPriceBatch (40 SKUs in 30 seconds). ``result_status`` of each result says
+        whether there is such a price.
 
         Raises:
             ConfigurationError: no marketplace is known.
@@ -169,12 +170,12 @@ class Pricing(LookUps):
 def _by_either(
     asin: str | None, sku: str | None, by_asin: Rule[PriceGroup, str], by_sku: Rule[PriceGroup, str]
 ) -> tuple[Rule[PriceGroup, str], str]:
-    """The rule for the one that is given, and its key; a request holds one kind."""
+    """The rule and the key for the argument that is given; ASINs and SKUs never share a request."""
     if sku is None:
         check_asin(asin)
         assert asin is not None
         return by_asin, asin
     if asin is not None:
-        raise ConfigurationError("give asin or sku")
+        raise ConfigurationError("give either asin or sku, not both")
     check_sku(sku)
     return by_sku, sku

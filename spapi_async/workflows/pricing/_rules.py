@@ -1,4 +1,4 @@
-"""The batch operations of the two pricing APIs: what they take, what they answer, what shares a request."""
+"""The rules of the batch operations of the two pricing APIs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 
 
 class OffersGroup(NamedTuple):
-    """One ASIN in two conditions would be two requests of one uri, which Amazon refuses as duplicates."""
+    """Keeps conditions apart: Amazon refuses a batch with an ASIN in two conditions, because both have the same uri."""
 
     place: str
     item_condition: str
@@ -46,7 +46,7 @@ class OffersGroup(NamedTuple):
 
 
 class PriceGroup(NamedTuple):
-    """getPricing and getCompetitivePricing; each has a parameter that the other lacks."""
+    """For getPricing and getCompetitivePricing, each of which has a parameter that the other lacks."""
 
     place: str
     item_condition: str | None = None
@@ -55,7 +55,7 @@ class PriceGroup(NamedTuple):
 
 
 class SummaryGroup(NamedTuple):
-    """The reply names the ASIN and the marketplace alone, so what else was asked must be the same for all."""
+    """Keeps other arguments apart: an entry of the reply shows only its ASIN and marketplace."""
 
     place: str
     included_data: tuple[str, ...]
@@ -82,7 +82,7 @@ def _single_offers(name: str) -> Callable[[OffersGroup, str], dict[str, Any]]:
 
 
 def _responses(operation: Operation[Any], key_of: Callable[[Any], Any], value_of: Callable[[Any], Any]) -> Any:
-    """The reader of ``responses``; an entry that does not say whom it answers is taken by its place."""
+    """Reads ``responses``; an entry without a key belongs to the key at the same index."""
 
     def answers(_group: Any, keys: Sequence[str], body: Any) -> list[Answer]:
         entries = listed(body, "responses", operation)
@@ -100,7 +100,7 @@ def _response(operation: Operation[Any], entry: Any, key: Any, value_of: Callabl
     body = getattr(entry, "body", None)
     errors = getattr(body, "errors", None) or ()
     value = value_of(body)
-    if not isinstance(status, int):  # absent, or what the lenient reading kept
+    if not isinstance(status, int):  # absent, or something else after lenient decoding
         status = 200 if value is not None and not errors else 500
     if 200 <= status < 300 and value is not None:
         return key, value, None
@@ -112,7 +112,7 @@ def _of_request(name: str) -> Callable[[Any], Any]:
 
 
 def _of_offers(of_request: str, of_payload: str) -> Callable[[Any], Any]:
-    """The echo of the request may be left out by the model; what was found says whose it is too."""
+    """The key of an entry: in the echo of the request, or else, because that is optional, in the payload."""
 
     def key_of(entry: Any) -> Any:
         return getattr(getattr(entry, "request", None), of_request, None) or getattr(
@@ -154,7 +154,7 @@ LISTING_OFFERS: Rule[OffersGroup, str] = Rule(
     single=lambda _: GET_LISTING_OFFERS,
     single_arguments=_single_offers("seller_sku"),
     single_entry=("payload",),
-    # How a uri in a body is to be encoded is documented nowhere; a path is certain.
+    # Amazon does not document how to encode a uri in a body; the encoding of a path is known.
     fits=lambda sku: re.fullmatch(r"[A-Za-z0-9._~-]+", sku) is not None,
     missing_statuses=_UNKNOWN,
 )
@@ -213,8 +213,8 @@ def _sku_prices_rule(name: str, operation: Operation[Any]) -> Rule[PriceGroup, s
         entries=(("payload",), ()),
         single=lambda _: operation,
         single_arguments=lambda group, sku: arguments(group, [sku]),
-        spare=False,  # there is no second bucket
-        fits=lambda sku: "," not in sku,  # which splits the list: it would ask for two others
+        spare=False,  # both use the same bucket
+        fits=lambda sku: "," not in sku,  # Amazon splits the list at commas
     )
 
 

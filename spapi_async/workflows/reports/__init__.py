@@ -1,4 +1,4 @@
-"""Reports: Amazon makes them in minutes to hours, and each is a document.
+"""Reports: Amazon makes one in minutes to hours; the result is a document.
 
 ::
 
@@ -6,8 +6,8 @@
         async for row in document.iter_rows():
             ...
 
-A report goes through the stages of a run (:mod:`spapi_async.workflows.runs`). What is a report's own: windows that are
-checked and split, what a cancelled or failed one means, and which types there are (:data:`REPORT_TYPES`).
+A report goes through the stages of a run (:mod:`spapi_async.workflows.runs`). This package adds what only reports need:
+checked and split windows, the meaning of a cancelled or failed report, and the list of types (:data:`REPORT_TYPES`).
 """
 
 from spapi_async.workflows.reports._reports import Reports

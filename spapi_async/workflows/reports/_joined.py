@@ -1,4 +1,4 @@
-"""Several reports read as one file: what :class:`Document` reads from in place of a download."""
+"""Several reports as one file, which :class:`Document` reads like a download."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from spapi_async.workflows.reports._joined_xml import JoinedXml
 
 __all__ = ["JoinedFile"]
 
-_PIECE = 64 * 1024
+_PIECE_CHARACTERS = 64 * 1024
 
 
-class _Place(NamedTuple):
-    """What the API says about the file: it is not compressed."""
+class _Location(NamedTuple):
+    """Where a download is, as the API describes it: a joined file has no URL and is not compressed."""
 
     url: str = ""
     gzipped: bool = False
 
 
 class JoinedFile:
-    """The lines of several files under the header of the first, as UTF-8; of none: an empty file.
+    """The lines of several files under the header of the first, as UTF-8; an empty file if there are no parts.
 
-    Of XML it is what stands within the roots, under the root of the first. Each part is opened when the one before it
-    has been read.
+    XML files are joined under the root of the first, without the roots of the others. Each part is opened when the one
+    before it has been read.
     """
 
     operation = "reports_2021_06_30.get_report_document"
@@ -37,21 +37,21 @@ class JoinedFile:
         self._parts = parts
         self._xml = xml
         self.headers: Mapping[str, str] = {}
-        self.location = _Place()
+        self.location = _Location()
         self.received = 0
         self.requests = 0
         self.total: int | None = None
         self.complete = False
 
     async def open(self) -> None:
-        """Nothing is asked for before the first line is read."""
+        """Sends no request: the first part is opened when the first line is read."""
         self.headers = {"content-type": "text/plain; charset=UTF-8"}
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The file, in pieces of some 64 KB.
+        """The file, in pieces of about 64 KB.
 
         Raises:
-            DocumentError: the parts do not have the same columns, or the same root.
+            DocumentError: the parts differ in their columns, or in their roots.
         """
         pieces = self._joined_xml() if self._xml else self._joined_lines()
         async with aclosing(pieces):
@@ -78,23 +78,25 @@ class JoinedFile:
                     continue
                 if header is None:
                     header = first
-                    yield _ended([first])
+                    yield _encoded([first])
                 elif first != header:
-                    raise DocumentError("the reports of this window have different columns: ask for shorter windows")
+                    raise DocumentError(
+                        "the reports of this window have different columns: request shorter windows, one at a time"
+                    )
                 held: list[str] = []
                 size = 0
                 async for line in lines:
                     held.append(line)
                     size += len(line)
-                    if size >= _PIECE:
-                        yield _ended(held)
+                    if size >= _PIECE_CHARACTERS:
+                        yield _encoded(held)
                         held, size = [], 0
                 if held:
-                    yield _ended(held)
+                    yield _encoded(held)
 
     async def aclose(self) -> None:
-        """The part that is being read closes with its iterator."""
+        """Nothing to do: the part that is being read is closed with its iterator."""
 
 
-def _ended(lines: list[str]) -> bytes:
+def _encoded(lines: list[str]) -> bytes:
     return "".join([f"{line}\n" for line in lines]).encode()

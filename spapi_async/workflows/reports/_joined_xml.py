@@ -1,4 +1,4 @@
-"""The XML of several reports as one document: what is within their roots, under the root of the first; pure."""
+"""The XML of several reports as one document: the contents of all roots under the root of the first. Pure."""
 
 from __future__ import annotations
 
@@ -10,73 +10,79 @@ __all__ = ["EMPTY", "JoinedXml"]
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 EMPTY = DECLARATION + "<Report/>\n"
-"""What stands for no report at all."""
+"""The document if there is no report at all."""
 
-_LONGEST_PROLOG = 64 * 1024
+_LONGEST_PROLOG = 64 * 1024  # characters
 _TAIL = 4096
-"""Characters kept back, in which the end of the root must be, and what little may stand behind it."""
+"""Characters kept back at the end of a report: its closing tag, and comments after it, must be among them."""
 
 _PROLOG = re.compile(r"\ufeff?(?:\s++|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*>)*+", re.DOTALL)
-# Behind the root; possessive, so that a tail of many comments is read once and not in every way there is.
-_TRAILER = r"(?:\s++|<!--(?:(?!-->).)*+-->)*+\Z"
+# What may follow the root. The quantifiers are possessive, so that a tail of many comments takes linear time.
+_AFTER_ROOT = r"(?:\s++|<!--(?:(?!-->).)*+-->)*+\Z"
 _ROOT = re.compile(r"<([A-Za-z_][\w:.-]*)((?:\s[^<>]*?)?)(/?)>")
 
 
 class JoinedXml:
-    """Takes reports in, piece by piece, and hands out the pieces of the one that they make."""
+    """Takes the reports piece by piece, and returns pieces of the joined document."""
 
     def __init__(self) -> None:
         self._root: tuple[str, str] | None = None
         self._held = ""
-        self._inside = False
+        self._is_in_root = False
 
     def feed(self, text: str) -> str:
-        """What can be handed out of the present report by now.
+        """Take a piece of the current report; returns what the joined document gains by it.
 
         Raises:
-            DocumentError: it is no XML, or its root is another than that of the reports before.
+            DocumentError: the report is not XML, or its root differs from that of the first report.
         """
         self._held += text
         out = ""
-        if not self._inside:
+        if not self._is_in_root:
             prolog = _PROLOG.match(self._held)
             assert prolog is not None
             root = _ROOT.match(self._held, prolog.end())
             if root is None:
                 if len(self._held) > _LONGEST_PROLOG:
-                    raise DocumentError("a report of this window is not XML: its root is not to be found")
+                    raise DocumentError(
+                        f"a report of this window is not XML: no root in its first {_LONGEST_PROLOG:,} characters"
+                    )
                 return ""
-            out = self._begun(root[1], root[2].strip())
+            out = self._opened(root[1], root[2].strip())
             self._held = (f"</{root[1]}>" if root[3] else "") + self._held[root.end() :]
-            self._inside = True
+            self._is_in_root = True
         if len(self._held) > _TAIL:
             out, self._held = out + self._held[:-_TAIL], self._held[-_TAIL:]
         return out
 
     def end_part(self) -> str:
-        """The rest of the present report, which ends here; an empty one adds nothing.
+        """The current report ends here: returns the rest of its contents. An empty report adds nothing.
 
         Raises:
-            DocumentError: it does not end as XML does.
+            DocumentError: the report's root element is not closed.
         """
-        held, inside = self._held, self._inside
-        self._held, self._inside = "", False
-        if not inside and not held.strip():
+        held, was_in_root = self._held, self._is_in_root
+        self._held, self._is_in_root = "", False
+        if not was_in_root and not held.strip():
             return ""
-        end = rf"</{re.escape(self._root[0])}\s*>{_TRAILER}" if self._root else None
+        end = rf"</{re.escape(self._root[0])}\s*>{_AFTER_ROOT}" if self._root else None
         found = re.search(end, held, re.DOTALL) if end is not None else None
-        if not inside or found is None:
-            raise DocumentError("a report of this window is not XML: its root does not end")
+        if not was_in_root or found is None:
+            raise DocumentError("a report of this window is not complete XML: its root element is not closed")
         return held[: found.start()]
 
     def end(self) -> str:
-        """What comes behind the last report."""
+        """The end of the joined document."""
         return EMPTY if self._root is None else f"</{self._root[0]}>\n"
 
-    def _begun(self, name: str, attributes: str) -> str:
+    def _opened(self, name: str, attributes: str) -> str:
+        """The beginning of the joined document; nothing for the reports after the first."""
         if self._root is None:
             self._root = name, attributes
             return f"{DECLARATION}<{name}{' ' if attributes else ''}{attributes}>"
         if self._root != (name, attributes):
-            raise DocumentError("the reports of this window have different roots: ask for shorter windows")
+            raise DocumentError(
+                f"the reports of this window have different root elements ({self._root[0]} and {name}, or their"
+                " attributes): request shorter windows, one at a time"
+            )
         return ""

@@ -1,4 +1,4 @@
-"""Reports as runs: how Amazon is asked to make one, about one, and about many."""
+"""Reports as runs: create one, get one, list many."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.caller import Caller
-from spapi_async.api.reports_2021_06_30 import GET_REPORT, GET_REPORTS, Reports20210630
-from spapi_async.errors import OutcomeUnknownError
+from spapi_async.api.reports_2021_06_30 import CREATE_REPORT, GET_REPORT, GET_REPORTS, Reports20210630
 from spapi_async.workflows._bucket import bucket_of
-from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, places_of
+from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, new_id, places_of, type_groups
 
 if TYPE_CHECKING:
     from spapi_async.models.reports_2021_06_30 import Report
 
 __all__ = ["ReportKind", "job_of"]
 
-_TYPES_A_CALL = 10  # getReports.reportTypes
-_MARKETPLACES_A_CALL = 10  # getReports.marketplaceIds
-_PAGE = 100
+_PAGE_SIZE = 100
 _DELAY = timedelta(minutes=5)
 """How long before a report's creation its window may end that was to end then."""
 
@@ -46,11 +43,7 @@ class ReportKind:
     async def create(self, request: Mapping[str, Any]) -> str:
         """CreateReport."""
         made = await self._api.create_report(body=request)
-        if not isinstance(made.report_id, str) or not made.report_id:
-            raise OutcomeUnknownError(
-                "Amazon took the request and named no report", operation="reports_2021_06_30.create_report"
-            )
-        return made.report_id
+        return new_id(made.report_id, "report", operation=CREATE_REPORT.name)
 
     async def get(self, job_id: str) -> Job:
         """GetReport."""
@@ -59,24 +52,22 @@ class ReportKind:
     async def jobs(
         self, requests: Sequence[Mapping[str, Any]], since: datetime, *, ended: bool = False
     ) -> Sequence[Job]:
-        """getReports, as often as it takes for all types."""
+        """GetReports, once for each ten types."""
         statuses = sorted(FINAL_STATUSES) if ended else None
-        types = sorted({request["reportType"] for request in requests})
         found: list[Job] = []
-        for first in range(0, len(types), _TYPES_A_CALL):
-            some = types[first : first + _TYPES_A_CALL]
+        for types in type_groups(requests, "reportType"):
             listed = self._api.iter_reports(
-                report_types=some, created_since=since, page_size=_PAGE, processing_statuses=statuses
+                report_types=types, created_since=since, page_size=_PAGE_SIZE, processing_statuses=statuses
             )
             found += await jobs_in(listed, job_of, ended=ended)
         return found
 
     def lists(self, requests: Sequence[Mapping[str, Any]]) -> int:
-        """One for each ten types; what has ended since the last is seldom more than a page."""
-        return -(-len({request["reportType"] for request in requests}) // _TYPES_A_CALL)
+        """One for each ten types; the reports that ended since the last poll seldom fill more than a page."""
+        return len(type_groups(requests, "reportType"))
 
     def matches(self, request: Mapping[str, Any], job: Job) -> bool:
-        """Equal type and marketplaces, and the window where one was asked for; one without an end ends now."""
+        """Whether type, marketplaces and the requested window are equal; one without an end ends at its creation."""
         report: Report = job.reply
         if report.report_type != request["reportType"]:
             return False
@@ -88,11 +79,11 @@ class ReportKind:
         return _ends_when_made(job) if end is None and start is not None else _same_time(end, report.data_end_time)
 
     def alike(self, request: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        """Equal but for their options."""
+        """Whether they are equal apart from their options."""
         return _without_options(request) == _without_options(other)
 
     def interchangeable(self, request: Mapping[str, Any]) -> bool:
-        """A report's reply shows everything that was asked for except its options."""
+        """Whether it has no options: a reply shows everything else that was requested."""
         return not request.get("reportOptions")
 
 
@@ -119,7 +110,7 @@ def _ends_when_made(job: Job) -> bool:
 
 
 def _same_time(asked: str | None, shown: Any) -> bool:
-    """Whether Amazon tells of the moment that was asked for; one that was not asked for is Amazon's to choose."""
+    """Whether Amazon shows the requested time; if none was requested, Amazon chooses it."""
     if asked is None:
         return True
     moment = shown if isinstance(shown, datetime) else None

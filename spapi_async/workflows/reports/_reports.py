@@ -1,4 +1,4 @@
-"""``seller.reports``: asked for, waited for and read in one step or in three."""
+"""``seller.reports``: request a report, wait for it and read it, in one step or in three."""
 
 from __future__ import annotations
 
@@ -12,23 +12,21 @@ import msgspec
 from spapi_async._core.caller import Caller
 from spapi_async._core.names import one_or_more
 from spapi_async._core.resources import Resources
-from spapi_async.api.reports_2021_06_30 import Reports20210630
+from spapi_async.api.reports_2021_06_30 import CREATE_REPORT_SCHEDULE, Reports20210630
 from spapi_async.errors import ConfigurationError, DecodeError, NotFoundError, OutcomeUnknownError
 from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.documents import Document, Documents
 from spapi_async.workflows.reports._kind import ReportKind, job_of
 from spapi_async.workflows.reports._request import (
-    MOST_MARKETPLACES,
     NoData,
     check_moment,
     check_no_data,
-    marketplace_ids,
     requests_for,
     wire_time,
 )
 from spapi_async.workflows.reports._run import Access, ReportRun
 from spapi_async.workflows.reports.report_types import ReportType, report_type_of
-from spapi_async.workflows.runs import Job, Run, Runs, places_of, runs_of
+from spapi_async.workflows.runs import MOST_MARKETPLACES, Job, Run, Runs, marketplace_ids, new_id, places_of, runs_of
 
 if TYPE_CHECKING:
     from spapi_async.models.reports_2021_06_30 import Report
@@ -38,7 +36,7 @@ __all__ = ["Reports"]
 Places = Sequence[Marketplace | str]
 
 _FAILED = ("CANCELLED", "FATAL")
-_MOST_FILTERED = 10  # getReports.marketplaceIds
+_MOST_MARKETPLACES_LISTED = 10  # getReports.marketplaceIds
 
 
 class Reports:
@@ -73,29 +71,29 @@ class Reports:
         reuse: timedelta | None = None,
         no_data: NoData = "error",
     ) -> ReportRun:
-        """Ask Amazon for a report; the run that follows it.
+        """Request a report from Amazon; returns its run.
 
-        With a journal (``Application(journal=...)``) the request is written down first. A run of the same request that
-        is still open, in this process or another, is followed instead of asking twice. A request whose reply is lost is
-        looked up, and sent again only when it was not made.
+        With a journal (``Application(journal=...)``) the request is recorded before it is sent. If a run of the same
+        request is still open, in this process or another, that run is continued and nothing is sent. If the reply is
+        lost, the report is looked up, and requested again only if Amazon did not create it.
 
         Args:
-            report_type: one of ``REPORT_TYPES``, or any name that Amazon takes.
+            report_type: one of ``REPORT_TYPES``, or any name that Amazon accepts.
             marketplaces: members, ids or countries; at most 25.
-            start: where the window begins, with a time zone. Needed for reports of events. A window that is longer
-                than the type allows becomes several reports, read as one (TSV, CSV, XML).
-            end: where it ends; now by default.
+            start: the beginning of the window, with a time zone; required for reports of events. A window that is
+                longer than the type allows becomes several reports, read as one (TSV, CSV, XML).
+            end: the end of the window; now by default.
             options: Amazon's ``reportOptions``.
-            reuse: take a report of the same type, marketplaces and window that was asked for no longer ago than this.
-                Without options anybody's; with options only what the journal knows, because Amazon does not tell a
-                report's options.
-            no_data: what a report stands for that Amazon cancels for want of data. ``"error"`` raises
+            reuse: use an existing report of the same type, marketplaces and window that was requested no longer ago
+                than this, by whichever program. A report with options is reused only if the journal knows it, because
+                Amazon does not show the options of a report.
+            no_data: how to treat a report that Amazon cancels because there is no data. ``"error"`` raises
                 :class:`ReportCancelledError`; ``"empty"`` reads it as a file without rows, for reports of events over
                 an explicit window; ``"latest"`` reads the newest one that is done.
 
         Raises:
-            ConfigurationError: Amazon would refuse it, or answer with a report that covers nothing.
-            OutcomeUnknownError: requests were lost again and again, or it cannot be told which report is this one.
+            ConfigurationError: Amazon would refuse the request, or make a report that covers nothing.
+            OutcomeUnknownError: requests were lost repeatedly, or several reports may be the one that was requested.
         """
         kind = report_type_of(report_type)
         places = marketplace_ids(marketplaces, self._caller.region)
@@ -103,7 +101,7 @@ class Reports:
         now = datetime.fromtimestamp(runs.clock.time(), UTC)
         requests = requests_for(kind, places, start, end, options, now=now)
         check_no_data(kind, no_data, windowed=start is not None, parts=len(requests))
-        # All are written down before the first is sent: whoever goes on after a kill finds the rest.
+        # All are recorded before the first is sent, so that a process that continues after a kill finds the rest.
         parts = await self._planned(requests, reuse)
         for part in parts:
             await part.requested()
@@ -123,7 +121,7 @@ class Reports:
         charset: str | None = None,
         errors: str = "replace",
     ) -> AsyncIterator[Document]:
-        """Ask for a report, wait for it and read it: ``async with seller.reports.download(...) as document``.
+        """Request a report, wait for it and read it: ``async with seller.reports.download(...) as document``.
 
         The arguments are those of :meth:`request`; ``charset`` and ``errors`` those of ``seller.documents``.
 
@@ -138,7 +136,7 @@ class Reports:
             yield document
 
     async def find(self, report_id: str) -> ReportRun:
-        """The run of a report whose id is known, whoever asked for it.
+        """The run of a report with a known id, whichever program requested it.
 
         Raises:
             NotFoundError: Amazon knows no such report of this seller, or it is older than 90 days.
@@ -147,10 +145,14 @@ class Reports:
         return await self._run_of(report)
 
     async def latest(self, report_type: ReportType | str, *, marketplaces: Places | None = None) -> ReportRun:
-        """The newest report of that type that is done, whoever asked for it; of those marketplaces exactly, if given.
+        """The newest report of that type that is done, whichever program requested it.
+
+        Args:
+            report_type: as in :meth:`request`.
+            marketplaces: if given, only a report of exactly these.
 
         Raises:
-            NotFoundError: there is none from the last 90 days.
+            NotFoundError: there is none from the last 90 days, the time for which Amazon keeps reports.
         """
         newest: Report | None = None
         wanted = None if marketplaces is None else set(marketplace_ids(marketplaces, self._caller.region))
@@ -163,7 +165,7 @@ class Reports:
                 newest = report
         if newest is None:
             raise NotFoundError(
-                f"there is no report {report_type} from the last 90 days that is done",
+                f"no report {report_type} from the last 90 days is DONE",
                 operation="reports_2021_06_30.get_reports",
             )
         return await self._run_of(newest)
@@ -177,10 +179,10 @@ class Reports:
         created_until: datetime | None = None,
         statuses: Sequence[str] = ("DONE",),
     ) -> AsyncIterator[ReportRun]:
-        """Every report of that type that Amazon keeps (90 days), whoever asked for it; settlements Amazon makes itself.
+        """Every report of that type that Amazon keeps (90 days), whichever program requested it.
 
-        ``async for run in seller.reports.iter_available("GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2")``, then
-        ``run.document()``.
+        Also finds reports that Amazon makes by itself, such as settlements: ``async for run in
+        seller.reports.iter_available("GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2")``, then ``run.document()``.
         """
         async for report in self._listed(
             report_type, marketplaces, statuses=statuses, created_since=created_since, created_until=created_until
@@ -188,7 +190,7 @@ class Reports:
             yield await self._run_of(report)
 
     async def unfinished(self) -> list[ReportRun]:
-        """The runs of this seller that the journal holds and nobody has read, oldest first."""
+        """The runs of this seller in the journal whose documents have not been read, oldest first."""
         return [ReportRun(self._access, [run]) for run in await self._runs.unfinished()]
 
     async def schedule(
@@ -200,23 +202,23 @@ class Reports:
         options: Mapping[str, str] | None = None,
         first: datetime | None = None,
     ) -> str:
-        """Have Amazon make a report regularly; the schedule's id. Asking for one that exists changes nothing.
+        """Have Amazon make a report regularly; returns the schedule's id. If an equal schedule exists, it is kept.
 
         Args:
             report_type: a type that can be scheduled.
             every: Amazon's period, such as ``"PT30M"``, ``"P1D"`` or ``"P1M"``.
             marketplaces: as in :meth:`request`.
             options: Amazon's ``reportOptions``.
-            first: when the first is made; Amazon chooses by default. Of a schedule that exists it changes nothing.
+            first: when the first report is made; by default Amazon chooses. Ignored if an equal schedule exists.
 
         Raises:
             ConfigurationError: the type cannot be scheduled, or ``first`` has no time zone.
-            OutcomeUnknownError: Amazon took it twice and named no schedule.
+            OutcomeUnknownError: Amazon accepted the request twice, both times without returning the id.
         """
         kind = report_type_of(report_type)
         if kind.schedulable is False:
             raise ConfigurationError(
-                f"{kind.name} cannot be scheduled: request it when it is needed (REPORT_TYPES says which types can be)"
+                f"{kind.name} cannot be scheduled: request it when it is needed (REPORT_TYPES shows which types can be)"
             )
         if first is not None:
             check_moment("first", first)
@@ -235,15 +237,15 @@ class Reports:
         except (OutcomeUnknownError, DecodeError):
             if (found := await self._scheduled(body)) is not None:
                 return found
-        # A schedule of the same type and marketplaces replaces the one before: repeating it cannot make two.
+        # A schedule replaces that of the same type and marketplaces, so a second request makes no second schedule.
         return await self._create_schedule(wanted)
 
     def wake_on(self, messages: AsyncIterable[Any]) -> AbstractAsyncContextManager[None]:
-        """While the block lasts, REPORT_PROCESSING_FINISHED notifications wake the runs they speak of.
+        """During the block, a REPORT_PROCESSING_FINISHED notification wakes the run of its report.
 
-        ``messages`` is any async iterable of notifications, parsed or as they came from a queue. A notification is a
-        hint, upon which Amazon is asked; polling goes on at a slower pace for those that are lost. Notifications of
-        other sellers' reports, of feeds and of queries wake who waits for those, so one queue needs one reader.
+        ``messages`` is any async iterable of notifications, parsed or as received from a queue. A notification is only
+        a hint: Amazon is then polled at once. Polling also continues, at a slower pace, because notifications can be
+        lost. Notifications about other sellers' reports, feeds and queries wake their runs, too: read each queue once.
         """
         return self._runs.wake_on(messages)
 
@@ -263,7 +265,7 @@ class Reports:
         return await newest.parts[0].finished()
 
     async def _planned(self, requests: Sequence[Mapping[str, Any]], reuse: timedelta | None) -> list[Run]:
-        """All of them written down; each with a job that exists where one may be reused."""
+        """A recorded run for each request; with an existing job, if one may be reused."""
         runs = self._runs
         if reuse is None:
             return [await runs.plan(request) for request in requests]
@@ -280,7 +282,7 @@ class Reports:
         return planned
 
     async def _known(self, request: Mapping[str, Any], since: float) -> Job | None:
-        """The job that the journal has of a request, as Amazon tells of it now: one that was left may have failed."""
+        """The journal's job for a request, with Amazon's current status; None if it has failed since."""
         entry = await self._runs.recent(request, since=since)
         if entry is None or entry.job_id is None:
             return None
@@ -305,28 +307,30 @@ class Reports:
         marketplaces: Places | None,
         *,
         statuses: Sequence[str],
-        most: int = _MOST_FILTERED,
+        most: int = _MOST_MARKETPLACES_LISTED,
         **window: Any,
     ) -> AsyncIterator[Report]:
         filters: dict[str, Any] = {"report_types": [str(report_type)], "page_size": 100}
         if marketplaces is not None:
-            filters["marketplace_ids"] = marketplace_ids(marketplaces, self._caller.region, most=most)[:_MOST_FILTERED]
+            filters["marketplace_ids"] = marketplace_ids(marketplaces, self._caller.region, most=most)[
+                :_MOST_MARKETPLACES_LISTED
+            ]
         if statuses:
             filters["processing_statuses"] = list(one_or_more(statuses))
         filters |= {name: moment for name, moment in window.items() if moment is not None}
         async for report in self._api.iter_reports(**filters):
-            if isinstance(report, msgspec.Struct):  # and not what lenient decoding could make nothing of
+            if isinstance(report, msgspec.Struct):  # lenient decoding leaves an item that is not an object as it is
                 yield report
 
     async def _scheduled(self, body: Mapping[str, Any]) -> str | None:
-        """The id of a schedule that says the same."""
+        """The id of an existing schedule that is equal."""
         reply = await self._api.get_report_schedules(report_types=[body["reportType"]])
-        # Lenient decoding lets anything stand in the place of either.
-        listed = reply.report_schedules if isinstance(reply, msgspec.Struct) else ()
+        listed = reply.report_schedules if isinstance(reply, msgspec.Struct) else ()  # lenient decoding
         for schedule in listed if isinstance(listed, list) else ():
             if (
                 isinstance(schedule, msgspec.Struct)
-                and _is_id(schedule.report_schedule_id)
+                and isinstance(schedule.report_schedule_id, str)
+                and schedule.report_schedule_id
                 and places_of(schedule.marketplace_ids) == set(body["marketplaceIds"])
                 and schedule.period == body["period"]
                 and (schedule.report_options or {}) == body.get("reportOptions", {})
@@ -336,11 +340,7 @@ class Reports:
 
     async def _create_schedule(self, body: Mapping[str, Any]) -> str:
         made = await self._api.create_report_schedule(body=body)
-        if not _is_id(made.report_schedule_id):
-            raise OutcomeUnknownError(
-                "Amazon took the request and named no schedule", operation="reports_2021_06_30.create_report_schedule"
-            )
-        return made.report_schedule_id
+        return new_id(made.report_schedule_id, "schedule", operation=CREATE_REPORT_SCHEDULE.name)
 
 
 def _made_at(report: Report) -> float:
@@ -348,10 +348,6 @@ def _made_at(report: Report) -> float:
     return 0.0 if moment is None else moment.timestamp()
 
 
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
-
-
 def _usefulness(job: Job) -> tuple[bool, float]:
-    """What is done first, then what is newest."""
+    """Sorts jobs that are done first, then the newest first."""
     return not job.final, -(0.0 if job.created_at is None else job.created_at.timestamp())

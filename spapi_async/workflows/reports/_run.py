@@ -1,4 +1,4 @@
-"""A report on its way: one run, or one for each part of a window that Amazon does not make in one piece."""
+"""A report under way: one run, or several if the window is longer than one report of its type may cover."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from spapi_async.workflows.runs import Job, Run, Runs, explanation_in
 __all__ = ["Access", "ReportRun"]
 
 Latest = Callable[[ReportType, Sequence[str]], Awaitable[Job]]
-"""The newest report of a type and marketplaces that is done."""
+"""Finds the newest report of a type and marketplaces that is done."""
 
 
 class Access(NamedTuple):
-    """What the reports of a seller are worked with."""
+    """What a run needs of its seller: the API, the documents and the other runs."""
 
     api: Reports20210630
     documents: Documents
@@ -31,10 +31,10 @@ class Access(NamedTuple):
 
 
 class ReportRun:
-    """A report that was asked for, or found; ``await run.wait()``, then ``async with run.document() as document``.
+    """A report that was requested, or found; ``await run.wait()``, then ``async with run.document() as document``.
 
-    It is in the journal: a process that ends here loses nothing, and the same request finds it again until its document
-    has been read. Any number of waits may be begun and abandoned.
+    The journal keeps it: after the end of this process, the same request continues this run until its document has been
+    read. ``wait`` may be called any number of times, and cancelled.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class ReportRun:
         self._by_us: set[str] = set()
         self._outcomes: dict[str, tuple[Outcome, Job]] = {}
         self.parts: tuple[Run, ...] = tuple(parts)
-        """One run for each report; more than one where the window is longer than the type allows."""
+        """One run for each report; more than one if the window is longer than the type allows."""
 
     @property
     def report_type(self) -> ReportType:
-        """What kind of report it is."""
+        """The report's type."""
         return report_type_of(self.parts[0].request["reportType"])
 
     @property
@@ -65,25 +65,25 @@ class ReportRun:
 
     @property
     def status(self) -> str:
-        """How far it is: PLANNED, SENDING, IN_QUEUE, IN_PROGRESS, DONE, CANCELLED or FATAL; of the part that lags."""
+        """PLANNED, SENDING, IN_QUEUE, IN_PROGRESS, DONE, CANCELLED or FATAL: the status of the least advanced part."""
         return min((part.status for part in self.parts), key=_order)
 
     @property
     def next_poll_in(self) -> float | None:
-        """Seconds until Amazon is asked again; None while nobody waits."""
+        """Seconds until Amazon is polled again; None if no caller waits."""
         pauses = [pause for part in self.parts if (pause := part.next_poll_in) is not None]
         return min(pauses, default=None)
 
     async def wait(self) -> Self:
-        """Wait until Amazon is done with it.
+        """Wait until Amazon has finished the report.
 
         Polls at a pace that all waiting runs of the seller share, or wakes on a notification
         (:meth:`Reports.wake_on`).
 
         Raises:
-            ReportCancelledError: CANCELLED, unless ``no_data`` says what it stands for.
-            ReportFatalError: FATAL; with the explanation that Amazon gives.
-            SPAPIError: Amazon cannot be asked.
+            ReportCancelledError: it is CANCELLED, unless ``no_data`` says how to treat that.
+            ReportFatalError: it is FATAL; with Amazon's explanation.
+            SPAPIError: Amazon cannot be polled.
         """
         for part in self.parts:
             await self._outcome(part)
@@ -93,8 +93,8 @@ class ReportRun:
     async def document(self, *, charset: str | None = None, errors: str = "replace") -> AsyncIterator[Document]:
         """The report's document, to be read once: ``async with run.document() as document``.
 
-        Waits for it where that has not been done. When the block ends without an error the run is over for the journal:
-        the same request asks Amazon anew.
+        Waits for the report first. When the block ends without an error, the run is closed: the same request is then a
+        new one.
 
         Raises:
             DocumentError: as :meth:`wait`, and what :class:`Document` raises.
@@ -105,10 +105,10 @@ class ReportRun:
         await self.close()
 
     async def cancel(self) -> None:
-        """Ask Amazon to cancel what has not been begun, and forget the run.
+        """Ask Amazon to cancel the report, and close the run.
 
         Raises:
-            BadRequestError: it is no longer in the queue.
+            BadRequestError: the report is no longer in the queue, where alone it can be cancelled.
         """
         for part in self.parts:
             if part.job_id is not None:
@@ -117,7 +117,7 @@ class ReportRun:
             await part.close()
 
     async def close(self) -> None:
-        """Leave it: from here on the same request asks Amazon anew."""
+        """End the run: the same request is then a new one."""
         for part in self.parts:
             await part.close()
 
@@ -127,7 +127,7 @@ class ReportRun:
     def _opened(self, charset: str | None, errors: str) -> AbstractAsyncContextManager[Document]:
         if len(self.parts) == 1:
             return self._part_document(self.parts[0], charset, errors)
-        # Each part in its own encoding, all of them in one when they are joined.
+        # Each part is decoded in its own encoding; joined, they are UTF-8.
         openers = [lambda part=part: self._part_document(part, charset, errors) for part in self.parts]
         return Document(cast("Any", JoinedFile(openers, xml=self._is_xml)), charset="utf-8", errors=errors)
 
@@ -143,24 +143,24 @@ class ReportRun:
         if outcome is Outcome.LATEST and self._latest is not None:
             job = await self._latest(self.report_type, part.request["marketplaceIds"])
         if job.document_id is None:
-            raise _outcome.without_document(self.report_type, job)
+            raise _outcome.no_document_error(self.report_type, job)
         async with self._access.documents.report(job.document_id, charset=charset, errors=errors) as document:
             yield document
 
     async def _outcome(self, part: Run) -> tuple[Outcome, Job]:
-        """What becomes of a part, once it has ended; errors end its run."""
-        if (settled := self._outcomes.get(part.entry.id)) is not None:
-            return settled
+        """What to do with a part, once it has ended; an error closes its run."""
+        if (decided := self._outcomes.get(part.entry.id)) is not None:
+            return decided
         job = await part.finished()
         kind, by_us = self.report_type, job.id in self._by_us
         outcome = _outcome.outcome_of(kind, job, self._no_data, by_us=by_us)
         error: SPAPIError | None = None
         if outcome is Outcome.FATAL:
-            error = _outcome.fatal(kind, job, await self._explanation(job))
+            error = _outcome.fatal_error(kind, job, await self._explanation(job))
         elif outcome is Outcome.CANCELLED:
-            error = _outcome.cancelled(kind, job, by_us=by_us)
-        elif outcome is Outcome.EMPTY and (sooner := await self._sooner(part, job)) is not None:
-            error = _outcome.cancelled(kind, job, by_us=by_us, sooner=sooner)
+            error = _outcome.cancelled_error(kind, job, by_us=by_us)
+        elif outcome is Outcome.EMPTY and (earlier := await self._earlier(part, job)) is not None:
+            error = _outcome.cancelled_error(kind, job, by_us=by_us, earlier=earlier)
         if error is not None:
             await part.close()
             raise error
@@ -172,17 +172,17 @@ class ReportRun:
         return self.report_type.format is ReportFormat.XML
 
     async def _explanation(self, job: Job) -> str:
-        """What Amazon's document about a FATAL report says; its absence hides no error."""
+        """The explanation in the document of a FATAL report; empty if there is none."""
         return "" if job.document_id is None else await explanation_in(self._access.documents.report(job.document_id))
 
-    async def _sooner(self, part: Run, job: Job) -> Job | None:
-        """A report of the same type from within its cool-down, for which Amazon may have cancelled this one."""
+    async def _earlier(self, part: Run, job: Job) -> Job | None:
+        """A report of the same type that was requested less than a cadence before, if there is one."""
         cadence = self.report_type.cadence
         if cadence is None or job.created_at is None:
             return None
         for other in await self._access.runs.kind.jobs([part.request], job.created_at - cadence):
-            earlier = other.created_at is not None and other.created_at <= job.created_at
-            if earlier and other.id != job.id and other.status not in ("CANCELLED", "FATAL"):
+            is_earlier = other.created_at is not None and other.created_at <= job.created_at
+            if is_earlier and other.id != job.id and other.status not in ("CANCELLED", "FATAL"):
                 return other
         return None
 
@@ -191,4 +191,5 @@ _ORDER = ("PLANNED", "SENDING", "IN_QUEUE", "IN_PROGRESS", "DONE", "CANCELLED", 
 
 
 def _order(status: str) -> int:
+    """How far a status has come; one that this library does not know counts as IN_PROGRESS."""
     return _ORDER.index(status) if status in _ORDER else _ORDER.index("IN_PROGRESS")

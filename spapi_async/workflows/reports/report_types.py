@@ -1,11 +1,10 @@
-"""The report types that are known, and what is known about each.
+"""The known report types, and what is known about each.
 
 Sources: Amazon's guide to report type values (the copy of 2022 and the pages of 2026), the type lists of two public
-clients (jlevers/selling-partner-api, saleweaver/python-amazon-sp-api) and Amazon's JSON schemas. What no source says is
-None. Which types cover events within a window and which the state of things at one moment is this library's reading of
-those pages.
+clients (jlevers/selling-partner-api, saleweaver/python-amazon-sp-api) and Amazon's JSON schemas. A fact that no source
+states is None. Which types cover events in a window, and which a state at one moment, is this library's interpretation.
 
-A type that is not listed works as well: it is only that nothing is checked for it.
+A type that is not listed works as well, but its requests are not checked.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ __all__ = ["REPORT_TYPES", "Covers", "ReportFormat", "ReportType", "report_type_
 
 
 class ReportFormat(enum.StrEnum):
-    """What a report's file is; TSV and CSV have rows."""
+    """The format of a report's file; TSV and CSV have rows."""
 
     TSV = "tsv"
     CSV = "csv"
@@ -31,12 +30,12 @@ class ReportFormat(enum.StrEnum):
 
 
 class Covers(enum.StrEnum):
-    """What a report's window means."""
+    """What a report shows."""
 
     EVENTS = "events"
-    """What happened between start and end; both are needed, and nothing may have happened."""
+    """What happened between ``start`` and ``end``, which may be nothing."""
     STATE = "state"
-    """How things are (inventory, listings, fees): never empty for a seller who has any."""
+    """How things are at one moment (inventory, listings, fees): never empty for a seller who has any."""
 
 
 class ReportType(msgspec.Struct, frozen=True):
@@ -44,10 +43,10 @@ class ReportType(msgspec.Struct, frozen=True):
 
     Attributes:
         restricted: whether its document needs a restricted data token.
-        requestable: whether createReport makes it; Amazon makes the others by itself or on a schedule.
-        longest: the longest window of one report; longer ones are split.
-        cadence: how often Amazon makes a new version. Asked for again sooner, such reports end CANCELLED or FATAL
-            although there is data.
+        requestable: whether createReport accepts it; Amazon makes the others by itself or on a schedule.
+        longest: the longest window of one report.
+        cadence: the time in which Amazon makes at most one new version. Requested again sooner, a report ends CANCELLED
+            or FATAL although there is data.
         vendor: for vendors, not sellers.
     """
 
@@ -66,7 +65,7 @@ class ReportType(msgspec.Struct, frozen=True):
 
     @property
     def has_rows(self) -> bool:
-        """Whether its file is one of delimited rows, as far as is known."""
+        """Whether its file is known to have rows."""
         return self.format in (ReportFormat.TSV, ReportFormat.CSV)
 
     @property
@@ -76,7 +75,7 @@ class ReportType(msgspec.Struct, frozen=True):
 
     @property
     def shows_state(self) -> bool:
-        """Whether it shows how things are, by what is known or by its name."""
+        """Whether it shows a state; an unknown type is judged by its name."""
         return self.covers is Covers.STATE or (
             self.covers is None and any(word in self.name for word in ("INVENTORY", "LISTING"))
         )
@@ -85,12 +84,12 @@ class ReportType(msgspec.Struct, frozen=True):
 TSV, CSV, JSON, XML, XLSX, PDF = ReportFormat
 EVENTS, STATE = Covers
 
-# The reports of orders and shipments: "one month a report" for fulfilled shipments, thirty days for order reports; for
-# the All Orders reports thirty days is what other clients keep to, no page of Amazon's says so.
+# Reports of orders and shipments. Amazon documents "one month" for fulfilled shipments, thirty days for order reports,
+# and nothing for the All Orders reports, where thirty days is the limit that other clients use.
 MONTH = timedelta(days=30)
 
 # Amazon's pages on FBA reports: a new version of a near-real-time one at most every 30 minutes, of a daily one every 4
-# hours. Which is which is known of the shipments alone; four hours for the others is the cautious reading.
+# hours. Only the shipments are documented as near-real-time; for the others this assumes the longer time.
 HALF_HOUR = timedelta(minutes=30)
 FOUR_HOURS = timedelta(hours=4)
 
@@ -104,10 +103,18 @@ def _type(
     cadence: timedelta | None = None,
     vendor: bool = False,
 ) -> ReportType:
-    """A type whose name is the attribute's. Flags: Restricted, reQuestable, Schedulable; a small letter says no."""
-    said = {letter.upper(): letter.isupper() for letter in flags}
+    """A type named like its attribute. Flags: Restricted, reQuestable, Schedulable; lower case means no."""
+    known = {letter.upper(): letter.isupper() for letter in flags}
     return ReportType(
-        "", format, said.get("R"), said.get("Q"), said.get("S"), covers, longest=longest, cadence=cadence, vendor=vendor
+        "",
+        format,
+        known.get("R"),
+        known.get("Q"),
+        known.get("S"),
+        covers,
+        longest=longest,
+        cadence=cadence,
+        vendor=vendor,
     )
 
 
@@ -271,7 +278,7 @@ REPORT_TYPES = _ReportTypes()
 
 
 def report_type_of(name: str | ReportType) -> ReportType:
-    """The type of that name; one that is not listed is a type about which nothing is known."""
+    """The type of that name; about a type that is not listed, nothing is known."""
     if isinstance(name, ReportType):
         return name
     return REPORT_TYPES.get(name) or ReportType(name)

@@ -1,4 +1,4 @@
-"""Reads the explanation in the document of a failed job, which Amazon supplies instead of a result."""
+"""Reads Amazon's explanation of a failed job, which its document contains instead of a result."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from spapi_async.errors import SPAPIError
 if TYPE_CHECKING:
     from spapi_async.workflows.documents import Document
 
-__all__ = ["error_said_in", "explanation_in", "explanation_of"]
+__all__ = ["error_messages_in", "explanation_in", "explanation_of"]
 
-_MOST_BYTES = 16 * 1024
-_LONGEST = 500
+_MOST_BYTES = 16 * 1024  # of the document
+_LONGEST = 500  # characters of the explanation
 _ERROR_MEMBERS = frozenset({"errors", "data", "extensions", "errorDetails", "message", "code", "details"})
 
 
@@ -38,19 +38,19 @@ def explanation_of(content: bytes, charset: str = "utf-8") -> str:
         text = content.decode(charset, "replace")
     except (LookupError, UnicodeError):
         text = content.decode("utf-8", "replace")
-    text = " ".join((_said(json.plain(content)) or text).split())
+    text = " ".join((_messages_of(json.plain(content)) or text).split())
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
-def error_said_in(content: bytes) -> str:
+def error_messages_in(content: bytes) -> str:
     """The messages of a document that is an error document; empty for any other document."""
     value = json.plain(content) if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else None
     if not isinstance(value, dict) or not _ERROR_MEMBERS.issuperset(value):
         return ""
-    return " ".join(_said(value).split())[:_LONGEST]
+    return " ".join(_messages_of(value).split())[:_LONGEST]
 
 
-def _said(value: Any) -> str:
+def _messages_of(value: Any) -> str:
     """``errorDetails`` of a report, or the messages of ``errors``, as GraphQL and Amazon's APIs have them."""
     if not isinstance(value, dict):
         return ""

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from spapi_async.errors import DecodeError
+from spapi_async.errors import DecodeError, OutcomeUnknownError
 
-__all__ = ["FINAL_STATUSES", "Job", "RunKind", "job_from", "jobs_in", "places_of"]
+__all__ = ["FINAL_STATUSES", "Job", "RunKind", "job_from", "jobs_in", "new_id", "places_of"]
 
 FINAL_STATUSES = frozenset({"DONE", "CANCELLED", "FATAL"})
 """The processing statuses after which nothing changes; reports, feeds and queries share them."""
@@ -53,18 +53,22 @@ def job_from(reply: Any, name: str, *, operation: str, document: str, asked: str
     Raises:
         DecodeError: it is not an object, has no status, is about another job, or its document's id is not one.
     """
-    # What a read says can be asked again; what it does not say is neither the end of a job nor "no data".
+    # A reply without a status must not count as the end of a job or as "no data": an error lets the caller ask again.
     status = _text(getattr(reply, "processing_status", None))
     job_id = _text(getattr(reply, f"{name}_id", None)) or asked
     if not isinstance(reply, msgspec.Struct) or not status or not job_id:
         raise DecodeError(
-            f"the reply does not say how {name} {asked or job_id or 'of the list'} is", operation=operation
+            f"the reply has no id or no processing status of the {name} {asked or job_id or 'in the list'}",
+            operation=operation,
         )
     if asked is not None and job_id != asked:
-        raise DecodeError(f"the reply to a question about {name} {asked} is about {job_id}", operation=operation)
+        raise DecodeError(f"the reply to a request for {name} {asked} is about {job_id}", operation=operation)
     found = getattr(reply, document, None)
     if found is not None and not _text(found):
-        raise DecodeError(f"{name} {job_id} names its document by something that is not an id", operation=operation)
+        raise DecodeError(
+            f"the reply about {name} {job_id} has something other than text as the id of its document",
+            operation=operation,
+        )
     return Job(
         id=job_id,
         status=status,
@@ -93,13 +97,26 @@ async def jobs_in(items: AsyncIterable[Any], job_of: Callable[[Any], Job], *, en
     return found
 
 
+def new_id(value: Any, name: str, *, operation: str) -> str:
+    """The id in Amazon's reply to a request that creates something.
+
+    Raises:
+        OutcomeUnknownError: there is none, although Amazon accepted the request.
+    """
+    if not isinstance(value, str) or not value:
+        raise OutcomeUnknownError(
+            f"Amazon accepted the request, but its reply has no id of the {name}", operation=operation
+        )
+    return value
+
+
 def places_of(marketplace_ids: Any) -> set[str]:
-    """Marketplaces of a reply, to be compared."""
+    """The marketplaces in a reply, as a set for comparison."""
     return {each for each in marketplace_ids if isinstance(each, str)} if isinstance(marketplace_ids, list) else set()
 
 
 def _text(value: Any) -> str | None:
-    """An id or a word of a reply; numbers are written out."""
+    """An id or a status in a reply, as text; None if it is empty or neither text nor a number."""
     value = getattr(value, "value", value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -107,7 +124,7 @@ def _text(value: Any) -> str | None:
 
 
 def _moment(value: Any) -> datetime | None:
-    """A date of a reply, which lenient decoding may have left as text."""
+    """A time in a reply, which lenient decoding may have left as text."""
     if isinstance(value, datetime):
         return value
     try:

@@ -10,11 +10,11 @@ from spapi_async._core.journal import Entry
 __all__ = ["MemoryStore"]
 
 _MOST_CLOSED = 1_000
-_MOST_OPEN = 50_000  # for a process that makes requests but never reads results
+_MOST_OPEN = 50_000  # bounds the memory of a process that makes requests but never reads results
 
 
 class MemoryStore:
-    """A journal that ends with its process. Here two equal requests are two runs.
+    """A journal that ends with its process. Two equal requests are always two runs here.
 
     It keeps the last fifty thousand open entries and the last thousand closed ones.
     """

@@ -18,10 +18,10 @@ __all__ = ["Notices", "job_ids"]
 logger = logging.getLogger("spapi_async")
 
 # The id in either casing, however many times the notification was encoded as a string on its way (SQS, SNS).
-# It begins with letters and every repetition is bounded: no text takes more than linear time.
+# The pattern begins with letters and bounds every repetition, so that every text takes linear time.
 _JOB_ID = re.compile(r'([rR]eport|[fF]eed|[qQ]uery)Id\\{0,16}"\s{0,8}:\s{0,8}\\{0,16}"([^"\\]{1,64})')
-_LONGEST = 1024 * 1024
-_REMEMBERED = 1000  # jobs whose notification came before a caller waits for them
+_LONGEST = 1024 * 1024  # characters of a message that are searched
+_MOST_ANNOUNCED = 1000  # jobs whose notification came before a caller waited for them
 
 
 class Notices:
@@ -44,7 +44,7 @@ class Notices:
         for kind, job_id in job_ids(message):
             self.announced.pop((kind, job_id), None)
             self.announced[kind, job_id] = None
-            if len(self.announced) > _REMEMBERED:
+            if len(self.announced) > _MOST_ANNOUNCED:
                 del self.announced[next(iter(self.announced))]
             for poller in self._pollers.get(kind, ()):
                 poller.wake(job_id)
@@ -59,14 +59,16 @@ class Notices:
                     async for message in messages:
                         self.hear(message)
                 except Exception:
-                    logger.exception("the source of notifications failed; Amazon is asked as often as without one")
+                    logger.exception(
+                        "the source of notifications failed; Amazon is now polled as often as without notifications"
+                    )
 
         listening = asyncio.create_task(listen())
         try:
             yield
         finally:
             listening.cancel()
-            await asyncio.wait([listening])  # raises what befalls this task, and not what becomes of that one
+            await asyncio.wait([listening])  # unlike awaiting the task, raises only if this task is cancelled
 
 
 def job_ids(message: Any) -> list[tuple[str, str]]:

@@ -31,14 +31,14 @@ PASSING = (TransportError, ServerError, QuotaExceededError, RateLimitWaitError, 
 Announced = dict[tuple[str, str], None]
 """Kinds and ids of jobs that have ended according to a notification, oldest first."""
 
-_PATIENCE_SECONDS = 900.0
-_MOST_UNREADABLE = 3  # unreadable replies in a row, after which waiting is useless
-_UNKNOWN_AT_FIRST_SECONDS = 60.0  # a job that was just made may be unknown for a moment
+_LONGEST_OUTAGE_SECONDS = 900.0  # how long polling may fail before the callers get the error
+_MOST_UNREADABLE = 3  # unreadable replies in a row before the callers get the error
+_UNKNOWN_AT_FIRST_SECONDS = 60.0  # Amazon may not yet know a job that it has just created
 _UNLISTED_SECONDS = 900.0
 _ALONE_PER_LIST = 10
 """A list shows nothing of a job that Amazon does not know, or knows by an earlier time than ours: those that no reply
 has been about for so long are polled by themselves, so many after each list."""
-_AT_ONCE = 4  # concurrent requests, so that one that hangs does not delay the others
+_MOST_CONCURRENT = 4  # requests, so that one that hangs does not delay the others
 
 
 class _Watched:
@@ -104,7 +104,7 @@ class Poller:
         watched = self._watched.get(job_id)
         if watched is None:
             now = self._clock.monotonic()
-            # A job requested earlier, by a process that has ended, may be ready: it is polled at once.
+            # A job that was requested earlier, by a process that has ended, may be done already: poll it at once.
             waiting = Waiting(now - age, now)
             urgent = age > 1.0 or (self._kind.name, job_id) in self._announced
             watched = self._watched[job_id] = _Watched(job_id, request, waiting, urgent=urgent)
@@ -128,7 +128,7 @@ class Poller:
             yield
         finally:
             self._sources -= 1
-            self._changed.set()  # what was put off until a notification comes may be due now
+            self._changed.set()  # without notifications, polls may be due sooner
 
     def wake(self, job_id: str) -> None:
         """Poll a job at once if a caller waits for it, because a notification says that it has ended."""
@@ -155,11 +155,11 @@ class Poller:
         task = self._task
         if task is not None and not task.done() and task.get_loop() is loop:
             return
-        if task is not None and task.get_loop() is not loop:  # whoever waited there is gone with their loop
+        if task is not None and task.get_loop() is not loop:  # the callers of that loop are gone
             self._watched.clear()
         self._changed = asyncio.Event()
-        # Not with the options of the first waiting caller: its deadline or priority does not apply to the others.
-        self._task = loop.create_task(self._ask_while_somebody_waits(), context=Context())
+        # An empty context: the options of the first caller, such as its deadline, do not apply to the others.
+        self._task = loop.create_task(self._poll_while_callers_wait(), context=Context())
         self._task.add_done_callback(self._stopped)
 
     def _stopped(self, task: asyncio.Task[None]) -> None:
@@ -169,11 +169,11 @@ class Poller:
         error = task.exception()
         if error is not None:
             for watched in list(self._watched.values()):
-                for future in self._dismissed(watched):
+                for future in self._removed(watched):
                     future.set_exception(error)
 
-    async def _ask_while_somebody_waits(self) -> None:
-        # The first to wait registers after this task was made and before it runs.
+    async def _poll_while_callers_wait(self) -> None:
+        # The first caller registers its job after this task is created and before it runs.
         while self._watched:
             self._changed.clear()
             now, terms = self._clock.monotonic(), self._terms()
@@ -211,7 +211,7 @@ class Poller:
         since = datetime.fromtimestamp(self._clock.time() - oldest - _UNKNOWN_AT_FIRST_SECONDS, UTC)
         try:
             jobs = await self._kind.jobs([each.request for each in everyone], since, ended=True)
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+        except Exception as error:  # noqa: BLE001 - the waiting callers get it, whatever it is
             for watched in everyone:
                 self._failed(watched, error)
             return
@@ -233,7 +233,7 @@ class Poller:
         await self._ask_for_each(overdue[:_ALONE_PER_LIST])
 
     async def _ask_for_each(self, some: Sequence[_Watched]) -> None:
-        slots = anyio.CapacityLimiter(_AT_ONCE)
+        slots = anyio.CapacityLimiter(_MOST_CONCURRENT)
         async with anyio.create_task_group() as group:
             for watched in some:
                 group.start_soon(self._ask_for_one, watched, slots)
@@ -253,7 +253,7 @@ class Poller:
         watched.succeeded()
         self._asked(watched)
         if job.final:
-            for future in self._dismissed(watched):
+            for future in self._removed(watched):
                 future.set_result(job)
 
     def _failed(self, watched: _Watched, error: Exception) -> None:
@@ -262,20 +262,20 @@ class Poller:
         if watched.failing_since is None:
             watched.failing_since = now
         watched.unreadable = watched.unreadable + 1 if isinstance(error, DecodeError) else 0
-        patience = _PATIENCE_SECONDS if watched.unreadable < _MOST_UNREADABLE else 0.0
+        longest = _LONGEST_OUTAGE_SECONDS if watched.unreadable < _MOST_UNREADABLE else 0.0
         new = isinstance(error, NotFoundError) and now - watched.waiting.since < _UNKNOWN_AT_FIRST_SECONDS
-        if new or (isinstance(error, PASSING) and now - watched.failing_since < patience):
+        if new or (isinstance(error, PASSING) and now - watched.failing_since < longest):
             return
-        for future in self._dismissed(watched):
+        for future in self._removed(watched):
             future.set_exception(error)
 
     def _asked(self, watched: _Watched) -> None:
         watched.urgent = False
         watched.waiting = Waiting(watched.waiting.since, self._clock.monotonic())
 
-    def _dismissed(self, watched: _Watched) -> list[asyncio.Future[Job]]:
-        """The callers that still wait for a job, which is not polled any more."""
-        # The reply may come after its callers have left and others wait for the job: theirs is an entry of its own.
+    def _removed(self, watched: _Watched) -> list[asyncio.Future[Job]]:
+        """Stop polling a job; returns the futures of the callers that still wait for it."""
+        # If its callers left during the request and others came, these have an entry of their own, which must stay.
         if self._watched.get(watched.job_id) is watched:
             del self._watched[watched.job_id]
         return [future for future in watched.futures if not future.done()]

@@ -20,9 +20,9 @@ from spapi_async.errors import (
     SPAPIError,
 )
 from spapi_async.workflows.runs import _steps
-from spapi_async.workflows.runs._desk import Desk, Turn
 from spapi_async.workflows.runs._job import Job
 from spapi_async.workflows.runs._poller import PASSING
+from spapi_async.workflows.runs._shared import Shared, Turn
 from spapi_async.workflows.runs._steps import Todo, adoptable, claimed, closed, created_after, decide, finished, known
 
 __all__ = ["Run"]
@@ -31,7 +31,7 @@ _CLOCK_SKEW_SECONDS = 60.0
 """How far Amazon's clock may be behind the journal's for a job's createdTime to count as after the attempt."""
 
 _MOST_LOST = 3
-"""How often a request may be lost before the caller gets an error."""
+"""How often a request may be lost, or its claim expire, before the caller gets an error."""
 
 _QUOTA_SHARE = 1 / 6
 """The part of a claim that may be spent waiting for quota; the rest is for the exchange."""
@@ -42,11 +42,22 @@ _ORDER = list(Stage)
 class Run:
     """One run; any number of these objects may follow the same entry."""
 
-    __slots__ = ("_desk", "_given_up", "_job", "_late", "_looks", "_lost", "_store", "_supplement", "entry", "request")
+    __slots__ = (
+        "_given_up",
+        "_job",
+        "_late",
+        "_looks",
+        "_lost",
+        "_shared",
+        "_store",
+        "_supplement",
+        "entry",
+        "request",
+    )
 
-    def __init__(self, desk: Desk, entry: Entry, *, store: RunStore | None = None, job: Job | None = None) -> None:
-        self._desk = desk
-        self._store = store or desk.store
+    def __init__(self, shared: Shared, entry: Entry, *, store: RunStore | None = None, job: Job | None = None) -> None:
+        self._shared = shared
+        self._store = store or shared.store
         self._job = job
         self._given_up = False
         self._looks = self._lost = self._late = 0
@@ -61,24 +72,24 @@ class Run:
 
     @property
     def status(self) -> str:
-        """PLANNED, SENDING, then what Amazon said last: IN_QUEUE, IN_PROGRESS, DONE, CANCELLED, FATAL."""
+        """PLANNED, SENDING, then Amazon's last known status: IN_QUEUE, IN_PROGRESS, DONE, CANCELLED or FATAL."""
         entry = self.entry
         if entry.status is not None:
             return entry.status
         if entry.job_id is None:
             return entry.stage.upper()
-        return self._desk.poller.status(entry.job_id) or "IN_QUEUE"
+        return self._shared.poller.status(entry.job_id) or "IN_QUEUE"
 
     @property
     def next_poll_in(self) -> float | None:
         """Seconds until Amazon is polled again; None if no caller waits."""
-        return None if self.entry.job_id is None else self._desk.poller.next_in(self.entry.job_id)
+        return None if self.entry.job_id is None else self._shared.poller.next_in(self.entry.job_id)
 
     async def requested(self, supplement: Mapping[str, Any] | None = None) -> str:
         """Continue until Amazon has assigned an id.
 
         Args:
-            supplement: members of the request that no entry keeps, because each who sends it has others.
+            supplement: members of the request that are not recorded, because they differ in each process that sends it.
 
         Raises:
             OutcomeUnknownError: requests were lost repeatedly, or the run's job cannot be identified.
@@ -102,11 +113,11 @@ class Run:
             if entry.status == "DONE" and entry.document_id is not None:
                 self._job = Job(id=entry.job_id, status="DONE", document_id=entry.document_id)
             else:  # another process waited; the result has to be fetched from Amazon
-                self._job = await self._desk.kind.get(entry.job_id)
+                self._job = await self._shared.kind.get(entry.job_id)
         return self._job
 
     async def close(self) -> None:
-        """The caller has the result, or an error that says why there is none: an equal request is now a new run."""
+        """End the run: the caller has its result or an error, and an equal request is a new run."""
         while self.entry.open:
             await self._swap(closed(self.entry))
 
@@ -121,7 +132,7 @@ class Run:
             elif step.todo is Todo.WATCH:
                 await self._watch()
             elif step.todo is Todo.PAUSE:
-                await self._desk.clock.sleep(step.again_in)
+                await self._shared.clock.sleep(step.again_in)
                 await self._reload()
             elif await self._find(last=step.todo is Todo.LOOK_UP_FOR_GOOD):
                 continue
@@ -129,38 +140,38 @@ class Run:
                 await self._send()
             else:
                 self._looks += 1
-                await self._desk.clock.sleep(step.again_in)
+                await self._shared.clock.sleep(step.again_in)
                 await self._reload()
 
     async def _send(self) -> None:
         async with AsyncExitStack() as stack:
             turn: Turn | None = None
             if self._store.lasting:
-                turn = await stack.enter_async_context(self._desk.turn(self.request))
+                turn = await stack.enter_async_context(self._shared.turn(self.request))
             while (wait := await self._claim_and_create()) is not None:
                 if turn is not None:
-                    turn.quota_at = self._desk.clock.monotonic() + wait
-                await self._desk.clock.sleep(wait)
+                    turn.quota_at = self._shared.clock.monotonic() + wait
+                await self._shared.clock.sleep(wait)
                 await self._reload()
                 if self.entry.stage is not Stage.PLANNED:
                     return  # another process has continued the run
 
     async def _claim_and_create(self) -> float | None:
         """Send under a claim; returns the seconds until quota allows sending, if it does not now."""
-        desk, options = self._desk, current_options()
-        began = desk.clock.monotonic()
+        shared, options = self._shared, current_options()
+        began = shared.clock.monotonic()
         if not await self._swap(claimed(self.entry, await self._store.now())):
             return None  # another process was first
         self._given_up, self._looks = False, 0
         limits: dict[str, float] = {}
         if self._store.lasting:
-            left = _steps.CLAIM_SECONDS - (desk.clock.monotonic() - began)
+            left = _steps.CLAIM_SECONDS - (shared.clock.monotonic() - began)
             limits["deadline"] = max(left if options.deadline is None else min(left, options.deadline), 0.0)
             most = _steps.CLAIM_SECONDS * _QUOTA_SHARE
             limits["max_wait"] = most if options.max_wait is None else min(most, options.max_wait)
         try:
             with call_options(**limits):  # type: ignore[arg-type]
-                job_id = await desk.kind.create({**self.request, **self._supplement})
+                job_id = await shared.kind.create({**self.request, **self._supplement})
         except (OutcomeUnknownError, DecodeError):
             self._given_up = True
             self._lost += 1
@@ -189,30 +200,30 @@ class Run:
 
     async def _find(self, *, last: bool) -> bool:
         """Look up the job of a lost request; returns whether the entry has changed."""
-        entry, desk = self.entry, self._desk
+        entry, shared = self.entry, self._shared
         assert entry.attempted_at is not None
         since = datetime.fromtimestamp(entry.attempted_at - _CLOCK_SKEW_SECONDS, UTC)
         try:
-            listed = await desk.kind.jobs([self.request], since)
+            listed = await shared.kind.jobs([self.request], since)
         except PASSING as error:
             if last:
                 raise OutcomeUnknownError(
-                    f"a request for a {entry.kind} was lost and cannot be looked up: {error.message}"
+                    f"the reply to a request for a {entry.kind} was lost, and looking it up failed: {error.message}"
                 ) from error
             return False  # the cause of the loss may affect this call, too: look it up again later
-        jobs = [job for job in listed if desk.kind.matches(self.request, job)]
+        jobs = [job for job in listed if shared.kind.matches(self.request, job)]
         free = adoptable(jobs, await self._store.made(entry.seller, entry.kind, [job.id for job in jobs]))
         if not free:
             return False
-        if not desk.kind.interchangeable(self.request):
+        if not shared.kind.interchangeable(self.request):
             rivals = await self._rivals()
             after = created_after(free, entry.attempted_at)
             if len(after) > 1 or (last and (rivals or not after)):
-                when = "" if after else ", made up to a minute before it unless clocks differ"
+                when = "" if after else ", created up to a minute before the request unless clocks differ"
                 raise OutcomeUnknownError(
-                    f"a request for a {entry.kind} was lost, and it may be any of "
+                    f"the reply to a request for a {entry.kind} was lost, and its {entry.kind} may be any of "
                     f"{', '.join(job.id for job in after or free)}{when}; "
-                    f"look at them, and forget run {entry.id} in the journal to ask again"
+                    f"look at them, and forget run {entry.id} in the journal to send the request again"
                 )
             if rivals or not after:
                 return False  # the job may belong to another run whose reply is on its way, or be an older one
@@ -226,15 +237,15 @@ class Run:
         return any(
             entry.stage is Stage.SENDING
             and entry.id != self.entry.id
-            and self._desk.kind.alike(self.request, msgspec.json.decode(entry.request))
+            and self._shared.kind.alike(self.request, msgspec.json.decode(entry.request))
             for entry in entries
         )
 
     async def _watch(self) -> None:
-        entry, desk = self.entry, self._desk
+        entry, shared = self.entry, self._shared
         assert entry.job_id is not None
         age = max(await self._store.now() - entry.planned_at, 0.0)
-        self._job = await desk.poller.final(entry.job_id, self.request, age=age)
+        self._job = await shared.poller.final(entry.job_id, self.request, age=age)
         await self._swap(finished(entry, self._job))
 
     async def _swap(self, new: Entry) -> bool:

@@ -13,11 +13,11 @@ from spapi_async._core.caller import Caller
 from spapi_async._core.clock import Clock
 from spapi_async._core.journal import Entry, RunStore
 from spapi_async._core.resources import Resources
-from spapi_async.workflows.runs._desk import Desk
 from spapi_async.workflows.runs._job import Job, RunKind
 from spapi_async.workflows.runs._memory import MemoryStore
 from spapi_async.workflows.runs._notices import Notices
 from spapi_async.workflows.runs._run import Run
+from spapi_async.workflows.runs._shared import Shared
 from spapi_async.workflows.runs._steps import fingerprint_of, finished, known
 
 __all__ = ["Runs", "runs_of"]
@@ -44,23 +44,23 @@ class Runs:
         self.place = place
         self.clock = clock
         self._notices = notices or Notices()
-        self.desk = Desk(kind, store, clock, self._notices)
+        self.shared = Shared(kind, store, clock, self._notices)
 
     async def plan(self, request: Mapping[str, Any]) -> Run:
         """A run of this request: newly recorded in the journal, or an open run found there."""
         now = await self.store.now()
         entry = await self.store.add(self._entry(request, now))
-        return Run(self.desk, entry)
+        return Run(self.shared, entry)
 
     async def adopt(self, request: Mapping[str, Any], job: Job) -> Run:
         """A run of an existing job, whoever requested it."""
-        return Run(self.desk, await self.store.add(self._entry_of(request, job, await self.store.now())))
+        return Run(self.shared, await self.store.add(self._entry_of(request, job, await self.store.now())))
 
     async def outside(self, request: Mapping[str, Any], job: Job) -> Run:
         """A run of a job that another program requested, without an entry in the journal."""
         store = MemoryStore(self.clock)
         entry = await store.add(self._entry_of(request, job, self.clock.time()))
-        return Run(self.desk, entry, store=store, job=job if job.final else None)
+        return Run(self.shared, entry, store=store, job=job if job.final else None)
 
     async def recent(self, request: Mapping[str, Any], *, since: float) -> Entry | None:
         """The newest entry of an equal request since then that has a result or may still get one."""
@@ -73,7 +73,7 @@ class Runs:
     async def unfinished(self) -> list[Run]:
         """The open runs in the journal, oldest first."""
         entries = await self.store.unfinished(seller=self.seller, kind=self.kind.name)
-        return [Run(self.desk, entry) for entry in entries]
+        return [Run(self.shared, entry) for entry in entries]
 
     def wake_on(self, messages: AsyncIterable[Any]) -> AbstractAsyncContextManager[None]:
         """During the block, notifications from a source wake the callers that wait for their jobs.
@@ -81,12 +81,12 @@ class Runs:
         They wake runs of every kind and seller of the application, since one queue delivers all of them; runs of this
         kind and seller are polled less often.
         """
-        return self._notices.heard_from(messages, self.desk.poller)
+        return self._notices.heard_from(messages, self.shared.poller)
 
     def _entry_of(self, request: Mapping[str, Any], job: Job, now: float) -> Entry:
-        # As old as the job, wherever it comes from: that is what ``recent`` and the first question go by.
-        asked_at = now if job.created_at is None else min(job.created_at.timestamp(), now)
-        entry = known(self._entry(request, asked_at), job.id, made=False)
+        # As old as the job: ``recent`` and the first poll depend on it.
+        requested_at = now if job.created_at is None else min(job.created_at.timestamp(), now)
+        entry = known(self._entry(request, requested_at), job.id, made=False)
         return finished(entry, job) if job.final else entry
 
     def _entry(self, request: Mapping[str, Any], now: float) -> Entry:

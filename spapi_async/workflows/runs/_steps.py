@@ -19,8 +19,8 @@ CLAIM_SECONDS = 30.0
 """How long a process may send after its claim; longer waits for quota take place before the claim."""
 
 SETTLED_SECONDS = 60.0
-"""Seconds after a claim at which its request has come to an end: the claim itself, and the 29 s after which Amazon's
-gateway ends a request (API Gateway's integration timeout)."""
+"""Seconds after a claim at which its request has certainly ended: the claim itself, and the 29 s after which Amazon's
+gateway aborts a request (API Gateway's integration timeout)."""
 
 POLITE_SECONDS = 3.0
 """How long to wait for another process that has just claimed; usually its reply has arrived by then."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DirectoryChange", "ListedSeller", "SellerDirectory", "SellerEntry"]
 
-if not TYPE_CHECKING:  # imported when first asked for: the package itself names the directory
+if not TYPE_CHECKING:  # imported on first use, because spapi_async itself exports the directory
 
     def __getattr__(name: str) -> object:
         if name not in __all__:

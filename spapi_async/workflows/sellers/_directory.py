@@ -1,4 +1,4 @@
-"""A directory of sellers that is read again while the program runs, and skips those whose grant is revoked."""
+"""A directory of sellers that can be reloaded while the program runs, and leaves out sellers with a revoked grant."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FIELDS = frozenset(SellerEntry.__struct_fields__)
 
 
 class ListedSeller(msgspec.Struct, Generic[C], frozen=True):
-    """A seller of a directory with the application that it belongs to."""
+    """A seller in a directory, with its application."""
 
     application: Opener[C]
     seller: C
@@ -34,7 +34,7 @@ class ListedSeller(msgspec.Struct, Generic[C], frozen=True):
 
 
 class DirectoryChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What reading a directory again has changed, in sellers' names as the directory lists them."""
+    """What a reload has changed, as names of sellers in the directory."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -48,16 +48,15 @@ class SellerDirectory:
     """The sellers of one or more applications.
 
     Args:
-        source: a file of TOML or JSON (see :class:`SellerEntry` for its keys), or an async function that returns
-            entries.
-        environ: where ``refresh_token_env`` is looked up; the process's own by default.
+        source: a TOML or JSON file (see :class:`SellerEntry` for its keys), or an async function that returns entries.
+        environ: the variables in which ``refresh_token_env`` is looked up; by default those of the process.
     """
 
     def __init__(self, source: str | os.PathLike[str] | Provider, *, environ: Mapping[str, str] | None = None) -> None:
         self._source = source if callable(source) else Path(source)
         self._environ = os.environ if environ is None else environ
         self._entries: dict[str, SellerEntry] | None = None
-        self._revoked: dict[str, tuple[str, str]] = {}  # the reason, and which token it was about
+        self._revoked: dict[str, tuple[str, str]] = {}  # the reason, and the fingerprint of the token
 
     @classmethod
     def from_table(
@@ -72,7 +71,7 @@ class SellerDirectory:
             ConfigurationError: ``table`` is not a valid name.
         """
         if not all(part.isidentifier() for part in table.split(".")):
-            raise ConfigurationError(f"{table!r} is not the name of a table")
+            raise ConfigurationError(f"{table!r} is not a valid name of a table")
 
         async def rows() -> list[SellerEntry]:
             from sqlalchemy import text
@@ -108,7 +107,7 @@ class SellerDirectory:
         for number, entry in enumerate(found, start=1):
             name = _name(entry, number)
             if name in entries:
-                raise ConfigurationError(f"the directory lists {name} twice")
+                raise ConfigurationError(f"the directory lists seller {name} twice: remove one entry")
             entries[name] = entry
         self._entries = entries
         return DirectoryChange(
@@ -172,11 +171,11 @@ class SellerDirectory:
             else entry.open(_application_of(entry, applications), self._environ, token)
         )
 
-    # ---- what is wrong with whom ------------------------------------------------------------------------------------
+    # ---- revoked grants ---------------------------------------------------------------------------------------------
 
     @property
     def revoked(self) -> dict[str, str]:
-        """The sellers that are left out, and why."""
+        """The sellers that are left out, with the reasons."""
         return {name: reason for name, (reason, _) in self._revoked.items()}
 
     def failed(self, seller: str | Caller, error: BaseException | None) -> bool:
@@ -200,7 +199,7 @@ class SellerDirectory:
         return name if name in entries else name.partition("@")[0]
 
     def _is_revoked(self, name: str, token: str) -> bool:
-        """Whether it is, with the token that it has now: a new authorisation is a new beginning."""
+        """Whether its grant is revoked; with another token than the revoked one it is not."""
         revoked = self._revoked.get(name)
         if revoked is not None and revoked[1] != _fingerprint(token):
             del self._revoked[name]
@@ -213,12 +212,12 @@ def _application_of(entry: SellerEntry, applications: Opener[C] | Mapping[str, O
         return applications
     if entry.application is None or entry.application not in applications:
         known = ", ".join(sorted(applications))
-        raise ConfigurationError(f"its application is {entry.application!r}, and there are {known}")
+        raise ConfigurationError(f"its application is {entry.application!r}, but the given ones are {known}")
     return applications[entry.application]
 
 
 def _name(entry: SellerEntry, number: int) -> str:
-    """What a seller is called in messages: its id, or its place in the list."""
+    """The name of a seller in messages: its id, or its number in the list."""
     return entry.seller_id or f"number {number}"
 
 
@@ -233,5 +232,5 @@ def _entry_of(row: Mapping[str, Any]) -> SellerEntry:
             facts[name] = [word.strip() for word in words.split(",") if word.strip()]
     try:
         return msgspec.convert(facts, SellerEntry)
-    except msgspec.ValidationError as error:  # names the place and the kind, never the value
-        raise ConfigurationError(f"a row of the table is not a seller: {error}") from None
+    except msgspec.ValidationError as error:  # its text contains paths and types, but no values
+        raise ConfigurationError(f"a row of the table is not a valid seller: {error}") from None

@@ -1,16 +1,16 @@
-"""Selling partners in a file of TOML or JSON.
+"""Selling partners in a TOML or JSON file.
 
 ::
 
     [[sellers]]
-    seller_id = "A1EXAMPLE"                   # optional; checkpoints are kept under it
+    seller_id = "A1EXAMPLE"                   # optional; checkpoints are stored under it
     marketplace = "DE"                        # or region = "EU"
     refresh_token_env = "SELLER_ONE_TOKEN"    # or refresh_token_file = "/run/secrets/one", refresh_token = "Atzr|..."
-    marketplaces = ["DE", "FR"]               # optional: where it sells, for whoever asks
-    tags = ["pilot"]                          # optional: to choose sellers by
+    marketplaces = ["DE", "FR"]               # optional: where it sells, for your own code
+    tags = ["pilot"]                          # optional: to select sellers
     application = "second"                    # optional, where sellers belong to several applications
 
-In JSON: the same list under ``"sellers"``, or by itself.
+In JSON: the same list under ``"sellers"``, or the list alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from spapi_async.credentials import Secret
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 
-__all__ = ["Opener", "SellerEntry", "parse_sellers", "read_sellers"]
+__all__ = ["Opener", "SellerEntry", "read_sellers"]
 
 logger = logging.getLogger("spapi_async.workflows.sellers")
 
@@ -41,7 +41,7 @@ C_co = TypeVar("C_co", bound=Caller, covariant=True)
 
 
 class Opener(Protocol[C_co]):
-    """An application, by what is asked of it here."""
+    """The method of an application that is needed here."""
 
     def selling_partner(
         self,
@@ -71,14 +71,14 @@ class SellerEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return f"SellerEntry({self.seller_id!r})"
 
     def token(self, environ: Mapping[str, str]) -> str:
-        """The refresh token: given, or in the variable or file that is named.
+        """The refresh token, from the entry, the environment variable or the file.
 
         Raises:
-            ConfigurationError: there is none, or there are two.
+            ConfigurationError: the entry has no token, or more than one.
         """
         ways = (self.refresh_token, self.refresh_token_env, self.refresh_token_file)
         if sum(way is not None for way in ways) != 1:
-            raise ConfigurationError("give one of refresh_token, refresh_token_env and refresh_token_file")
+            raise ConfigurationError("give exactly one of refresh_token, refresh_token_env and refresh_token_file")
         if self.refresh_token_file is not None:
             return _read_token(self.refresh_token_file)
         if self.refresh_token_env is None:
@@ -89,7 +89,7 @@ class SellerEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return token
 
     def place(self, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
-        """Its region and marketplace; the environment's stand in where the file names neither."""
+        """Its region and marketplace; from the environment if the entry has neither."""
         if self.region is None and self.marketplace is None:
             return environ.get("SP_API_REGION") or None, environ.get("SP_API_MARKETPLACE") or None
         return self.region, self.marketplace
@@ -106,7 +106,7 @@ def _read_token(path: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read the refresh token in {path}: {type(error).__name__}") from None
     if not token:
-        raise ConfigurationError(f"{path} holds no refresh token")
+        raise ConfigurationError(f"{path} contains no refresh token")
     return token
 
 
@@ -115,23 +115,23 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_sellers(path: str) -> list[SellerEntry]:
-    """The sellers that a file lists.
+    """The sellers in a file.
 
     Raises:
-        ConfigurationError: it cannot be read, is neither TOML nor JSON, lists nobody, or has a name that is none.
+        ConfigurationError: it cannot be read, is not valid TOML or JSON, lists no sellers, or has an unknown key.
     """
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise ConfigurationError(f"cannot read the sellers from {path}: {error.strerror}") from None
-    return parse_sellers(content, path)
+    return _parse(content, path)
 
 
-def parse_sellers(content: bytes, path: str) -> list[SellerEntry]:
-    """The sellers in a file's content; its name says whether that is TOML.
+def _parse(content: bytes, path: str) -> list[SellerEntry]:
+    """The sellers in the content of a file, which is TOML if its name ends in ``.toml``, and else JSON.
 
     Raises:
-        ConfigurationError: it is neither TOML nor JSON, lists nobody, or has a name that is none.
+        ConfigurationError: it is not valid TOML or JSON, lists no sellers, or has an unknown key.
     """
     content = content.removeprefix(codecs.BOM_UTF8)  # which editors on Windows begin files with
     try:
@@ -141,17 +141,22 @@ def parse_sellers(content: bytes, path: str) -> list[SellerEntry]:
             entries = msgspec.json.decode(content, type=_File | list[SellerEntry])
             entries = entries.sellers if isinstance(entries, _File) else entries
     except (msgspec.MsgspecError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        # The parsers name a place and a kind, never the text there, which may be a token.
+        # The errors of the parsers contain positions and types, but no text of the file, which may be a token.
         raise ConfigurationError(f"{path} is not a list of sellers: {error}") from None
     if not entries:
         raise ConfigurationError(f"{path} lists no sellers")
     if any(entry.refresh_token for entry in entries):
-        _warn_if_others_read(path)
+        _warn_if_readable_by_others(path)
     return entries
 
 
-def _warn_if_others_read(path: str) -> None:
-    """A file of refresh tokens is to be kept like one of passwords."""
+def _warn_if_readable_by_others(path: str) -> None:
+    """Log a warning if other users can read the file, which contains refresh tokens."""
     mode = stat.S_IMODE(Path(path).stat().st_mode)
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        logger.warning("%s holds refresh tokens and has mode %04o: others can read it; chmod 600 %s", path, mode, path)
+        logger.warning(
+            "%s contains refresh tokens and has mode %04o, so other users can read it: run chmod 600 %s",
+            path,
+            mode,
+            path,
+        )

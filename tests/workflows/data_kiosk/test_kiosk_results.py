@@ -23,7 +23,7 @@ from spapi_async import (
 )
 from spapi_async.emulator import Emulator
 from spapi_async.workflows.data_kiosk import _run
-from spapi_async.workflows.runs import error_said_in
+from spapi_async.workflows.runs import error_messages_in
 
 pytest_plugins = ("run_fixtures",)
 pytestmark = pytest.mark.usefixtures("quick_polls")
@@ -109,8 +109,8 @@ async def test_a_row_that_looks_like_an_error_document_is_a_row(
 
 async def test_an_error_document_after_rows_is_a_row() -> None:
     """Only a whole document is an error document."""
-    assert error_said_in(b'{"sku":"a"}\n{"errors":[{"message":"m"}]}') == ""
-    assert error_said_in(b"[" * 100_000) == error_said_in(b'{"a":' * 5000) == error_said_in(b"") == ""
+    assert error_messages_in(b'{"sku":"a"}\n{"errors":[{"message":"m"}]}') == ""
+    assert error_messages_in(b"[" * 100_000) == error_messages_in(b'{"a":' * 5000) == error_messages_in(b"") == ""
 
 
 @pytest.mark.parametrize(
@@ -149,10 +149,10 @@ async def test_endless_pages_without_rows_are_an_error(
 ) -> None:
     """Each has a new token; the rows before them were handed out."""
     monkeypatch.setattr("spapi_async.emulator.apis.data_kiosk_2023_11_15._PAGES", 1_000_000)
-    monkeypatch.setattr(_run, "_MOST_STALE", 3)
+    monkeypatch.setattr(_run, "_MOST_REPEATED_PAGES", 3)
     found: list[Any] = []
     run = await seller.data_kiosk.request(f"{QUERY} # emulatorOutcome_PAGED")
-    with pytest.raises(DecodeError, match="3 pages in a row bring nothing"):
+    with pytest.raises(DecodeError, match="3 pages in a row have no new rows"):
         await drain(run.rows(), found)
     assert len(found) == len({row["sku"] for row in found}) > 1
 
@@ -161,7 +161,7 @@ async def test_the_same_page_again_and_again_is_an_error(
     emulator: Emulator, seller: SellingPartner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two pages may be equal, since rows may be, but not one after the other without end."""
-    monkeypatch.setattr(_run, "_MOST_STALE", 4)
+    monkeypatch.setattr(_run, "_MOST_REPEATED_PAGES", 4)
     monkeypatch.setattr("spapi_async.emulator.apis.data_kiosk_2023_11_15._PAGES", 1_000_000)
     monkeypatch.setattr(
         "spapi_async.emulator.data.kiosk_rows.KioskQuery.rows", lambda *_: [{"sku": "same"}] * 1_000_000

@@ -12,7 +12,10 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
     ("name", "says"),
     [
         ("read_documents.py", ("sold; the file is in cp1252, not quoted", "rows in orders.parquet")),
-        ("send_and_fetch_files.py", ("uploaded as sc-", "bytes of application/json", "too late: ", "^FDTEA")),
+        (
+            "send_and_fetch_files.py",
+            ("uploaded as sc-", "bytes of application/json", "URL has expired: ", "^FDTEA"),
+        ),
     ],
 )
 def test_an_example_runs(name: str, says: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:

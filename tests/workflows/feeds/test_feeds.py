@@ -167,7 +167,7 @@ async def test_invalid_feeds_are_refused() -> None:
     async with feeds_emulated() as (emulator, seller):
         for arguments, words in (
             ((STOCK, b"x", ["DE"]), "this seller's region"),
-            ((STOCK, b"x", []), "name 1 to 25"),
+            ((STOCK, b"x", []), "give 1 to 25"),
             (("", b"x", ["US"]), "feed_type is empty"),
             ((STOCK, 7, ["US"]), "content must be"),
         ):

@@ -48,7 +48,7 @@ async def test_handles_share_requests_after_a_batcher_was_forgotten(
     app: Application, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An old handle does not keep a batcher that new handles do not use."""
-    monkeypatch.setattr(_shared, "_KEPT_IDLE", 2)
+    monkeypatch.setattr(_shared, "_MOST_KEPT", 2)
     old, new = (app.selling_partner("Atzr|1", marketplace="US").catalog for _ in range(2))
     await old.item(ASINS[0])
     for included in ("images", "dimensions"):

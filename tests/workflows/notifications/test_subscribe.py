@@ -119,12 +119,12 @@ async def test_all_pages_of_subscriptions_are_searched(seller: SellingPartner) -
 @pytest.mark.parametrize(
     ("kind", "options", "problem"),
     [
-        ("FEE_PROMOTION", {"marketplaces": ["US"]}, "FEE_PROMOTION takes no marketplaces"),
-        ("ANY_OFFER_CHANGED", {"order_change_types": ["OrderStatusChange"]}, "takes no order_change_types"),
-        ("ORDER_CHANGE", {"aggregation": "FiveMinutes"}, "takes no aggregation"),
-        ("ORDER_CHANGE", {"tracking": TrackingIdentifier(id="1")}, "takes no tracking"),
+        ("FEE_PROMOTION", {"marketplaces": ["US"]}, "FEE_PROMOTION does not accept marketplaces"),
+        ("ANY_OFFER_CHANGED", {"order_change_types": ["OrderStatusChange"]}, "does not accept order_change_types"),
+        ("ORDER_CHANGE", {"aggregation": "FiveMinutes"}, "does not accept aggregation"),
+        ("ORDER_CHANGE", {"tracking": TrackingIdentifier(id="1")}, "does not accept tracking"),
         ("ORDER_CHANGE", {"filter_expression": "a", "marketplaces": ["US"]}, "not both"),
-        ("LISTINGS_ITEM_STATUS_CHANGE", {"filter_expression": "a"}, "takes no filter_expression"),
+        ("LISTINGS_ITEM_STATUS_CHANGE", {"filter_expression": "a"}, "does not accept filter_expression"),
     ],
 )
 async def test_filters_that_a_type_does_not_take_are_refused(

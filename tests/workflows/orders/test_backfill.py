@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -99,6 +99,37 @@ class NoQuota:
         await anyio.sleep_forever()
 
 
+class CountedSearches(NoQuota):
+    """Says when a search has begun."""
+
+    def __init__(self, begun: anyio.Event) -> None:
+        self.count = 0
+        self._begun = begun
+
+    async def page(self, checkpoint: Checkpoint) -> Any:
+        """Counted."""
+        self.count += 1
+        self._begun.set()
+        await super().page(checkpoint)
+
+
+class WaitingRefiner(Refining):
+    """Fetches nothing before an event, and would need a fixed number of seconds for any number of orders."""
+
+    def __init__(self, needs: float, begin: anyio.Event) -> None:
+        super().__init__("waiting")
+        self._needs, self._begin = needs, begin
+
+    def seconds(self, count: int) -> float:
+        """The same for any number."""
+        return self._needs
+
+    async def fetch(self, order: CoarseOrder) -> OrderRow | None:
+        """After the event."""
+        await self._begin.wait()
+        return await super().fetch(order)
+
+
 class Searches(NoQuota):
     """Searches that find every order."""
 
@@ -151,7 +182,7 @@ async def read(
     named: bool = False,
     unread_to: datetime = END,
     search: NoQuota | None = None,
-    seconds_of_two_searches: float = 0.0,
+    seconds: Callable[[int], float] = lambda _: 0.0,
     events: list[SyncEvent] | None = None,
     dropped: list[str] | None = None,
 ) -> dict[str, int]:
@@ -174,7 +205,7 @@ async def read(
             page_size=100,
             clock=SystemClock(),
             sorting=Sorting(),
-            seconds=lambda _: seconds_of_two_searches,
+            seconds=seconds,
             count=lambda rows, _stored, _unreadable: len(rows),
             tell=said.append,
             drop=lambda source, _error: left_out.append(source),
@@ -196,12 +227,31 @@ async def test_two_refiners_share_the_orders_and_none_is_fetched_twice(database_
     assert min(first.fetched.total(), second.fetched.total()) > 0
 
 
+@pytest.mark.parametrize(("needs", "searches"), [(20.0, 0), (20.1, 1)])
+async def test_refiners_that_are_done_when_quota_allows_two_searches_spare_one(
+    sqlite_url: str, needs: float, searches: int
+) -> None:
+    """The second of the two is for the newest end, and takes the place of the first."""
+    decided = anyio.Event()
+    search = CountedSearches(begun=decided)
+
+    def two_searches(count: int) -> float:
+        assert count == 2
+        if not searches:
+            decided.set()
+        return 20.0
+
+    refiner = WaitingRefiner(needs, begin=decided)
+    found = await read(OrderDatabase(sqlite_url), refiner, named=True, search=search, seconds=two_searches)
+    assert (found, search.count) == ({"all": 20, "coarse": 0}, searches)
+
+
 async def test_searches_read_what_a_refused_source_leaves(sqlite_url: str) -> None:
     """They had left the rest to it, since it would have been quicker than quota for two searches."""
     refiner, dropped, events = Refused("one"), list[str](), list[SyncEvent]()
     found = await read(
         OrderDatabase(sqlite_url), refiner, named=True, search=Searches(),
-        seconds_of_two_searches=1e6, events=events, dropped=dropped,
+        seconds=lambda _: 1e6, events=events, dropped=dropped,
     )  # fmt: skip
     assert found == {"all": 20, "coarse": 0}
     assert dropped == ["one"]

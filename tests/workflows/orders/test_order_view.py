@@ -327,6 +327,6 @@ async def test_a_reply_without_an_order_says_which_call_it_answered() -> None:
     """As every error does."""
     async with Emulator(orders=1) as emulator, Application("app", "secret", endpoint=emulator.url) as app:
         emulator.faults({"operation": "orders_2026_01_01.get_order", "status": 200, "body": "{}"})
-        with pytest.raises(DecodeError, match=r"orders_2026_01_01.get_order.*holds no order") as caught:
+        with pytest.raises(DecodeError, match=r"orders_2026_01_01.get_order.*contains no order") as caught:
             await app.selling_partner("Atzr|one", region="NA").orders.get("902-3159896-1390916")
         assert caught.value.operation == "orders_2026_01_01.get_order"

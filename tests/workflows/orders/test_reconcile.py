@@ -25,7 +25,7 @@ from spapi_async.workflows.orders import (
     SyncEvent,
     sync_orders,
 )
-from spapi_async.workflows.orders._checkpoint import Checkpoint
+from spapi_async.workflows.orders._checkpoint import Checkpoint, Window
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._page import OrderPage
 from spapi_async.workflows.orders._reconcile import STAGES, Reconciler
@@ -100,11 +100,11 @@ def fetched(emulator: Emulator) -> int:
 async def test_a_window_is_compared_with_a_report(database_url: str) -> None:
     """Two missing orders and an outdated one are fetched and published; the others are not requested."""
     async with synced(database_url) as (emulator, database, reconciler):
-        assert await reconciler.window(SINCE, NOW) == 0
+        assert await reconciler.window(Window.of(SINCE, NOW), None) == 0
         assert fetched(emulator) == 0
         before = [change async for change in database.changes(limit=None)]
         await damage(database)
-        assert await reconciler.window(SINCE, NOW) == 3
+        assert await reconciler.window(Window.of(SINCE, NOW), None) == 3
         assert fetched(emulator) == 3
         assert (await database.counts())[0] == len(emulated_orders(emulator)) == 60
         late = [change async for change in database.changes(after=before[-1].cursor)]
@@ -159,7 +159,7 @@ async def test_a_refused_report_does_not_move_the_checkpoint(sqlite_url: str) ->
     async with synced(sqlite_url) as (emulator, database, reconciler):
         emulator.faults({"operation": "reports_2021_06_30.create_report", "status": 403, "times": None})
         with pytest.raises((SPAPIError, ExceptionGroup)):
-            await reconciler.window(SINCE, NOW)
+            await reconciler.window(Window.of(SINCE, NOW), None)
         assert (await database.counts())[0] == 60
 
 

@@ -38,7 +38,7 @@ async def test_a_single_data_set_is_a_list_of_one(sqlite_url: str) -> None:
     [
         ({"concurrency": 0}, "concurrency must be 1 or more"),
         ({"marketplaces": ["XX"]}, "unknown marketplace 'XX'"),
-        ({"marketplaces": ["US", "DE"]}, "marketplace DE is in region EU, and no seller is"),
+        ({"marketplaces": ["US", "DE"]}, "marketplace DE is in region EU, but none of the sellers is"),
         ({"datasets": ["PROCEEDS", "PAKAGES"]}, r"unknown data sets \['PAKAGES'\]; there are BUYER, "),
         ({"datasets": "buyer"}, "unknown data sets"),
         ({"since": date(2026, 1, 1)}, "datetime with a time zone"),
@@ -78,5 +78,7 @@ async def test_a_seller_without_any_of_the_marketplaces_is_refused(sqlite_url: s
     """Its sync would have no filter, or marketplaces that it cannot have."""
     async with Application("app", "secret") as app:
         sellers = [app.selling_partner("Atzr|a", region=region, seller_id="A1") for region in ("NA", "EU")]
-        with pytest.raises(ConfigurationError, match="none of the marketplaces is in region EU: A1@eu"):
+        with pytest.raises(
+            ConfigurationError, match="seller A1@eu is in region EU, but none of the given marketplaces is"
+        ):
             await sync_orders(sellers, sqlite_url, marketplaces=["US"])

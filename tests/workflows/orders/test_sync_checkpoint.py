@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from spapi_async.workflows.orders._checkpoint import Checkpoint, advance, place_in, resume
+from spapi_async.workflows.orders._checkpoint import Checkpoint, advance, resume, time_in
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 PLACE = datetime(2026, 1, 20, tzinfo=UTC)
@@ -30,7 +30,7 @@ def test_a_resumed_run_continues_inside_its_window() -> None:
     """A time never expires, unlike Amazon's tokens."""
     assert resume_from(INSIDE) == INSIDE
     assert INSIDE.inside_window
-    assert place_in(INSIDE.cursor) == PLACE
+    assert time_in(INSIDE.cursor) == PLACE
 
 
 def test_a_token_of_an_earlier_version_restarts_its_window() -> None:

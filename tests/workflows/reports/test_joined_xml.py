@@ -46,14 +46,14 @@ def test_an_empty_root_adds_nothing() -> None:
 @pytest.mark.parametrize(
     ("parts", "says"),
     [
-        (["<a/>", "<b/>"], "different roots"),
-        (["<a/>", '<a version="2"/>'], "different roots"),
-        (["<a><b/>"], "root does not end"),
-        (["<a><b/></a>more"], "root does not end"),
-        (["<a/>more"], "root does not end"),
-        (["no XML"], "root does not end"),
-        (["<a></a>" + "<!---->" * 500 + "x"], "root does not end"),  # and soon
-        (["<!--" + "x" * 70_000], "not to be found"),
+        (["<a/>", "<b/>"], "different root elements"),
+        (["<a/>", '<a version="2"/>'], "different root elements"),
+        (["<a><b/>"], "is not closed"),
+        (["<a><b/></a>more"], "is not closed"),
+        (["<a/>more"], "is not closed"),
+        (["no XML"], "is not closed"),
+        (["<a></a>" + "<!---->" * 500 + "x"], "is not closed"),  # and soon
+        (["<!--" + "x" * 70_000], "no root in its first"),
     ],
 )
 def test_incomplete_or_invalid_xml_is_refused(parts: list[str], says: str) -> None:

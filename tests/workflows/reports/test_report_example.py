@@ -19,5 +19,5 @@ def test_the_example_runs() -> None:
         "60 listings",
         "120 orders",
         "the same report after a restart: True",
-        "cancelled, asked for: False",
+        "cancelled; somebody asked for it: False",
     ]

@@ -11,10 +11,10 @@ from report_fixtures import ALL_ORDERS, INVENTORY
 from spapi_async.workflows.reports import NoData
 from spapi_async.workflows.reports._outcome import (
     Outcome,
-    asked_for,
-    cancelled,
-    fatal,
+    cancelled_error,
+    fatal_error,
     outcome_of,
+    was_asked_for,
 )
 from spapi_async.workflows.reports.report_types import report_type_of
 from spapi_async.workflows.runs import Job, explanation_of
@@ -53,18 +53,18 @@ def test_a_report_cancelled_by_this_program_is_always_an_error() -> None:
 
 def test_amazons_cancellation_differs_from_a_callers() -> None:
     """Amazon cancels reports that it has begun; a caller can cancel only queued ones."""
-    assert asked_for(job("CANCELLED"), by_us=True) is True
-    assert asked_for(job("CANCELLED"), by_us=False) is False
-    assert asked_for(job("CANCELLED", begun=False), by_us=False) is None
+    assert was_asked_for(job("CANCELLED"), by_us=True) is True
+    assert was_asked_for(job("CANCELLED"), by_us=False) is False
+    assert was_asked_for(job("CANCELLED", begun=False), by_us=False) is None
 
 
 def test_the_errors_say_which_report_and_why() -> None:
     """They pickle with their facts."""
     kind = report_type_of(INVENTORY)
-    error = pickle.loads(pickle.dumps(cancelled(kind, job("CANCELLED"), by_us=False, sooner=job("DONE"))))
+    error = pickle.loads(pickle.dumps(cancelled_error(kind, job("CANCELLED"), by_us=False, earlier=job("DONE"))))
     assert (error.report_id, error.asked_for) == ("7", False)
     assert "does not mean that there is no data" in str(error)
-    failed = pickle.loads(pickle.dumps(fatal(kind, job("FATAL"), "no such client")))
+    failed = pickle.loads(pickle.dumps(fatal_error(kind, job("FATAL"), "no such client")))
     assert (failed.report_id, failed.explanation) == ("7", "no such client")
     assert "no such client" in str(failed)
 

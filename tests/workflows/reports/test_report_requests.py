@@ -13,8 +13,9 @@ from report_fixtures import ALL_ORDERS, INVENTORY
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
-from spapi_async.workflows.reports._request import check_no_data, marketplace_ids, requests_for, split_window
+from spapi_async.workflows.reports._request import check_no_data, requests_for, split_window
 from spapi_async.workflows.reports.report_types import ReportFormat, ReportType, report_type_of
+from spapi_async.workflows.runs import marketplace_ids
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
@@ -41,7 +42,7 @@ def test_a_request_is_amazons_body() -> None:
 @pytest.mark.parametrize(
     ("report_type", "start", "end", "why"),
     [
-        (ALL_ORDERS, None, None, "covers the present moment alone"),
+        (ALL_ORDERS, None, None, "needs start"),
         (ALL_ORDERS, None, START, "needs start"),
         (ALL_ORDERS, START, START, "is not before end"),
         (ALL_ORDERS, START.replace(tzinfo=None), None, "time zone"),

@@ -126,7 +126,7 @@ async def test_a_list_that_stays_invalid_sends_nothing_twice(
     """Whether the request was made is unknown."""
     emulator.faults({"operation": operation(kind, "create"), "disconnect": "after"})
     emulator.faults({"operation": operation(kind, "get_all"), "body": "null", "times": None})
-    with pytest.raises(OutcomeUnknownError, match="cannot be looked up"):
+    with pytest.raises(OutcomeUnknownError, match="looking it up failed"):
         await done(seller, kind)
     assert made(emulator, kind) == 1
 

@@ -51,8 +51,8 @@ def upgrade(connection: Connection, shown: str, *, create: bool = True) -> tuple
             current = FIRST
         if current not in {revision.revision for revision in script.walk_revisions()}:
             raise ConfigurationError(
-                f"database {shown} has order tables of version {current}, and this program knows none beyond {head}:"
-                " use the newer spapi_async that made them"
+                f"database {shown} has order tables of version {current}, but this program knows versions up to {head}:"
+                " use the newer spapi_async that migrated them"
             )
         if current != head:
             logger.warning("migrating the order tables of %s from version %s to %s", shown, current, head)
@@ -63,12 +63,12 @@ def upgrade(connection: Connection, shown: str, *, create: bool = True) -> tuple
 
 @functools.cache
 def _script() -> ScriptDirectory:
-    """The migrations, whose modules alembic loads anew for each of these."""
+    """The migrations; cached, because alembic loads their modules for each new ScriptDirectory."""
     return ScriptDirectory(str(Path(__file__).parent))
 
 
 def _create(connection: Connection, present: Collection[str]) -> None:
-    """Make what is not there. SQLite has told all there is; elsewhere tables may be found in another schema."""
+    """Create the missing tables; in PostgreSQL a table may be present in another schema, so each is checked."""
     if connection.dialect.name == "sqlite":
         missing = [table for table in metadata.sorted_tables if table.name not in present]
         metadata.create_all(connection, missing, checkfirst=False)

@@ -1,4 +1,4 @@
-"""How alembic runs these migrations: on the connection, and in the transaction, that the database object has open."""
+"""Run by alembic: migrates in the transaction that the database object has opened on its connection."""
 
 from alembic import context
 

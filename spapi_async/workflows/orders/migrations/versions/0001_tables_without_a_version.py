@@ -1,8 +1,8 @@
-"""The tables of programs that kept no version: nothing to do, they are there."""
+"""The tables of programs that stored no version: they exist, so there is nothing to do."""
 
 revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
-    """Nothing: databases of this version are stamped with it."""
+    """Do nothing: databases of this version are only stamped with it."""

@@ -1,7 +1,7 @@
-"""Orders keyed by seller, one vocabulary, a change feed, personal data apart, leases.
+"""Orders keyed by seller, one vocabulary, a change feed, separate personal data, leases.
 
-Rows are copied with their payloads; ``OrderDatabase.rebuild`` fills the new columns from these. The tables stand here
-as this version had them: what later versions change is in later migrations.
+Rows are copied with their payloads; ``OrderDatabase.rebuild`` fills the new columns from these. The tables are
+those of this version; later migrations contain the changes of later versions.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ _UNREADABLE = "seller, digest, stream, reason, request_id, size, seen_at"
 
 
 def upgrade() -> None:
-    """Set the old tables aside, make the new ones, copy."""
+    """Rename the old tables, create the new ones, and copy the rows."""
     connection = op.get_bind()
     there = set(sa.inspect(connection).get_table_names())
     is_postgresql = connection.dialect.name == "postgresql"
@@ -44,7 +44,7 @@ def upgrade() -> None:
 
 
 def _copy(there: set[str], *, is_postgresql: bool) -> None:
-    # PostgreSQL's jsonb holds no NUL in any text.
+    # PostgreSQL's jsonb cannot contain NUL in a text.
     json = r"CAST(replace({}, '\u0000', '\ufffd') AS jsonb)" if is_postgresql else "{}"
     columns = _ORDERS.format("status, amazon_status,", "detail,")
     values = _ORDERS.format("status, status,", "CASE source WHEN 'orders_v0' THEN 'v0' ELSE 'whole' END,")
@@ -142,7 +142,7 @@ def _tables(*, is_postgresql: bool) -> list[sa.Table]:
         sa.Column("delete_at", time),
         sa.Index("order_personal_by_end", "delete_at"),
     )
-    # Databases of the first version have these two, but for those of the very first programs.
+    # Databases of the first version already have these two, except those of the very first programs.
     sa.Table(
         "checkpoints",
         metadata,

@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Make the table, unless the migration before made all tables of its day."""
+    """Create the table, unless an earlier form of migration 0002 has created it."""
     connection = op.get_bind()
     if "order_holes" in sa.inspect(connection).get_table_names():
         return

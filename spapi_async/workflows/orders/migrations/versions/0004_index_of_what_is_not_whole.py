@@ -1,4 +1,4 @@
-"""An index of the orders that are not whole, which every sync looks for."""
+"""An index of orders that lack details, for which every sync searches."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Make the index."""
+    """Create the index."""
     condition = sa.text("detail <> 'whole'")
     op.create_index(
         "orders_not_whole",

@@ -1,1 +1,1 @@
-"""One module a version, oldest first."""
+"""One module for each version, the oldest first."""

@@ -1,4 +1,4 @@
-"""Objects that all runs of one seller and kind share: the kind, the store of entries, one poller, and turns."""
+"""What all runs of one seller and kind share: the kind, the store of entries, the poller, and the turns to send."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from spapi_async.workflows.runs._job import RunKind
 from spapi_async.workflows.runs._notices import Notices
 from spapi_async.workflows.runs._poller import Poller
 
-__all__ = ["Desk", "Turn"]
+__all__ = ["Shared", "Turn"]
 
 
-class Desk:
+class Shared:
     """Shared by every run of a seller and kind."""
 
     def __init__(self, kind: RunKind, store: RunStore, clock: Clock, notices: Notices) -> None:
@@ -35,37 +35,41 @@ class Desk:
         """Lets one run at a time send requests that wait for the same quota, in order of arrival.
 
         Raises:
-            RateLimitWaitError: the turn comes later than the caller may wait; raised at once if it is known when.
+            RateLimitWaitError: the turn comes later than ``max_wait`` or ``deadline`` allow; raised at once if known.
         """
-        # The type is the first value of every request: limits may be set on it alone.
+        # The first value of a request is its type, and Amazon limits some types separately.
         key = str(next(iter(request.values()), ""))
         turn = self._turns.setdefault(key, Turn())
-        await self._taken(turn)
+        await self._take(turn)
         try:
             yield turn
         finally:
             turn.quota_at = float("-inf")
             turn.lock.release()
 
-    async def _taken(self, turn: Turn) -> None:
+    async def _take(self, turn: Turn) -> None:
         options = current_options()
-        bounds = [bound for bound in (options.max_wait, options.deadline) if bound is not None]
-        if not bounds:
+        limits = {"max_wait": options.max_wait, "deadline": options.deadline}
+        given = {name: limit for name, limit in limits.items() if limit is not None}
+        if not given:
             await turn.lock.acquire()
             return
-        least, wait = min(bounds), turn.quota_at - self.clock.monotonic()
-        behind = f"for quota, behind another {self.kind.name} of the type"
-        if wait > least:
-            raise RateLimitWaitError(f"would wait {wait:.1f} s {behind}, longer than {least:g} s", retry_after=wait)
+        name, longest = min(given.items(), key=lambda each: each[1])
+        wait = turn.quota_at - self.clock.monotonic()
+        behind = f"for quota, behind another {self.kind.name} of the same type"
+        if wait > longest:
+            raise RateLimitWaitError(
+                f"would wait {wait:.1f} s {behind}, longer than {name}={longest:g} s", retry_after=wait
+            )
         try:
-            async with asyncio.timeout(least):
+            async with asyncio.timeout(longest):
                 await turn.lock.acquire()
         except TimeoutError:
-            raise RateLimitWaitError(f"waited {least:g} s {behind}, and may wait no longer") from None
+            raise RateLimitWaitError(f"waited {longest:g} s {behind}, as long as {name} allows") from None
 
 
 class Turn:
-    """The right to send requests of one type; ``quota_at`` is when its holder may go on that waits for quota."""
+    """The right to send requests of one type; ``quota_at`` is when the holder has quota to send (monotonic)."""
 
     __slots__ = ("__weakref__", "lock", "quota_at")
 

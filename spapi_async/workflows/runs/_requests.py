@@ -1,0 +1,53 @@
+"""What requests for reports and for feeds have in common: marketplaces, options and types. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from spapi_async.errors import ConfigurationError
+from spapi_async.marketplaces import Marketplace, Region
+
+__all__ = ["MOST_MARKETPLACES", "checked_options", "marketplace_ids", "type_groups"]
+
+_MOST_TYPES = 10  # getReports.reportTypes and getFeeds.feedTypes
+MOST_MARKETPLACES = 25  # marketplaceIds of CreateReportSpecification and of CreateFeedSpecification
+
+
+def marketplace_ids(
+    marketplaces: Sequence[Marketplace | str], region: Region, *, most: int = MOST_MARKETPLACES
+) -> list[str]:
+    """Ids of the marketplaces, given as members, ids or countries.
+
+    Raises:
+        ConfigurationError: there are none or too many, or one is unknown or belongs to another region.
+    """
+    if isinstance(marketplaces, str):
+        marketplaces = [marketplaces]
+    places = [Marketplace.parse(place) for place in marketplaces]
+    if not places or len(places) > most:
+        raise ConfigurationError(f"give 1 to {most} marketplaces, not {len(places)}")
+    for place in places:
+        if place.region is not region:
+            raise ConfigurationError(
+                f"{place.name} is in region {place.region.name}, but this seller's region is {region.name}"
+            )
+    return list(dict.fromkeys(place.value for place in places))
+
+
+def checked_options(options: Mapping[str, str]) -> dict[str, str]:
+    """The options of a report or feed.
+
+    Raises:
+        ConfigurationError: a name or a value is not text.
+    """
+    for name, value in options.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise ConfigurationError(f"options are text, but {name!r} is {value!r}")
+    return dict(options)
+
+
+def type_groups(requests: Iterable[Mapping[str, Any]], member: str) -> list[list[str]]:
+    """The types of requests, in groups of as many as one list of jobs can filter by; ``member`` holds the type."""
+    types = sorted({request[member] for request in requests})
+    return [types[start : start + _MOST_TYPES] for start in range(0, len(types), _MOST_TYPES)]
