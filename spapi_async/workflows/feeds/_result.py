@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,9 @@ from spapi_async._codec import json
 from spapi_async.errors import DocumentError
 from spapi_async.workflows.runs import explanation_of
 
-__all__ = ["FeedIssue", "FeedResult", "FeedSummary", "result_of"]
+__all__ = ["REPORT_OPERATION", "FeedIssue", "FeedResult", "FeedSummary", "result_of"]
+
+REPORT_OPERATION = "feeds_2021_06_30.get_feed_document"
 
 _EXPLAINED = 16 * 1024  # bytes of a report that is none, to say what it is
 _MOST_VALUES = 8_000_000
@@ -100,20 +103,27 @@ def result_of(feed_id: str, feed_type: str, document_id: str | None, report: byt
 def _report(feed_id: str, document_id: str | None, report: bytes) -> Mapping[str, Any]:
     """The processing report of a JSON feed, which without one may have come to anything."""
     if document_id is None:
-        raise DocumentError(f"feed {feed_id} is DONE and names no processing report")
+        raise DocumentError(f"feed {feed_id} is DONE and names no processing report", operation=REPORT_OPERATION)
     if sum(map(report.count, (b"{", b"[", b","))) > _MOST_VALUES:
-        raise DocumentError(f"the processing report of feed {feed_id} has more than a million issues")
-    content = json.plain(report)
+        raise DocumentError(
+            f"the processing report of feed {feed_id} has more than a million issues", operation=REPORT_OPERATION
+        )
+    content = json.plain(report.removeprefix(codecs.BOM_UTF8))
     if not isinstance(content, Mapping):
-        raise DocumentError(f"the processing report of feed {feed_id} is not a JSON object")
+        raise DocumentError(f"the processing report of feed {feed_id} is not a JSON object", operation=REPORT_OPERATION)
     header, summary = content.get("header"), content.get("summary")
     counted = isinstance(summary, Mapping) and _count(summary.get("messagesAccepted")) is not None
     if not counted and not isinstance(content.get("issues"), list):
         said = explanation_of(report[:_EXPLAINED])
-        raise DocumentError(f"what feed {feed_id} has for a processing report has neither issues nor a summary: {said}")
+        raise DocumentError(
+            f"what feed {feed_id} has for a processing report has neither issues nor a summary: {said}",
+            operation=REPORT_OPERATION,
+        )
     other = header.get("feedId") if isinstance(header, Mapping) else None
     if isinstance(other, str | int) and str(other) != feed_id:
-        raise DocumentError(f"the processing report of feed {feed_id} is that of feed {other}")
+        raise DocumentError(
+            f"the processing report of feed {feed_id} is that of feed {other}", operation=REPORT_OPERATION
+        )
     return content
 
 
