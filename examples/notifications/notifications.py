@@ -38,5 +38,7 @@ async def keep(url: str, path: str, *, idle: float = 60.0, visibility: int = 30)
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit("usage: notifications.py QUEUE_URL [DATABASE]; without a queue, run without_a_queue.py")
     with suppress(KeyboardInterrupt):
         asyncio.run(keep(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "notifications.db"))

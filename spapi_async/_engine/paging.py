@@ -187,10 +187,11 @@ class PageIterator(AsyncIterator[T]):
                 operation=self._operation.name,
             )
         if self._history.was_followed(self._following):
-            raise SPAPIError(
+            raise DecodeError(
                 f"page {self._pages_read} names as its successor a page that was read before; "
                 "stopped, because the iteration would never end",
                 operation=self._operation.name,
+                cursor=self.cursor,
             )
         self._token, self._following, self._loaded = self._following, None, False
         self._history.follow(self._token)

@@ -111,6 +111,7 @@ def crawl(
         redis=redis,
         sellers=sellers,
         tags=tuple(tag or ()),
+        marketplaces=tuple(marketplace or ()),
     )
     options: dict[str, Any] = {"included_data": tuple(include)} if include else {}
     if include and kind not in (KindName.catalog, KindName.listings):

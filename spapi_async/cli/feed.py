@@ -80,6 +80,7 @@ def feed(
         seed=seed,
         rate_scale=rate_scale,
         latency=latency,
+        marketplaces=tuple(marketplace or ()),
         journal=None if emulator else chosen_journal(journal, os.environ),
     )
     request = {

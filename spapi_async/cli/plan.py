@@ -81,7 +81,13 @@ def orders(
     if facts or database is None:
         raise ConfigurationError("plan orders needs --database URL, or --what-if with sellers=… orders-per-day=…")
     target = Target(
-        endpoint=endpoint, emulator=emulator, seed=seed, orders=emulated_orders, rate_scale=rate_scale, sellers=sellers
+        endpoint=endpoint,
+        emulator=emulator,
+        seed=seed,
+        orders=emulated_orders,
+        rate_scale=rate_scale,
+        sellers=sellers,
+        marketplaces=tuple(marketplace or ()),
     )
     chosen = [Marketplace.parse(each) for each in marketplace or ()]
     plan = run_async(_planned(target, database, parse_moment("--since", since), names, chosen))

@@ -24,9 +24,11 @@ from spapi_async.workflows.orders import (
     SyncEvent,
 )
 
-__all__ = ["SyncBar", "line_of", "quota_state", "window_share"]
+__all__ = ["SyncBar", "line_of", "quota_state", "wait_line", "window_share"]
 
 _REFRESH_SECONDS = 0.25
+_UNDRAWN_SECONDS = 2.0  # between two looks at the quota where nothing is drawn
+_LONG_WAIT = 10.0
 
 
 def line_of(event: SellerWaits | DatasetRefused) -> str:
@@ -38,15 +40,34 @@ def line_of(event: SellerWaits | DatasetRefused) -> str:
 
 def quota_state(limits: Iterable[LimitSnapshot]) -> str:
     """The bucket for which calls wait longest, in words; empty before the first call."""
-    tightest = max(limits, key=lambda limit: (limit.waiting > 0, limit.next_available, -limit.tokens), default=None)
+    tightest = _tightest(limits)
     if tightest is None:
         return ""
-    operation = tightest.operation.rpartition(".")[2]
     tokens = max(tightest.tokens, 0.0)
-    state = f"{operation}: {tokens:.1f} of {tightest.burst:g} tokens"
-    # If calls wait, next_available is the time until a further call, behind them, could be sent.
-    wait = (1 - tightest.tokens) / tightest.rate if tightest.waiting else tightest.next_available
+    state = f"{_method(tightest)}: {tokens:.1f} of {tightest.burst:g} tokens"
+    wait = _wait(tightest)
     return f"{state}, next in {wait:.1f} s" if wait > 0 else state
+
+
+def wait_line(limits: Iterable[LimitSnapshot]) -> str:
+    """The line printed once where no bar is drawn, so that a long wait does not look like a hang; empty for a short one."""
+    tightest = _tightest(limits)
+    if tightest is None or not tightest.waiting or (wait := _wait(tightest)) < _LONG_WAIT:
+        return ""
+    return f"waiting {wait:.0f} s for the quota of {_method(tightest)}; later waits are not announced"
+
+
+def _tightest(limits: Iterable[LimitSnapshot]) -> LimitSnapshot | None:
+    return max(limits, key=lambda limit: (limit.waiting > 0, limit.next_available, -limit.tokens), default=None)
+
+
+def _method(limit: LimitSnapshot) -> str:
+    return limit.operation.rpartition(".")[2]
+
+
+def _wait(limit: LimitSnapshot) -> float:
+    """Seconds until the next call is sent; while calls wait, ``next_available`` is for a further one behind them."""
+    return (1 - limit.tokens) / limit.rate if limit.waiting else limit.next_available
 
 
 def window_share(start: datetime, latest: datetime | None, upper_bound: datetime | None) -> float | None:
@@ -57,7 +78,7 @@ def window_share(start: datetime, latest: datetime | None, upper_bound: datetime
 
 
 class SyncBar:
-    """Draws a sync's progress on a terminal; prints events that need attention on any console.
+    """Draws a sync's progress on a terminal; elsewhere it says once that a call waits long for quota.
 
     ``total`` is the expected number of orders, if known. ``since`` is the user's option; if a checkpoint overrides it,
     a line says so once. ``named`` puts the seller's name before each bar.
@@ -76,6 +97,7 @@ class SyncBar:
         self._total = total
         self._since = since
         self._named = named
+        self._announced = False
         self._tasks: dict[str, TaskID] = {}
         self._starts: dict[str, datetime] = {}
         self._ends: dict[str, float] = {}
@@ -102,9 +124,20 @@ class SyncBar:
                 group.cancel_scope.cancel()
 
     async def _follow_quota(self) -> None:
-        while not self._progress.disable:
-            self.show_quota()
-            await anyio.sleep(_REFRESH_SECONDS)
+        drawn = not self._progress.disable
+        while True:
+            if drawn:
+                self.show_quota()
+            elif self.announce_wait():
+                return
+            await anyio.sleep(_REFRESH_SECONDS if drawn else _UNDRAWN_SECONDS)
+
+    def announce_wait(self) -> bool:
+        """Say the first time that a call waits long for quota; whether that has been said."""
+        if not self._announced and (line := wait_line(self._limits())):
+            self._say(line)
+            self._announced = True
+        return self._announced
 
     def refresh(self) -> None:
         """Draw what has changed at once."""

@@ -146,6 +146,7 @@ def get(
         orders=orders,
         rate_scale=rate_scale,
         latency=latency,
+        marketplaces=tuple(marketplace or ()),
         journal=None if emulator else chosen_journal(journal, os.environ),
     )
     request = {

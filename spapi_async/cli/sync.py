@@ -176,6 +176,7 @@ def orders(
         redis=redis,
         sellers=sellers,
         tags=tuple(tag or ()),
+        marketplaces=tuple(marketplace or ()),
     )
     if rebuild:
         done = run_async(_rebuild(database, plain=plain), leaves="nothing has changed")

@@ -77,6 +77,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     redis: str | None = None
     sellers: str | None = None
     tags: tuple[str, ...] = ()
+    marketplaces: tuple[str, ...] = ()
     journal: str | None = None
     journal_must_exist: bool = False
 
@@ -127,7 +128,7 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
         return
     from spapi_async.emulator import Emulator
 
-    made_up = _made_up(os.environ)
+    made_up = _made_up(os.environ, target.marketplaces)
     async with (
         Emulator(
             seed=target.seed,
@@ -135,7 +136,7 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
             rate_scale=target.rate_scale,
             latency=target.latency,
             anchor=target.anchor,
-            marketplaces=_marketplaces(entries or [SellerEntry()], made_up),
+            marketplaces=_marketplaces(entries or [SellerEntry(marketplaces=target.marketplaces)], made_up),
         ) as emulator,
         _sellers(entries, made_up, {**options, "endpoint": emulator.url}, made_up=True) as sellers,
     ):
@@ -205,15 +206,19 @@ def redis_limiter(url: str, **options: Any) -> RedisRateLimiter:
     return RedisRateLimiter(url, **options)
 
 
-def _made_up(environ: Mapping[str, str]) -> dict[str, str]:
-    """Credentials that only the emulator accepts, so that no real ones are sent to it."""
+def _made_up(environ: Mapping[str, str], marketplaces: Sequence[str]) -> dict[str, str]:
+    """Credentials that only the emulator accepts, so that no real ones are sent to it.
+
+    The made-up seller is in the region that the environment names, otherwise in that of the given marketplaces.
+    """
     region = environ.get("SP_API_REGION", "")
     marketplace = environ.get("SP_API_MARKETPLACE", "")
+    home = Marketplace.parse(marketplaces[0]).region if marketplaces else Region.NA
     return {
         "LWA_APP_ID": "amzn1.application-oa2-client.made-up",
         "LWA_CLIENT_SECRET": "made-up",
         "SP_API_REFRESH_TOKEN": "Atzr|made-up",
-        "SP_API_REGION": region or ("" if marketplace else "NA"),
+        "SP_API_REGION": region or ("" if marketplace else home.name),
         "SP_API_MARKETPLACE": marketplace,
         "SP_API_SELLER_ID": environ.get("SP_API_SELLER_ID", "") or "A1MADEUP",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from spapi_async import RequestFinished, ViolationsFound, Waited
 from spapi_async.cli.moments import show_span
-from spapi_async.cli.progress import SyncBar, quota_state, window_share
+from spapi_async.cli.progress import SyncBar, quota_state, wait_line, window_share
 from spapi_async.cli.tally import Tally
 from spapi_async.ratelimit import LimitSnapshot
 from spapi_async.workflows.orders import OrdersForecast, PageStored, SellerFailed, SellerFinished, SellerStarted
@@ -51,6 +52,34 @@ def test_quota_state_is_that_of_the_bucket_with_waiting_calls() -> None:
     """Other buckets do not delay the run."""
     other = msgspec.structs.replace(LIMIT, operation="a.get_things", waiting=1, next_available=1.0)
     assert quota_state([LIMIT, other]).startswith("get_things")
+
+
+def test_only_a_call_that_waits_long_is_worth_a_line() -> None:
+    """Nothing of a full bucket, of an empty one that holds nobody up, or of a few seconds."""
+    held_up = msgspec.structs.replace(LIMIT, tokens=0.44, waiting=1, next_available=278.6)
+    assert wait_line([held_up]) == "waiting 100 s for the quota of search_orders; later waits are not announced"
+    short = msgspec.structs.replace(held_up, tokens=0.96)
+    empty = msgspec.structs.replace(LIMIT, tokens=0.0, next_available=180.0)
+    assert [wait_line(limits) for limits in ([LIMIT], [empty], [short], [])] == ["", "", "", ""]
+
+
+async def test_a_wait_is_announced_once_where_no_bar_is_drawn() -> None:
+    """In a log or a pipe a sync that waits three minutes would look as if it had stopped."""
+    console = Console(file=io.StringIO(), force_terminal=False, width=30)
+    looked = asyncio.Event()
+
+    def limits() -> list[LimitSnapshot]:
+        looked.set()
+        return [msgspec.structs.replace(LIMIT, tokens=0.44, waiting=1)]
+
+    bar = SyncBar(console, limits)
+    async with bar.shown():
+        await looked.wait()
+    assert bar.announce_wait()
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == (
+        "spapi-async: waiting 100 s for the quota of search_orders; later waits are not announced\n"
+    )
 
 
 @pytest.mark.parametrize(("days", "share"), [(-1, 0.0), (0, 0.0), (5, 0.5), (10, 1.0), (11, 1.0)])

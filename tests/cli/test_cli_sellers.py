@@ -19,6 +19,7 @@ from spapi_async.cli.summary import summary_table
 from spapi_async.cli.tally import Tally
 from spapi_async.emulator.server import Emulator
 from spapi_async.errors import ConfigurationError
+from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.orders import SellerResult, SellerStarted, SyncReport
 from spapi_async.workflows.sellers._entries import read_sellers
 
@@ -122,6 +123,35 @@ def test_an_emulator_in_process_has_the_sellers_marketplaces(
     assert planned["orders"] > 20
     assert run(("sync", "orders", *words, "--marketplace", place)) == 0
     assert json.loads(capsys.readouterr().out)["sellers"][0]["orders"] > 0
+
+
+@pytest.mark.parametrize("place", ["DE", "PL", "JP"])
+def test_the_made_up_seller_is_where_the_marketplace_is(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So ``--marketplace`` alone suffices with ``--emulator``, for every command that has it."""
+    there = ("--emulator", "--json", "--marketplace", place)
+    database, asins = f"sqlite:///{tmp_path}/o.db", tmp_path / "asins.txt"
+    asins.write_text("B000000007\n")
+    for words in (
+        ("sync", "orders", "--database", database, "--orders", "40"),
+        ("plan", "orders", "--database", database),
+        ("crawl", "catalog", "--input", str(asins), "--output", str(tmp_path / "items.jsonl")),
+        ("report", "GET_MERCHANT_LISTINGS_ALL_DATA", "--out", str(tmp_path / "listings.txt")),
+    ):
+        assert run((*words, *there)) == 0, capsys.readouterr()
+    (name,) = sellers_in(tmp_path)
+    assert name == f"A1MADEUP@{Marketplace.parse(place).region.value}"
+
+
+def test_a_region_in_the_environment_comes_before_the_marketplace(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says where the seller is; the contradiction is an error, as it is without an emulator."""
+    monkeypatch.setenv("SP_API_REGION", "NA")
+    words = ("sync", "orders", "--database", f"sqlite:///{tmp_path}/o.db", "--emulator", "--marketplace", "DE")
+    assert run(words) == 2
+    assert "DE is in region EU" in capsys.readouterr().err
 
 
 def test_sellers_of_two_regions_are_planned_on_one_emulator(

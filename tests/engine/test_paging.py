@@ -13,7 +13,7 @@ import pytest
 from spapi_async._core.operation import Operation, Paging, Parameter, UsagePlan
 from spapi_async._core.wire import Model
 from spapi_async._engine.paging import PageIterator
-from spapi_async.errors import ConfigurationError, NotFoundError, RateLimitWaitError, SPAPIError
+from spapi_async.errors import ConfigurationError, DecodeError, NotFoundError, RateLimitWaitError, SPAPIError
 
 
 class Pagination(Model):
@@ -276,11 +276,13 @@ async def test_a_repeated_token_is_an_error(pages: Any) -> None:
         async for item in iterator:
             items.append(item)  # noqa: PERF401 - the items before the error count
 
-    with pytest.raises(SPAPIError, match="would never end") as caught:
+    with pytest.raises(DecodeError, match="would never end") as caught:
         await take()
     assert items == sorted(set(items))
     assert len(shop.asked) == len(pages)
     assert caught.value.operation == "things_v1.get_things"
+    assert caught.value.cursor == iterator.cursor
+    assert caught.value.cursor is not None
 
 
 async def test_a_cycle_back_to_the_cursor_is_an_error() -> None:

@@ -165,7 +165,7 @@ class Download:
         if not pauses:
             raise DocumentTruncatedError(cut, operation=self.operation) from failure
         try:
-            await self._deadline.pause(pauses.pop(0))
+            await self._deadline.pause(pauses.pop(0), failure)
             await self._connect_with_retries(pauses)
         except TransportError as error:
             if self._deadline.passed:
@@ -192,11 +192,15 @@ class Download:
     async def _connect_with_retries(self, pauses: list[float]) -> None:
         while True:
             try:
-                return await self._deadline.bounded(self._connect())
+                await self._deadline.bounded(self._connect())
             except (TransportError, RefusedError) as error:
                 if not pauses or self._deadline.passed or (isinstance(error, RefusedError) and not error.transient):
                     raise
-            await self._deadline.pause(pauses.pop(0))
+                failure = error
+            else:
+                self._deadline.failure = None
+                return
+            await self._deadline.pause(pauses.pop(0), failure)
 
     async def _connect(self) -> None:
         """Send one request, or two if the URL has expired; a fresh URL that is refused, too, is an error."""

@@ -20,7 +20,7 @@ import anyio
 
 from spapi_async._core.options import current_options
 from spapi_async._core.resources import Resources
-from spapi_async.errors import ConfigurationError, DecodeError, DocumentError, TransportError
+from spapi_async.errors import ConfigurationError, DecodeError, DocumentError, SPAPIError, TransportError
 from spapi_async.workflows.documents._deadline import Deadline
 from spapi_async.workflows.documents._download import PAUSES, SESSION, Progress
 from spapi_async.workflows.documents._location import PresignedUrl, checked_url
@@ -166,9 +166,10 @@ class Upload:
         while True:
             try:
                 refusal = await deadline.bounded(self._put(destination, content, content_type))
-            except TransportError:
+            except TransportError as error:
                 if not pauses or deadline.passed:
                     raise
+                failure: SPAPIError = error
             else:
                 if refusal is None:
                     self.sent = content.size
@@ -181,7 +182,8 @@ class Upload:
                     continue
                 if not refusal.transient or not pauses:
                     raise refusal
-            await deadline.pause(pauses.pop(0))
+                failure = refusal
+            await deadline.pause(pauses.pop(0), failure)
 
     async def _put(self, destination: Destination, content: Content, content_type: str) -> RefusedError | None:
         # The signature covers the exact content type, and the headers that the API names.

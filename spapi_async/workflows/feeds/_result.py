@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,9 @@ from spapi_async._codec import json
 from spapi_async.errors import DocumentError
 from spapi_async.workflows.runs import explanation_of
 
-__all__ = ["FeedIssue", "FeedResult", "FeedSummary", "result_of"]
+__all__ = ["REPORT_OPERATION", "FeedIssue", "FeedResult", "FeedSummary", "result_of"]
+
+REPORT_OPERATION = "feeds_2021_06_30.get_feed_document"
 
 _EXPLAINED = 16 * 1024  # bytes of an invalid report from which the error quotes
 _MOST_VALUES = 8_000_000
@@ -101,23 +104,30 @@ def _report(feed_id: str, document_id: str | None, report: bytes) -> Mapping[str
     """The processing report of a JSON feed, without which the result is unknown."""
     if document_id is None:
         raise DocumentError(
-            f"feed {feed_id} is DONE, but Amazon's reply names no processing report, so its result is unknown"
+            f"feed {feed_id} is DONE, but Amazon's reply names no processing report, so its result is unknown",
+            operation=REPORT_OPERATION,
         )
     if sum(map(report.count, (b"{", b"[", b","))) > _MOST_VALUES:
         raise DocumentError(
-            f"the processing report of feed {feed_id} has more than {_MOST_VALUES:,} brackets and commas"
+            f"the processing report of feed {feed_id} has more than {_MOST_VALUES:,} brackets and commas",
+            operation=REPORT_OPERATION,
         )
-    content = json.plain(report)
+    content = json.plain(report.removeprefix(codecs.BOM_UTF8))
     if not isinstance(content, Mapping):
-        raise DocumentError(f"the processing report of feed {feed_id} is not a JSON object")
+        raise DocumentError(f"the processing report of feed {feed_id} is not a JSON object", operation=REPORT_OPERATION)
     header, summary = content.get("header"), content.get("summary")
     counted = isinstance(summary, Mapping) and _count(summary.get("messagesAccepted")) is not None
     if not counted and not isinstance(content.get("issues"), list):
         beginning = explanation_of(report[:_EXPLAINED])
-        raise DocumentError(f"the processing report of feed {feed_id} has neither issues nor a summary: {beginning}")
+        raise DocumentError(
+            f"the processing report of feed {feed_id} has neither issues nor a summary: {beginning}",
+            operation=REPORT_OPERATION,
+        )
     other = header.get("feedId") if isinstance(header, Mapping) else None
     if isinstance(other, str | int) and str(other) != feed_id:
-        raise DocumentError(f"Amazon returned the processing report of feed {other} for feed {feed_id}")
+        raise DocumentError(
+            f"Amazon returned the processing report of feed {other} for feed {feed_id}", operation=REPORT_OPERATION
+        )
     return content
 
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from spapi_async.errors import DocumentError, FeedCancelledError, FeedFatalError
 from spapi_async.workflows.documents import Documents
-from spapi_async.workflows.feeds._result import FeedResult, result_of
+from spapi_async.workflows.feeds._result import REPORT_OPERATION, FeedResult, result_of
 from spapi_async.workflows.runs import Job, Run, explanation_in
 
 __all__ = ["FeedRun"]
@@ -119,7 +119,8 @@ class FeedRun:
                 size += len(piece)
                 if size > _LARGEST_REPORT:
                     raise DocumentError(
-                        f"the processing report of feed {self.feed_id} is larger than {_LARGEST_REPORT:,} bytes"
+                        f"the processing report of feed {self.feed_id} is larger than {_LARGEST_REPORT:,} bytes",
+                        operation=REPORT_OPERATION,
                     )
                 pieces.append(piece)
         return b"".join(pieces)

@@ -8,7 +8,7 @@ import msgspec
 
 from spapi_async.errors import DocumentError
 from spapi_async.workflows.feeds._listings import Message, Piece
-from spapi_async.workflows.feeds._result import FeedIssue, FeedResult
+from spapi_async.workflows.feeds._result import REPORT_OPERATION, FeedIssue, FeedResult
 from spapi_async.workflows.feeds._run import FeedRun
 
 __all__ = ["ListingOutcome", "Outcomes", "outcomes_of"]
@@ -72,7 +72,8 @@ def outcomes_of(messages: Sequence[Message], result: FeedResult) -> list[Listing
     if result.summary.messages_invalid and not any(issue.refuses for issue in result.issues):
         raise DocumentError(
             f"Amazon counts {result.summary.messages_invalid} invalid messages in feed {result.feed_id}, but no "
-            "issue says which"
+            "issue says which",
+            operation=REPORT_OPERATION,
         )
     ids, skus = {message.message_id for message in messages}, {message.sku for message in messages}
     by_id: dict[int, list[FeedIssue]] = {}

@@ -56,6 +56,48 @@ async def test_a_deadline_bounds_the_opening() -> None:
                 pass
 
 
+@pytest.mark.parametrize(
+    ("first", "why"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 65_536 + b"\r\n\r\n", "the reply is not HTTP"),
+        (s3("503 Slow Down", b""), "answered 503"),
+        (s3("200 OK", b"half", length=8), "broke"),
+    ],
+)
+async def test_a_deadline_names_what_went_wrong_before_it(first: bytes, why: str) -> None:
+    """A host that answers nonsense is not taken for a slow one, at the opening or when a download resumes."""
+    replies = [first]
+
+    async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
+        if replies:
+            writer.write(replies.pop())
+            writer.close()
+
+    async with raw_server(answer) as server:
+        with (
+            call_options(deadline=0.3),
+            pytest.raises(RequestTimeoutError, match="; the last attempt failed: ") as caught,
+        ):
+            await read(server)
+    assert why in caught.value.message
+    assert caught.value.__cause__ is not None
+
+
+async def test_a_deadline_says_nothing_of_failures_that_were_overcome() -> None:
+    """The download had resumed and was under way: it was only slow."""
+    replies = [s3("503 Slow Down", b""), HEAD]
+
+    async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(replies.pop(0))
+        await writer.drain()
+
+    async with raw_server(answer) as server:
+        with call_options(deadline=0.3), pytest.raises(RequestTimeoutError, match="deadline") as caught:
+            await read(server)
+    assert len(server.requests) == 2
+    assert "attempt" not in caught.value.message
+
+
 async def test_a_deadline_counts_from_the_opening() -> None:
     """It counts neither from where the options were set nor from where the document was made."""
     body = s3("200 OK", b"whole")

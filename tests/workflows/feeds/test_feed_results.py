@@ -67,8 +67,9 @@ async def test_a_report_that_does_not_describe_the_feed_is_an_error(content: byt
     async with feeds_emulated() as (emulator, _), seller_with_id_on(emulator.url, Journal(sqlite_url)) as seller:
         outcomes, run = await submitted(seller)
         spoil(emulator, "feed", content)
-        with pytest.raises(DocumentError, match=why):
+        with pytest.raises(DocumentError, match=why) as caught:
             await accepted_of(outcomes)
+        assert caught.value.operation == "feeds_2021_06_30.get_feed_document"
         spoil(emulator, "feed", report(feedId=run.feed_id))
         again, _ = await submitted(seller)
         assert await accepted_of(again) == [True, True, True]
@@ -133,6 +134,11 @@ async def test_a_feed_of_which_nothing_was_accepted_has_no_accepted_message() ->
         outcomes, _ = await submitted(seller)
         spoil(emulator, "feed", report([issue(messageId=1)], {**SUMMARY, "messagesAccepted": 0, "messagesInvalid": 3}))
         assert await accepted_of(outcomes) == [False, False, False]
+
+
+def test_a_report_with_a_byte_order_mark_is_read() -> None:
+    """As replies and other documents are."""
+    assert result_of("7", "JSON_LISTINGS_FEED", "d", b"\xef\xbb\xbf" + report()).summary.messages_accepted == 3
 
 
 def test_amazons_own_example_is_read() -> None:
