@@ -50,7 +50,7 @@ def quota_state(limits: Iterable[LimitSnapshot]) -> str:
 
 
 def wait_line(limits: Iterable[LimitSnapshot]) -> str:
-    """The line printed once where no bar is drawn, so that a long wait does not look like a hang; empty for a short one."""
+    """The line printed once where no bar is drawn, so that a long wait does not look like a hang; else empty."""
     tightest = _tightest(limits)
     if tightest is None or not tightest.waiting or (wait := _wait(tightest)) < _LONG_WAIT:
         return ""
