@@ -153,6 +153,8 @@ async def test_a_long_list_of_due_sellers_takes_nobodys_right_to_schedule(
     monkeypatch.setattr("spapi_async.fleet._scheduler.Leadership", lambda of: Leadership(of, uptime=uptime))
     scheduler: Any = Scheduler(board, None, Listed(), names)  # type: ignore[arg-type]
     working = asyncio.create_task(scheduler.run())
+    while not (await board.clock()).scheduler:
+        await turns(1)
     second = Leadership(board, uptime=uptime)
     standing_by = asyncio.create_task(second.take())
     while len(sent) < len(many):
