@@ -136,16 +136,7 @@ class Fleet:
         """
         await self._directory.reload()
         async with self._opened() as (broker, board, _):
-            await Scheduler(board, broker, self._directory, self._names).run()
-
-    async def _names(self) -> list[str]:
-        async with self._application(for_names=True) as app:
-            listed = await self._directory.sellers(app)
-        if nameless := sum(seller.seller_id is None for seller in listed):
-            raise ConfigurationError(
-                f"{nameless} sellers of the directory have no seller_id; a fleet needs one for each seller"
-            )
-        return [seller.name for seller in listed]
+            await Scheduler(board, broker, self._directory).run()
 
     # ---- working ----------------------------------------------------------------------------------------------------
 
@@ -242,11 +233,8 @@ class Fleet:
             yield sync
 
     @asynccontextmanager
-    async def _application(self, *, for_names: bool = False) -> AsyncIterator[Application]:
-        if for_names:  # without limiter and stores, which this application would close although others use them
-            options = {name: value for name, value in self._options.items() if name in ("endpoint", "sandbox")}
-        else:
-            options = {"limiter": RedisRateLimiter(self._redis), **self._options}
+    async def _application(self) -> AsyncIterator[Application]:
+        options = {"limiter": RedisRateLimiter(self._redis), **self._options}
         client_id, client_secret = self._client
         if client_id is None or client_secret is None:
             app = Application.from_env(**options)

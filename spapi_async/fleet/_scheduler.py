@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -39,21 +38,13 @@ class Scheduler:
     Args:
         board: the board.
         broker: the queue.
-        directory: the sellers.
-        names: reads their names from the directory.
+        directory: the sellers; one whose token cannot be used is queued, too, and its slice says so.
     """
 
-    def __init__(
-        self,
-        board: Board,
-        broker: RedisStreamBroker,
-        directory: SellerDirectory,
-        names: Callable[[], Awaitable[list[str]]],
-    ) -> None:
+    def __init__(self, board: Board, broker: RedisStreamBroker, directory: SellerDirectory) -> None:
         self._board = board
         self._broker = broker
         self._directory = directory
-        self._names = names
         self._leadership = Leadership(board)
 
     async def run(self) -> None:
@@ -92,7 +83,7 @@ class Scheduler:
         """Update the board from the directory; if the directory cannot be read, the board stays unchanged."""
         try:
             await self._directory.reload()
-            names = await self._names()
+            names = await self._directory.names()
         except ConfigurationError as error:
             logger.warning("the directory of sellers cannot be read; the sellers read before stay in force: %s", error)
             return

@@ -38,6 +38,7 @@ from spapi_async.fleet._jobs import job_named
 from spapi_async.ratelimit import RedisRateLimiter
 from spapi_async.workflows.journal import Journal
 from spapi_async.workflows.orders import Change, OrderDatabase, SellerFailed, SyncEvent, follow_orders, sync_orders
+from spapi_async.workflows.sellers import SellerEntry
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -456,6 +457,27 @@ async def test_a_redis_that_comes_back_empty_holds_a_fleet_up_and_no_more(
             await until(partial(is_complete, postgres_url, emulator))
             assert [process.poll() for process in running] == [None, None]
     assert_no_change_twice(await changes(postgres_url))
+
+
+async def test_a_seller_without_a_token_does_not_hold_up_others(redis_url: str, sqlite_url: str) -> None:
+    """It is on the board, too, with the reason why its slices fail."""
+
+    async def provider() -> list[SellerEntry]:
+        entry = SellerEntry(seller_id="A1", region="NA", refresh_token_env="NOT_SET")
+        return [entry, SellerEntry(seller_id="A2", region="NA", refresh_token="Atzr|2")]
+
+    async with Emulator(orders=3, rate_scale=2000) as emulator:
+        made: dict[str, Any] = {"client_id": "app", "client_secret": "secret", "endpoint": emulator.url}
+        both = Fleet(redis_url, sqlite_url, SellerDirectory(provider, environ={}), **made)
+        async with working(both):
+
+            async def settled() -> bool:
+                states = {state.seller: state for state in (await both.status()).sellers}
+                return bool(states and states["A1@na"].failures and states["A2@na"].complete_at)
+
+            await until(settled)
+        reasons = {state.seller: state.reason for state in (await both.status()).sellers}
+    assert reasons == {"A1@na": "environment variable NOT_SET is not set", "A2@na": ""}
 
 
 async def test_a_revoked_seller_is_set_aside_and_shown(

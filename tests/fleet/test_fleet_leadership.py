@@ -141,17 +141,17 @@ async def test_a_long_list_of_due_sellers_takes_nobodys_right_to_schedule(
 
     many = [f"S{number:03}" for number in range(250)]
 
-    async def names() -> list[str]:
-        uptime.now += 20
-        return many
-
     class Listed:
         async def reload(self) -> None: ...
+
+        async def names(self) -> list[str]:
+            uptime.now += 20
+            return many
 
     monkeypatch.setattr("spapi_async.fleet._scheduler.AsyncKicker", Kicker)
     monkeypatch.setattr("spapi_async.fleet._leadership.uptime", uptime)
     monkeypatch.setattr("spapi_async.fleet._scheduler.Leadership", lambda of: Leadership(of, uptime=uptime))
-    scheduler: Any = Scheduler(board, None, Listed(), names)  # type: ignore[arg-type]
+    scheduler: Any = Scheduler(board, None, Listed())  # type: ignore[arg-type]
     working = asyncio.create_task(scheduler.run())
     while not (await board.clock()).scheduler:
         await turns(1)

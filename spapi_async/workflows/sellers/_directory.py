@@ -152,6 +152,22 @@ class SellerDirectory:
         """Like :meth:`listed`, but only the handles, as :func:`sync_orders` and :func:`crawl` take them."""
         return [each.seller for each in await self.listed(applications, tags=tags)]
 
+    async def names(self) -> list[str]:
+        """The names of all sellers, such as ``A1EXAMPLE@na``; no token is looked up, so it need not be usable.
+
+        Raises:
+            ConfigurationError: the source cannot be read, or an entry has no seller id or no valid region.
+        """
+        if self._entries is None:
+            await self.reload()
+        found = []
+        for name, entry in (self._entries or {}).items():
+            try:
+                found.append(entry.name(self._environ))
+            except ConfigurationError as error:
+                raise ConfigurationError(f"seller {name}: {error.message}") from None
+        return found
+
     async def seller(self, applications: Opener[C] | Mapping[str, Opener[C]], name: str) -> C | None:
         """The handle of one seller by its ``name`` or id; None if the seller is not listed, or revoked.
 

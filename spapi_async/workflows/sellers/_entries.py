@@ -26,6 +26,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from spapi_async._client.settings import choose_region
 from spapi_async._core.caller import Caller
 from spapi_async.credentials import Secret
 from spapi_async.errors import ConfigurationError
@@ -93,6 +94,16 @@ class SellerEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if self.region is None and self.marketplace is None:
             return environ.get("SP_API_REGION") or None, environ.get("SP_API_MARKETPLACE") or None
         return self.region, self.marketplace
+
+    def name(self, environ: Mapping[str, str]) -> str:
+        """The ``name`` of its handle, such as ``A1EXAMPLE@na``, without its token.
+
+        Raises:
+            ConfigurationError: the entry has no seller id, or no valid region.
+        """
+        if self.seller_id is None:
+            raise ConfigurationError("it has no seller_id")
+        return f"{self.seller_id}@{choose_region(*self.place(environ)).value}"
 
     def open(self, app: Opener[C], environ: Mapping[str, str], token: str) -> C:
         """A handle on this seller."""

@@ -182,6 +182,29 @@ async def test_an_entry_that_cannot_be_used_is_named(entry: dict[str, str], said
     assert "Atzr" not in str(caught.value)
 
 
+async def test_names_need_no_tokens() -> None:
+    """They are those of the handles; an entry without an id or a region has none."""
+    entries = [
+        SellerEntry(seller_id="A1", region="NA", refresh_token="Atzr|1"),
+        SellerEntry(seller_id="A2", marketplace="DE", refresh_token_env="NOT_SET"),
+    ]
+
+    async def provider() -> list[SellerEntry]:
+        return entries
+
+    directory = SellerDirectory(provider, environ={})
+    assert await directory.names() == ["A1@na", "A2@eu"]
+    async with application() as app:
+        handle = await directory.seller(app, "A1@na")
+        assert handle is not None
+        assert handle.name == "A1@na"
+    for wrong, said in ((SellerEntry(region="NA"), "no seller_id"), (SellerEntry(seller_id="A3", region="XX"), "XX")):
+        entries[1:] = [wrong]
+        await directory.reload()
+        with pytest.raises(ConfigurationError, match=said):
+            await directory.names()
+
+
 async def test_a_seller_is_listed_once() -> None:
     """Two entries of one seller would spend one quota."""
 
