@@ -22,7 +22,7 @@ from spapi_async.fleet._policy import SellerState, by_wall_clock
 from spapi_async.fleet._queue import TASK, connection_of, listen, queue_of
 from spapi_async.fleet._scheduler import Scheduler
 from spapi_async.fleet._worker import Worker
-from spapi_async.ratelimit import RedisRateLimiter
+from spapi_async.ratelimit import RateLimiter, RedisRateLimiter
 from spapi_async.workflows.orders import Progress, Source
 
 try:
@@ -164,7 +164,7 @@ class Fleet:
                 self._directory,
                 slice_seconds=self._slice,
                 every=self._every,
-                quota_in=_quota_in if self._own_job is None else _no_quota,
+                quota_in=_quota_in(app.limiter) if self._own_job is None else _no_quota,
                 reconciled_to=reconciled.take,
             )
 
@@ -265,11 +265,20 @@ def _unreachable(error: Exception) -> ConfigurationError:
     return ConfigurationError(f"Redis cannot be reached: {type(error).__name__}")
 
 
-def _quota_in(seller: SellingPartner) -> float:
-    try:
-        return seller.forecast(SEARCH_ORDERS)
-    except SPAPIError:
-        return 0.0
+def _quota_in(limiter: RateLimiter) -> Callable[[SellingPartner], float]:
+    """Seconds until the quota of a seller allows its next search; 0 while that is not known.
+
+    In an outage of the store a process knows only its own part of the quota, which says nothing about the seller's.
+    """
+    is_down = getattr(limiter, "store_is_down", lambda: False)
+
+    def quota_in(seller: SellingPartner) -> float:
+        try:
+            return 0.0 if is_down() else seller.forecast(SEARCH_ORDERS)
+        except SPAPIError:
+            return 0.0
+
+    return quota_in
 
 
 def _no_quota(_: SellingPartner) -> float:

@@ -35,7 +35,7 @@ from spapi_async.emulator import Emulator
 from spapi_async.fleet import Fleet, FleetLag, SellerState
 from spapi_async.fleet._board import Board
 from spapi_async.fleet._jobs import job_named
-from spapi_async.ratelimit import RedisRateLimiter
+from spapi_async.ratelimit import LocalRateLimiter, RedisRateLimiter
 from spapi_async.workflows.journal import Journal
 from spapi_async.workflows.orders import Change, OrderDatabase, SellerFailed, SyncEvent, follow_orders, sync_orders
 from spapi_async.workflows.sellers import SellerEntry
@@ -478,6 +478,39 @@ async def test_a_seller_without_a_token_does_not_hold_up_others(redis_url: str, 
             await until(settled)
         reasons = {state.seller: state.reason for state in (await both.status()).sellers}
     assert reasons == {"A1@na": "environment variable NOT_SET is not set", "A2@na": ""}
+
+
+class Poor(LocalRateLimiter):
+    """Foresees no quota for a day, like one process's part of it; in an outage of the store, or not."""
+
+    def __init__(self, *, is_down: bool) -> None:
+        super().__init__()
+        self.store_is_down = lambda: is_down
+
+    def forecast(self, *_: Any, **__: Any) -> float:
+        """A day."""
+        return 86_400.0
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+async def test_an_outage_of_the_store_does_not_postpone_sellers(redis_url: str, sqlite_url: str, is_down: bool) -> None:
+    """What a process foresees of its own part of the quota does not decide when a seller's next slice is due."""
+
+    async def provider() -> list[SellerEntry]:
+        return [SellerEntry(seller_id="A1", region="NA", refresh_token="Atzr|1")]
+
+    async with Emulator(orders=3, rate_scale=2000) as emulator:
+        made: dict[str, Any] = {"client_id": "app", "client_secret": "secret", "endpoint": emulator.url}
+        poor = Fleet(redis_url, sqlite_url, SellerDirectory(provider), limiter=Poor(is_down=is_down), **made)
+        async with working(poor):
+
+            async def complete() -> bool:
+                return any(state.complete_at for state in (await poor.status()).sellers)
+
+            await until(complete)
+        (state,) = (await poor.status()).sellers
+    assert state.complete_at is not None
+    assert (state.due_at - state.complete_at > 80_000) == (not is_down)
 
 
 async def test_a_revoked_seller_is_set_aside_and_shown(
