@@ -15,8 +15,10 @@ from spapi_async.cli.logs import log_observers
 from spapi_async.cli.metrics import MetricsOption, metrics_at
 from spapi_async.cli.moments import parse_moment, parse_span
 from spapi_async.cli.output import JsonOption, print_json, print_table, table_console
+from spapi_async.cli.sync import IncludeOption, MarketplacesOption, PlainOption, datasets_with, source_names
 from spapi_async.cli.target import EndpointOption, redis_limiter
 from spapi_async.errors import ConfigurationError
+from spapi_async.marketplaces import Marketplace
 
 if TYPE_CHECKING:
     from spapi_async.fleet import Fleet, FleetStatus
@@ -57,6 +59,9 @@ EveryOption = Annotated[
     str, typer.Option("--every", metavar="SPAN", help="The time between two syncs of a seller that is up to date.")
 ]
 NameOption = Annotated[str, typer.Option("--name", help="The fleet's name; several fleets may share one Redis.")]
+SourcesOption = Annotated[
+    str, typer.Option("--sources", metavar="LIST", help="The sources of a new seller's history, as for sync orders.")
+]
 SliceOption = Annotated[float, typer.Option("--slice", metavar="SECONDS", help="The longest duration of a slice.")]
 SinceOption = Annotated[str | None, typer.Option("--since", metavar="TIME", help="Where a new seller starts.")]
 
@@ -96,12 +101,23 @@ def worker(
     slice_seconds: SliceOption = 50.0,
     since: SinceOption = None,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="The number of slices at once.")] = 20,
+    sources: SourcesOption = "search",
+    marketplace: MarketplacesOption = None,
+    include: IncludeOption = None,
+    plain: PlainOption = False,
     metrics: MetricsOption = None,
     endpoint: EndpointOption = None,
 ) -> None:
     """Carry out slices, until SIGTERM. A slice that is cut off continues in another worker."""
     watched = metrics_at(metrics)
-    facts: dict[str, Any] = {"name": name, "slice_seconds": slice_seconds}
+    facts: dict[str, Any] = {
+        "name": name,
+        "slice_seconds": slice_seconds,
+        "sources": source_names(sources),
+        "marketplaces": [Marketplace.parse(each) for each in marketplace or ()],
+        "datasets": datasets_with(include or ()),
+        "personal": "plain" if plain else None,
+    }
     if endpoint is not None:
         facts["endpoint"] = endpoint
     if journal is not None:

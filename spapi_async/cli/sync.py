@@ -35,7 +35,15 @@ if TYPE_CHECKING:
     from spapi_async import Observer
     from spapi_async.workflows.orders import Source, SyncReport
 
-__all__ = ["app", "orders", "source_names"]
+__all__ = [
+    "IncludeOption",
+    "MarketplacesOption",
+    "PlainOption",
+    "app",
+    "datasets_with",
+    "orders",
+    "source_names",
+]
 
 app = typer.Typer(help="Keep a database up to date with Amazon.", no_args_is_help=True)
 
@@ -55,6 +63,20 @@ class Dataset(enum.StrEnum):
     TAX = "TAX"
     PAYMENT = "PAYMENT"
     FULFILLMENT_ORDERS = "FULFILLMENT_ORDERS"
+
+
+MarketplacesOption = Annotated[
+    list[str] | None, typer.Option("--marketplace", help="Only this marketplace (US, DE, an id); repeatable.")
+]
+IncludeOption = Annotated[
+    list[Dataset] | None,
+    typer.Option(
+        "--include", case_sensitive=False, help="Also store this data set (most are personal data); repeatable."
+    ),
+]
+PlainOption = Annotated[
+    bool, typer.Option("--personal-plain", help="Store personal data unencrypted: the disk itself must be encrypted.")
+]
 
 
 @app.callback()
@@ -80,19 +102,9 @@ def orders(
     api: Annotated[
         OrdersApiName, typer.Option("--api", help="orders_v0 needs another request for each order.")
     ] = OrdersApiName.orders_2026_01_01,
-    marketplace: Annotated[
-        list[str] | None, typer.Option("--marketplace", help="Only this marketplace (US, DE, an id); repeatable.")
-    ] = None,
-    include: Annotated[
-        list[Dataset] | None,
-        typer.Option(
-            "--include", case_sensitive=False, help="Also store this data set (most are personal data); repeatable."
-        ),
-    ] = None,
-    plain: Annotated[
-        bool,
-        typer.Option("--personal-plain", help="Store personal data unencrypted: the disk itself must be encrypted."),
-    ] = False,
+    marketplace: MarketplacesOption = None,
+    include: IncludeOption = None,
+    plain: PlainOption = False,
     from_: Annotated[
         str | None,
         typer.Option(
@@ -197,7 +209,7 @@ def orders(
                 since=started,
                 every=parse_span("--every", every),
                 marketplaces=marketplaces,
-                datasets=_datasets(include or ()),
+                datasets=datasets_with(include or ()),
                 personal="plain" if plain else None,
                 **({} if sources is None else {"sources": source_names(sources)}),
             ),
@@ -215,7 +227,7 @@ def orders(
         api=api.value,
         since=started,
         marketplaces=marketplaces,
-        datasets=_datasets(include or ()),
+        datasets=datasets_with(include or ()),
         page_size=page_size,
         violations=violations,
         window=_window(from_, to),
@@ -275,7 +287,8 @@ def _say_rebuilt(orders: int, *, as_json: bool) -> None:
         sys.stdout.write(f"{orders:,} orders rebuilt from their payloads\n")
 
 
-def _datasets(more: Iterable[Dataset]) -> list[str]:
+def datasets_with(more: Iterable[Dataset]) -> list[str]:
+    """The usual data sets, and these."""
     from spapi_async.workflows.orders import DEFAULT_DATASETS
 
     return [*DEFAULT_DATASETS, *(name.value for name in more)]

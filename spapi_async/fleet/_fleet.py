@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import msgspec
@@ -23,7 +23,7 @@ from spapi_async.fleet._queue import TASK, connection_of, listen, queue_of
 from spapi_async.fleet._scheduler import Scheduler
 from spapi_async.fleet._worker import Worker
 from spapi_async.ratelimit import RateLimiter, RedisRateLimiter
-from spapi_async.workflows.orders import Progress, Source
+from spapi_async.workflows.orders import DEFAULT_DATASETS, PersonalKeys, Progress, Source
 
 try:
     from redis.asyncio import Redis
@@ -72,7 +72,10 @@ class Fleet:
         name: the fleet's name; several fleets may share one Redis.
         slice_seconds: the longest duration of a slice in seconds, at most 60.
         since: where a seller without a checkpoint starts; two years back by default.
-        sources: the sources of a new seller's history, as for :func:`sync_orders`.
+        sources: the sources of a new seller's history, as for :func:`sync_orders`; and so are the next three.
+        marketplaces: only these; each seller uses those in its region.
+        datasets: ``includedData`` of Orders 2026-01-01; personal data is left out by default.
+        personal: how personal data is stored.
         progress: called with every event of the syncs, and with :class:`FleetLag`; such as ``metrics.progress``.
         watch: called with the application of a worker, such as ``metrics.watch``.
         options: other options of :class:`Application`, such as ``tokens`` (a :class:`RedisTokenStore`), ``journal`` and
@@ -93,6 +96,9 @@ class Fleet:
         slice_seconds: float = 50.0,
         since: datetime | None = None,
         sources: Sequence[Source] = ("search",),
+        marketplaces: Sequence[str] = (),
+        datasets: Sequence[str] = DEFAULT_DATASETS,
+        personal: PersonalKeys | Literal["plain"] | None = None,
         progress: Progress | None = None,
         watch: Callable[[Application], None] | None = None,
         **options: Any,
@@ -114,8 +120,13 @@ class Fleet:
         self._client = (client_id, client_secret)
         self._every = every.total_seconds()
         self._slice = slice_seconds
-        self._since = since
-        self._sources = sources
+        self._sync: dict[str, Any] = {
+            "since": since,
+            "sources": sources,
+            "marketplaces": marketplaces,
+            "datasets": datasets,
+            "personal": personal,
+        }
         self._progress = progress
         self._watch = watch
         self._options = options
@@ -147,7 +158,8 @@ class Fleet:
             concurrency: the number of slices at once.
 
         Raises:
-            ConfigurationError: Redis cannot be reached at the start; during a later outage the worker waits.
+            ConfigurationError: Redis cannot be reached at the start; during a later outage the worker waits. Or a data
+                set is unknown, or personal data is requested, but not how to store it.
         """
         reconciled = Reconciled(self._progress)
         async with (
@@ -229,7 +241,7 @@ class Fleet:
             assert self._own_job is not None
             yield self._own_job
             return
-        async with order_sync(self._database, since=self._since, sources=self._sources, progress=progress) as sync:
+        async with order_sync(self._database, progress=progress, **self._sync) as sync:
             yield sync
 
     @asynccontextmanager

@@ -6,12 +6,14 @@ import importlib
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
+from typing import Any, Literal
 
 from spapi_async import SellingPartner
 from spapi_async.errors import ConfigurationError
-from spapi_async.workflows.orders import OrderDatabase, Progress, Source, sync_orders
+from spapi_async.workflows.orders import OrderDatabase, PersonalKeys, sync_orders
+from spapi_async.workflows.orders._arguments import datasets_in, personal_for
+from spapi_async.workflows.orders._vault import RETENTION
 
 __all__ = ["Job", "job_named", "order_sync"]
 
@@ -22,13 +24,19 @@ another host; a report that was requested through a journal, or a crawl with its
 
 @asynccontextmanager
 async def order_sync(
-    database: str, *, since: datetime | None, sources: Sequence[Source], progress: Progress | None
+    database: str, *, datasets: Sequence[str], personal: PersonalKeys | Literal["plain"] | None, **options: Any
 ) -> AsyncIterator[Job]:
-    """The job that syncs a seller's orders into this database."""
-    async with OrderDatabase(database) as opened:
+    """The job that syncs a seller's orders into this database; the options are those of :func:`sync_orders`.
+
+    Raises:
+        ConfigurationError: a data set is unknown, or personal data is requested, but not how to store it.
+    """
+    chosen = datasets_in(datasets)
+    kept = personal_for(database, personal, RETENTION, chosen)
+    async with OrderDatabase(database, personal=kept) as opened:
 
         async def sync(seller: SellingPartner) -> None:
-            report = await sync_orders([seller], opened, since=since, sources=sources, progress=progress)
+            report = await sync_orders([seller], opened, datasets=chosen, **options)
             error = report.sellers[0].error
             if error is not None:
                 raise error

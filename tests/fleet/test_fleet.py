@@ -29,7 +29,7 @@ from servers import RedisServer
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from spapi_async import Application, ConfigurationError, LeaseHeldError, SellerDirectory, SellingPartner
+from spapi_async import Application, ConfigurationError, LeaseHeldError, Marketplace, SellerDirectory, SellingPartner
 from spapi_async.cli.application import run
 from spapi_async.emulator import Emulator
 from spapi_async.fleet import Fleet, FleetLag, SellerState
@@ -37,7 +37,15 @@ from spapi_async.fleet._board import Board
 from spapi_async.fleet._jobs import job_named
 from spapi_async.ratelimit import LocalRateLimiter, RedisRateLimiter
 from spapi_async.workflows.journal import Journal
-from spapi_async.workflows.orders import Change, OrderDatabase, SellerFailed, SyncEvent, follow_orders, sync_orders
+from spapi_async.workflows.orders import (
+    DEFAULT_DATASETS,
+    Change,
+    OrderDatabase,
+    SellerFailed,
+    SyncEvent,
+    follow_orders,
+    sync_orders,
+)
 from spapi_async.workflows.sellers import SellerEntry
 
 pytest_plugins = ("sync_fixtures",)
@@ -478,6 +486,34 @@ async def test_a_seller_without_a_token_does_not_hold_up_others(redis_url: str, 
             await until(settled)
         reasons = {state.seller: state.reason for state in (await both.status()).sellers}
     assert reasons == {"A1@na": "environment variable NOT_SET is not set", "A2@na": ""}
+
+
+async def test_a_fleet_syncs_what_it_is_asked_for(redis_url: str, sqlite_url: str, tmp_path: Path) -> None:
+    """Marketplaces, data sets and personal data, as in a sync of one process."""
+    made: dict[str, Any] = {"client_id": "app", "client_secret": "secret", "marketplaces": ["US"]}
+    made |= {"datasets": [*DEFAULT_DATASETS, "BUYER"], "personal": "plain"}
+    anchor = datetime.now(UTC).timestamp() - 3600  # personal data of older orders is not kept
+    async with Emulator(orders=30, rate_scale=2000, anchor=anchor) as emulator:
+        directory = SellerDirectory(sellers_file(tmp_path, 1))
+        asking = Fleet(redis_url, sqlite_url, directory, endpoint=emulator.url, **made)
+        async with working(asking):
+
+            async def complete() -> bool:
+                return any(state.complete_at for state in (await asking.status()).sellers)
+
+            await until(complete)
+        (target,) = {asked.target for asked in emulator.received if asked.operation == SEARCH}
+    assert f"marketplaceIds={Marketplace.US.value}" in target
+    assert "BUYER" in target
+    async with OrderDatabase(sqlite_url) as database, database_engine(database).connect() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM order_personal"))).scalar_one() > 0
+
+
+def test_a_worker_refuses_an_unknown_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before it connects to anything."""
+    words = ["--redis", "redis://127.0.0.1:1", "--database", "sqlite://", "--sellers", sellers_file(tmp_path, 1)]
+    assert run(["fleet", "worker", *words, "--sources", "mail"]) == 2
+    assert "--sources takes search, " in capsys.readouterr().err
 
 
 class Poor(LocalRateLimiter):
