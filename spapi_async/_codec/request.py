@@ -42,6 +42,7 @@ from spapi_async._codec.wire_text import (
     text_of,
     type_name,
 )
+from spapi_async._core.arguments import one_or_more
 from spapi_async._core.operation import Operation, Parameter
 from spapi_async._core.request import Request
 from spapi_async.errors import ConfigurationError
@@ -201,7 +202,7 @@ class _Builder:
 
     def _choose(self, elements: Any) -> tuple[str, ...]:
         """The requested data elements without repetition, in Amazon's order: calls with the same ones share a token."""
-        asked = [elements] if isinstance(elements, str) else list(elements)
+        asked = one_or_more(elements)
         allowed = self._allowed
         if wrong := [str(element) for element in asked if element not in allowed]:
             choice = f"choose from {', '.join(allowed)}" if allowed else "this operation offers none"

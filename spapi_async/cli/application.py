@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from spapi_async import _version
+from spapi_async._core.failures import first_of
 from spapi_async.cli import (
     call,
     changes,
@@ -41,7 +42,6 @@ from spapi_async.cli.exit_codes import (
     describe,
     exit_code,
     failure_facts,
-    innermost,
 )
 from spapi_async.cli.logs import LogFormat, begin_logging, end_logging, is_logging
 from spapi_async.cli.output import print_json
@@ -170,7 +170,7 @@ def _failed(error: Exception, *, as_json: bool) -> int:
         if as_json:
             print_json({"error": failure_facts(ConfigurationError(message))})
         return _say(f"{message}{hint}", USAGE)
-    first = innermost(error)
+    first = first_of(error)
     if as_json:
         print_json({"error": failure_facts(first)})
     return _say(describe(first), exit_code(first))

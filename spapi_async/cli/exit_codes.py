@@ -30,8 +30,7 @@ from spapi_async.errors import (
     TransportError,
 )
 
-__all__ = ["API", "DATABASE", "INTERRUPTED", "USAGE", "Interrupted", "describe", "exit_code", "failure_facts",
-           "innermost"]  # fmt: skip
+__all__ = ["API", "DATABASE", "INTERRUPTED", "USAGE", "Interrupted", "describe", "exit_code", "failure_facts"]
 
 BUG, USAGE, AUTH, API, NETWORK, QUOTA, DATABASE, INTERRUPTED = 1, 2, 3, 4, 5, 6, 7, 130
 
@@ -66,13 +65,6 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, OSError):  # a file's; errors of the network are translated into TransportError
         return DATABASE
     return DATABASE if modules & {"sqlalchemy", "asyncpg", "sqlite3"} else BUG
-
-
-def innermost(error: BaseException) -> BaseException:
-    """The first error in nested exception groups; the error itself if it is not a group."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def describe(error: BaseException) -> str:

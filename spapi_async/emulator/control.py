@@ -144,7 +144,7 @@ class Control:
             for _ in range(count):
                 asin = product_at(world.settings.seed, rng.randrange(PRODUCTS)).asin
                 notice = offer_changed(each.id, asin, str(world.settings.marketplaces[0]), now, rng)
-                world.notification_service.schedule(each.id, now, lambda _, notice=notice: notice)  # type: ignore[misc]
+                world.notification_service.send(each.id, now, notice)
                 changed.append(asin)
         return changed
 

@@ -9,6 +9,7 @@ import anyio
 
 from spapi_async.fleet._board import Board
 from spapi_async.workflows.orders import OrdersReconciled, Progress, SyncEvent
+from spapi_async.workflows.orders._progress import tell
 
 try:
     from redis.exceptions import RedisError
@@ -75,8 +76,5 @@ async def report_lag(board: Board, progress: Progress) -> None:
                 new=totals.new,
                 revoked=totals.revoked,
             )
-            try:
-                progress(event)
-            except Exception:
-                logger.exception("progress %r failed on FleetLag", progress)
+            tell(progress, event, logger)
         await anyio.sleep(_EVERY)

@@ -11,6 +11,8 @@ from typing import Any
 
 import anyio
 
+from spapi_async._core.failures import first_of
+
 try:
     from redis.asyncio import Redis
     from redis.exceptions import RedisError, ResponseError
@@ -132,7 +134,6 @@ async def listen(broker: RedisStreamBroker, redis: Any, concurrency: int, stop: 
                 await redis.xgroup_create(broker.queue_name, _WORKERS, id="0", mkstream=True)
             await receiver.listen(stop)
         except Exception as error:  # noqa: BLE001 - a worker must not end because of any error of the queue
-            while isinstance(error, ExceptionGroup):
-                error = error.exceptions[0]  # the group says nothing
-            logger.warning("the queue cannot be read (%s); trying again in %g s", type(error).__name__, PAUSE)
+            kind = type(first_of(error)).__name__  # a group's says nothing
+            logger.warning("the queue cannot be read (%s); trying again in %g s", kind, PAUSE)
             await asyncio.sleep(PAUSE)

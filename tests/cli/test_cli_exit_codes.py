@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from spapi_async import errors
-from spapi_async.cli.exit_codes import describe, exit_code, innermost
+from spapi_async._core.failures import first_of
+from spapi_async.cli.exit_codes import describe, exit_code
 
 
 @pytest.mark.parametrize(
@@ -78,4 +79,5 @@ def test_a_file_that_failed_is_named() -> None:
 def test_the_first_error_of_nested_groups_is_described() -> None:
     """Task groups wrap errors of their tasks."""
     cause = errors.NotFoundError("x")
-    assert innermost(BaseExceptionGroup("a", [BaseExceptionGroup("b", [cause])])) is cause
+    nested: BaseException = BaseExceptionGroup("a", [BaseExceptionGroup("b", [cause])])
+    assert first_of(nested) is cause

@@ -113,6 +113,11 @@ async def until(condition: Callable[[], Any], seconds: float = 300) -> None:
             await anyio.sleep(0.2)
 
 
+async def any_complete(fleet: Fleet) -> bool:
+    """Whether all orders of a seller are stored."""
+    return any(state.complete_at for state in (await fleet.status()).sellers)
+
+
 async def listening(redis_url: str) -> int:
     """How many workers have opened everything and take slices."""
     async with Redis.from_url(redis_url) as client:
@@ -497,11 +502,7 @@ async def test_a_fleet_syncs_what_it_is_asked_for(redis_url: str, sqlite_url: st
         directory = SellerDirectory(sellers_file(tmp_path, 1))
         asking = Fleet(redis_url, sqlite_url, directory, endpoint=emulator.url, **made)
         async with working(asking):
-
-            async def complete() -> bool:
-                return any(state.complete_at for state in (await asking.status()).sellers)
-
-            await until(complete)
+            await until(partial(any_complete, asking))
         (target,) = {asked.target for asked in emulator.received if asked.operation == SEARCH}
     assert f"marketplaceIds={Marketplace.US.value}" in target
     assert "BUYER" in target
@@ -539,11 +540,7 @@ async def test_an_outage_of_the_store_does_not_postpone_sellers(redis_url: str, 
         made: dict[str, Any] = {"client_id": "app", "client_secret": "secret", "endpoint": emulator.url}
         poor = Fleet(redis_url, sqlite_url, SellerDirectory(provider), limiter=Poor(is_down=is_down), **made)
         async with working(poor):
-
-            async def complete() -> bool:
-                return any(state.complete_at for state in (await poor.status()).sellers)
-
-            await until(complete)
+            await until(partial(any_complete, poor))
         (state,) = (await poor.status()).sellers
     assert state.complete_at is not None
     assert (state.due_at - state.complete_at > 80_000) == (not is_down)

@@ -52,6 +52,10 @@ class NotificationService:
         self._scheduled: list[tuple[float, int, str, Callable[[float], Notice]]] = []
         self._in_transit: list[tuple[float, int, Delivery]] = []
 
+    def send(self, seller: str, at: float, notice: Notice) -> None:
+        """Send a notification whose content is already made."""
+        self.schedule(seller, at, lambda _: notice)
+
     def schedule(self, seller: str, at: float, notice: Callable[[float], Notice]) -> None:
         """Send a notification about a seller at a given time; ``notice`` is called then and makes its content."""
         heapq.heappush(self._scheduled, (at, next(self._number), seller, notice))

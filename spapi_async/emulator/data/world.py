@@ -133,7 +133,7 @@ class Seller:
     def _order_changed(self, order: StoredOrder) -> None:
         now = self._world.now()
         notice = order_changed(self.id, order, now)  # made now: the order may change before it is sent
-        self._world.notification_service.schedule(self.id, now, lambda _: notice)
+        self._world.notification_service.send(self.id, now, notice)
 
     def _job_began(self, job: Job) -> None:
         self._world.notification_service.schedule(self.id, job.ended, lambda now: job_finished(self.id, job, now))

@@ -149,9 +149,7 @@ def _restore_window(
         log = _first_log(bucket, requests, seconds)
     ages = enlarged(log.ages, int(log.burst), log.gone, requests, seconds)
     log = msgspec.structs.replace(log, ages=ages, burst=max(log.burst, requests), seconds=max(log.seconds, seconds))
-    counter.restore(ages, now)
-    if log.gone is not None:
-        counter.gone = now - log.gone
+    _refill(counter, ages, log.gone, now)
     if (log.burst, log.seconds) != (requests, seconds):
         meter.forms = (_log_of(log, now),)
     if bucket is not None:
@@ -162,10 +160,14 @@ def _restore_window(
 
 def _log_of(state: BucketState, now: float) -> SlidingLog:
     log = SlidingLog(int(state.burst), state.seconds or NEVER)
-    log.restore(state.ages, now)
-    if state.gone is not None:
-        log.gone = now - state.gone
+    _refill(log, state.ages, state.gone, now)
     return log
+
+
+def _refill(log: SlidingLog, ages: list[float], gone: float | None, now: float) -> None:
+    log.restore(ages, now)
+    if gone is not None:
+        log.gone = now - gone
 
 
 def _first_log(bucket: BucketState, requests: int, seconds: float) -> BucketState:

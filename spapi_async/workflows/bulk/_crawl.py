@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 import msgspec
 
+from spapi_async._core.arguments import one_or_more
 from spapi_async._core.options import Priority, call_options, current_options
 from spapi_async.errors import (
     AuthError,
@@ -157,9 +158,7 @@ async def crawl(
 
 
 def _places(sellers: Sequence[SellingPartner], marketplaces: Sequence[Marketplace | str]) -> list[Marketplace]:
-    if isinstance(marketplaces, str):
-        marketplaces = [marketplaces]
-    places = [Marketplace.parse(place) for place in marketplaces]
+    places = [Marketplace.parse(place) for place in one_or_more(marketplaces)]
     if not places:
         own = {seller.marketplace for seller in sellers}
         place = next(iter(own))

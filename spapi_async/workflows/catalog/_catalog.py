@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from spapi_async._core.names import one_or_more
+from spapi_async._core.arguments import one_or_more
 from spapi_async.api.catalog_items_2022_04_01 import GET_CATALOG_ITEM, SEARCH_CATALOG_ITEMS
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.lookups import Answer, LookUps, Rule, check_asin, following_token, listed

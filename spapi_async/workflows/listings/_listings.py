@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spapi_async._core.names import one_or_more
+from spapi_async._core.arguments import one_or_more
 from spapi_async.api.listings_items_2021_08_01 import GET_LISTINGS_ITEM, SEARCH_LISTINGS_ITEMS
 from spapi_async.workflows.lookups import Answer, LookUps, Rule, check_sku, following_token, listed
 

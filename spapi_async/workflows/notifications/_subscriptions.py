@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
+from spapi_async._core.arguments import one_or_more
 from spapi_async._core.caller import Caller
-from spapi_async._core.names import one_or_more
 from spapi_async._core.operation import Operation
 from spapi_async._core.resources import Resources
 from spapi_async.api.notifications_v1 import (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
-from spapi_async._core.names import one_or_more
+from spapi_async._core.arguments import check_moment, one_or_more
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.orders._database import OrderDatabase
@@ -96,9 +96,10 @@ def check_start(since: datetime | None, now: datetime) -> None:
     Raises:
         ConfigurationError: ``since`` is one of these, or not a datetime.
     """
-    if since is not None and (not isinstance(since, datetime) or since.tzinfo is None):
-        raise ConfigurationError(f"since must be a datetime with a time zone, such as tzinfo=UTC, not {since!r}")
-    if since is not None and since > now:
+    if since is None:
+        return
+    check_moment("since", since)
+    if since > now:
         raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")
 
 

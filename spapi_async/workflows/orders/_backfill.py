@@ -33,11 +33,12 @@ import anyio
 import msgspec
 
 from spapi_async._core.clock import Clock
+from spapi_async._core.failures import first_of
 from spapi_async._core.options import Priority, call_options
 from spapi_async.errors import AuthError, ClosedError, NotFoundError, SPAPIError
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, moment
 from spapi_async.workflows.orders._database import OrderDatabase
-from spapi_async.workflows.orders._failures import first_of, is_refused
+from spapi_async.workflows.orders._failures import is_refused
 from spapi_async.workflows.orders._forecast import spares_a_search
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._listing import CoarseList
@@ -168,7 +169,6 @@ class Backfill:
                 await self._list_by(source)
             except* SPAPIError as failures:
                 error = first_of(failures)
-                assert isinstance(error, SPAPIError)
                 if isinstance(error, AuthError | ClosedError):
                     raise error from None
                 self._drop(source.name, error)  # a failed report does not stop it: other lists or searches continue

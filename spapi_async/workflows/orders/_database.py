@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 import anyio
 import msgspec
 
+from spapi_async._core.arguments import check_moment
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._coverage import Coverage, coverage_of
@@ -289,10 +290,9 @@ class OrderDatabase(Connected):
         """Delete the changes committed before a time and return their number; older cursors become invalid.
 
         Raises:
-            ConfigurationError: the time has no time zone.
+            ConfigurationError: the time has no time zone, or is no datetime.
         """
-        if before.tzinfo is None:
-            raise ConfigurationError(f"before must have a time zone, such as tzinfo=UTC, not {before!r}")
+        check_moment("before", before)
         async with self._write() as connection:
             # Lock the feed's row first, as a page does, so that no change is committed in between.
             await connection.execute(update(change_feed).values(last=change_feed.c.last))

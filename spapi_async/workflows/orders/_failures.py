@@ -1,22 +1,16 @@
-"""Failed calls of a sync: the error inside an exception group, and whether Amazon refuses for good."""
+"""Failed calls of a sync: which one ends it, and whether Amazon refuses for good."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from spapi_async._core.failures import first_of
 from spapi_async.errors import ForbiddenError, NotFoundError, SPAPIError
 
-__all__ = ["first_of", "is_refused", "ungrouped"]
+__all__ = ["is_refused", "ungrouped"]
 
 _GONE = 410
-
-
-def first_of(error: BaseException) -> BaseException:
-    """The first error of an exception group, however deeply nested; any other error itself."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 @contextmanager

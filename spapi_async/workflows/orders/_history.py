@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from spapi_async._core.arguments import one_or_more
 from spapi_async._core.clock import Clock
 from spapi_async._core.options import Priority, call_options
 from spapi_async.errors import AuthError, ClosedError, ConfigurationError, NotFoundError, SPAPIError
@@ -82,7 +83,7 @@ def other_sources(sources: Sequence[str], *, possible: bool) -> tuple[Source, ..
     Raises:
         ConfigurationError: a source is unknown, or other sources are not ``possible``.
     """
-    named = {sources} if isinstance(sources, str) else set(sources)
+    named = set(one_or_more(sources))
     if unknown := named.difference(SOURCES):
         raise ConfigurationError(f"unknown sources {', '.join(sorted(unknown))}; use {', '.join(SOURCES)}")
     found = tuple(source for source in SOURCES if source in named and source != "search")

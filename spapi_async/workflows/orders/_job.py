@@ -12,10 +12,10 @@ import anyio.lowlevel
 import msgspec
 
 from spapi_async._core.clock import Clock
+from spapi_async._core.failures import first_of
 from spapi_async._core.frames import forget_locals
 from spapi_async.errors import LeaseHeldError, SPAPIError
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, advance, moment, resume, time_in
-from spapi_async.workflows.orders._failures import first_of
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored, Unreadable
 from spapi_async.workflows.orders._pages import Pages
@@ -29,6 +29,7 @@ from spapi_async.workflows.orders._progress import (
     SellerWaits,
     SourceDropped,
     SyncEvent,
+    tell,
 )
 from spapi_async.workflows.orders._quota import Quota
 from spapi_async.workflows.orders._rows import OrderRow
@@ -303,7 +304,4 @@ class Job:
 
     def tell(self, event: SyncEvent) -> None:
         """Report an event; an error in the progress function does not stop the sync."""
-        try:
-            self._progress(event)
-        except Exception:
-            logger.exception("progress %r failed on %s", self._progress, type(event).__name__)
+        tell(self._progress, event, logger)

@@ -15,12 +15,13 @@ from typing import Any, Protocol, runtime_checkable
 import anyio
 
 from spapi_async._core.clock import Clock
+from spapi_async._core.failures import first_of
 from spapi_async._core.frames import forget_locals
 from spapi_async._core.operation import Operation
 from spapi_async.errors import AuthError, ClosedError, LeaseLostError, NotFoundError, SPAPIError
 from spapi_async.workflows._bucket import bucket_of
 from spapi_async.workflows.orders._checkpoint import moment
-from spapi_async.workflows.orders._failures import first_of, is_refused
+from spapi_async.workflows.orders._failures import is_refused
 from spapi_async.workflows.orders._hints import Hint, Hints
 from spapi_async.workflows.orders._history import History
 from spapi_async.workflows.orders._holes import Holes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from spapi_async._core.arguments import one_or_more
 from spapi_async._core.caller import Caller
 from spapi_async._core.resources import Resources
 from spapi_async.workflows.orders._reading import read_order
@@ -37,8 +38,6 @@ class Orders:
         """
         from spapi_async.api.orders_2026_01_01 import GET_ORDER
 
-        response = await self._caller.call(
-            GET_ORDER, order_id=order_id, included_data=[datasets] if isinstance(datasets, str) else list(datasets)
-        )
+        response = await self._caller.call(GET_ORDER, order_id=order_id, included_data=list(one_or_more(datasets)))
         piece = read_order(response, GET_ORDER)
         return OrderView.from_2026(piece.raw if piece.content is None else piece.content)

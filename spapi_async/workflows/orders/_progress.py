@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 
@@ -21,6 +22,7 @@ __all__ = [
     "SellerWaits",
     "SourceDropped",
     "SyncEvent",
+    "tell",
 ]
 
 
@@ -151,3 +153,11 @@ class OrdersReconciled(SyncEvent, frozen=True, kw_only=True):
 
 
 Progress = Callable[[SyncEvent], None]
+
+
+def tell(progress: Progress, event: SyncEvent, logger: logging.Logger) -> None:
+    """Report an event; an error in the caller's function is logged and does not end the work that reports it."""
+    try:
+        progress(event)
+    except Exception:
+        logger.exception("progress %r failed on %s", progress, type(event).__name__)

@@ -16,12 +16,13 @@ from typing import NamedTuple
 import msgspec
 
 from spapi_async._core.clock import Clock
+from spapi_async._core.failures import first_of
 from spapi_async._core.options import Priority, call_options
 from spapi_async.errors import AuthError, ClosedError, LeaseHeldError, LeaseLostError, NotFoundError, SPAPIError
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._datasets import Datasets
-from spapi_async.workflows.orders._failures import first_of, is_refused
+from spapi_async.workflows.orders._failures import is_refused
 from spapi_async.workflows.orders._history import ByIds
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import Lease
@@ -117,7 +118,6 @@ class Reconciler:
                 await self.go_on(lease)
         except* SPAPIError as failures:
             error = first_of(failures)
-            assert isinstance(error, SPAPIError)
             if isinstance(error, AuthError | ClosedError | LeaseHeldError | LeaseLostError):
                 raise error from None
             if is_refused(error):

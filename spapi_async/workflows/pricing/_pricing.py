@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spapi_async._core.names import one_or_more
+from spapi_async._core.arguments import one_or_more
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.lookups import LookUps, Rule, check_asin, check_sku
 from spapi_async.workflows.pricing._rules import (

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from spapi_async._core.arguments import check_moment, one_or_more
 from spapi_async._core.caller import Caller
-from spapi_async._core.names import one_or_more
 from spapi_async._core.resources import Resources
 from spapi_async.api.reports_2021_06_30 import CREATE_REPORT_SCHEDULE, Reports20210630
 from spapi_async.errors import ConfigurationError, DecodeError, NotFoundError, OutcomeUnknownError
@@ -19,7 +19,6 @@ from spapi_async.workflows.documents import Document, Documents
 from spapi_async.workflows.reports._kind import ReportKind, job_of
 from spapi_async.workflows.reports._request import (
     NoData,
-    check_moment,
     check_no_data,
     requests_for,
     wire_time,

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from spapi_async._core.arguments import check_moment
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.reports.report_types import Covers, ReportType
 from spapi_async.workflows.runs import checked_options
 
 __all__ = [
     "NoData",
-    "check_moment",
     "check_no_data",
     "requests_for",
     "split_window",
@@ -90,16 +90,6 @@ def check_no_data(kind: ReportType, no_data: str, *, windowed: bool, parts: int)
         raise ConfigurationError(
             f'no_data="latest" is for a single report, and this window needs {parts}: request shorter windows'
         )
-
-
-def check_moment(name: str, moment: datetime) -> None:
-    """Refuse a time that could mean any of 24 hours.
-
-    Raises:
-        ConfigurationError: it has no time zone, or is no datetime.
-    """
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise ConfigurationError(f"{name} must be a datetime with a time zone, not {moment!r}")
 
 
 def wire_time(moment: datetime) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from spapi_async._core.arguments import one_or_more
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 
@@ -22,9 +23,7 @@ def marketplace_ids(
     Raises:
         ConfigurationError: there are none or too many, or one is unknown or belongs to another region.
     """
-    if isinstance(marketplaces, str):
-        marketplaces = [marketplaces]
-    places = [Marketplace.parse(place) for place in marketplaces]
+    places = [Marketplace.parse(place) for place in one_or_more(marketplaces)]
     if not places or len(places) > most:
         raise ConfigurationError(f"give 1 to {most} marketplaces, not {len(places)}")
     for place in places:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 import msgspec
 
+from spapi_async._core.arguments import one_or_more
 from spapi_async._core.caller import Caller
 from spapi_async.errors import ConfigurationError, LWAError
 from spapi_async.workflows.sellers._entries import Opener, SellerEntry, read_sellers
@@ -130,7 +131,7 @@ class SellerDirectory:
         """
         if self._entries is None:
             await self.reload()
-        wanted = {tags} if isinstance(tags, str) else set(tags)
+        wanted = set(one_or_more(tags))
         found = []
         for name, entry in (self._entries or {}).items():
             if not wanted <= entry.tags:

@@ -1,8 +1,8 @@
-"""The error that a failed sync reports."""
+"""The error inside exception groups, however deeply nested."""
 
 from __future__ import annotations
 
-from spapi_async.workflows.orders._failures import first_of
+from spapi_async._core.failures import first_of
 
 
 def test_the_first_error_is_found_in_nested_groups() -> None:
