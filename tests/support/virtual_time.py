@@ -29,12 +29,14 @@ import functools
 import math
 import selectors
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, ParamSpec, TypeVar
+from contextvars import Context
+from typing import Any, ParamSpec, TypeVar, TypeVarTuple, cast
 
 __all__ = ["Deadlock", "StandingTimeLoop", "VirtualClock", "VirtualTimeLoop", "run", "virtual_time"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 
 EPOCH = 1_760_000_000.0
 """Wall clock of the moment at which a virtual loop starts."""
@@ -89,6 +91,19 @@ class _JumpingSelector(selectors.BaseSelector):
         self._real.close()
 
 
+class _BareTimer:
+    """What every loop's timer can do."""
+
+    def __init__(self, timer: asyncio.TimerHandle) -> None:
+        self._timer = timer
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+    def cancelled(self) -> bool:
+        return self._timer.cancelled()
+
+
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """A selector loop with a clock of its own, which starts at 0."""
 
@@ -104,6 +119,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def timers(self) -> int:
         """How many timers are set."""
         return len(self._scheduled)  # type: ignore[attr-defined]
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """A timer whose handle does not know its time, as uvloop's does not within half a millisecond."""
+        return cast("asyncio.TimerHandle", _BareTimer(super().call_at(when, callback, *args, context=context)))
+
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """The same, from now."""
+        return self.call_at(self.time() + delay, callback, *args, context=context)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Wait for threads as long as it takes: from Python 3.12 on asyncio sets a timer, which would jump."""

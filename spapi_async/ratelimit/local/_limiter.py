@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import TimerHandle, get_running_loop
+from asyncio import get_running_loop
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +13,7 @@ from spapi_async._core.limiter import LimitSnapshot, closed_error, wait_error
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
 from spapi_async._core.plan_rules import PlanRule, checked_rules
+from spapi_async._core.timer import Timer, timer_at
 from spapi_async.credentials import Account
 from spapi_async.ratelimit._book import PlanBook
 from spapi_async.ratelimit._bucket import Flight
@@ -92,7 +93,7 @@ class LocalRateLimiter:
         self._rules = checked_rules(rules)
         self._registry = Registry(PlanBook(self._rules), self._clock)
         self._lanes = self._registry.lanes  # for operations without rules, by payer and operation
-        self._timers: dict[Meter, TimerHandle] = {}
+        self._timers: dict[Meter, Timer] = {}
         self._arrivals = 0
         self._turns = 0
         self._home = HomeLoop("the rate limiter", drop=self._drop)
@@ -279,10 +280,10 @@ class LocalRateLimiter:
             return
         when = now + max(delay, SHORTEST_TIMER)
         if timer is not None:
-            if timer.when() == when:
+            if timer.at == when:
                 return
             timer.cancel()
-        self._timers[meter] = get_running_loop().call_at(when, self._check_again, meter)
+        self._timers[meter] = timer_at(get_running_loop(), when, self._check_again, meter)
 
     def _check_again(self, meter: Meter) -> None:
         self._timers.pop(meter, None)

@@ -9,6 +9,7 @@ from typing import Any
 from spapi_async._core.limiter import wait_error
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
+from spapi_async._core.timer import Timer, timer_at
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit._waiting import GRACE, CallQueue, Waiter
 
@@ -42,7 +43,7 @@ class Promises:
         self._predict = predict
         self._undecided: list[WaitingCall] = []
         self._asking: list[WaitingCall] = []  # undecided calls that the request under way will decide
-        self._kept: dict[WaitingCall, asyncio.TimerHandle] = {}
+        self._kept: dict[WaitingCall, Timer] = {}
 
     @property
     def undecided(self) -> bool:
@@ -86,7 +87,7 @@ class Promises:
             timer = self._kept.get(caller)
             if timer is not None and not caller.future.done():
                 wait = self._predict(caller.priority, place)
-                if wait > timer.when() - caller.future.get_loop().time():
+                if wait > timer.at - caller.future.get_loop().time():
                     self._refuse(caller, wait)
                     continue
             place += 1
@@ -109,7 +110,7 @@ class Promises:
             self._refuse(caller, wait)
             return
         loop = caller.future.get_loop()
-        self._kept[caller] = loop.call_at(loop.time() + caller.max_wait + GRACE, self._break, caller)
+        self._kept[caller] = timer_at(loop, loop.time() + caller.max_wait + GRACE, self._break, caller)
 
     def _break(self, caller: WaitingCall) -> None:
         """A call's ``max_wait`` is over, because later calls were more urgent, or Redis was slow."""

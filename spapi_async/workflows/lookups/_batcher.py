@@ -12,6 +12,7 @@ from spapi_async._core.caller import Caller
 from spapi_async._core.limiter import wait_error
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import CallOptions, context_of
+from spapi_async._core.timer import Timer, timer_at
 from spapi_async.errors import (
     ApiError,
     AuthError,
@@ -88,7 +89,7 @@ class Batcher(Generic[G, K]):
         self._due = math.inf  # when the next batch leaves at the latest, even if the limiter's forecast grows
         self._seen = 0  # how many asks waited when the last turn looked
         self._soon = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     def __repr__(self) -> str:
         return f"<Batcher {self._rule.name} waiting={len(self._queue)} under way={len(self._flights)}>"
@@ -145,7 +146,7 @@ class Batcher(Generic[G, K]):
                 timer.cancel()
 
     def _looks_again_soon(self, now: float) -> bool:
-        return self._timer is not None and self._timer.when() <= now + WINDOW
+        return self._timer is not None and self._timer.at <= now + WINDOW
 
     def _is_complete(self) -> bool:
         waiting, expected = self._queue.waiting, self._habit.expected
@@ -214,7 +215,7 @@ class Batcher(Generic[G, K]):
             elif not quiet and waiting:
                 self._turn_soon()  # other tasks that are ready may add asks first
             else:
-                self._timer = self._loop.call_at(departure.at, self._turn)
+                self._timer = timer_at(self._loop, departure.at, self._turn)
         except Exception as error:  # noqa: BLE001 - a callback has no caller, and these callers would wait for ever
             self._fail(self._queue.everything(), error)
 

@@ -60,3 +60,20 @@ def test_a_limit_whose_rate_changes_has_one_timer(timers: list[asyncio.TimerHand
         waiting.cancel()
 
     scenario()
+
+
+def test_a_timer_that_is_due_within_half_a_millisecond_moves_on_uvloop() -> None:
+    """Uvloop returns a handle for it that does not know its time."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def scenario() -> None:
+        limiter, fast = LocalRateLimiter(), operation(5000, 2)
+        early = await limiter.acquire(fast, account(), priority=Priority.NORMAL, max_wait=None)
+        await take(limiter, fast, account())
+        waiting = asyncio.create_task(take(limiter, fast, account()))
+        await asyncio.sleep(0)
+        early.observe(200, 4000)
+        await waiting
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())

@@ -25,6 +25,7 @@ from spapi_async import (
     SPAPIError,
     call_options,
 )
+from spapi_async.ratelimit import LocalRateLimiter
 from spapi_async.workflows.lookups._queue import Queue
 
 
@@ -446,3 +447,22 @@ def test_a_second_event_loop_starts_afresh() -> None:
 
     run(abandoned())
     assert run(again()) == 40
+
+
+def test_batches_that_are_due_within_half_a_millisecond_work_on_uvloop() -> None:
+    """Its timers do not know their time then."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def scenario() -> list[int]:
+        seller = NumbersSeller(latency=0.0, limiter=LocalRateLimiter())
+        numbers = Numbers(seller, rule=numbers_rule(rate=3000, burst=1, single=False))
+
+        async def get(number: int) -> int:
+            for _ in range(number):
+                await asyncio.sleep(0)
+            return await numbers.get(number)
+
+        return list(await asyncio.gather(*(get(number) for number in range(0, 400, 2))))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(scenario()) == [10 * number for number in range(0, 400, 2)]
