@@ -424,6 +424,25 @@ async def test_a_job_of_the_users_own_runs_once_at_a_time(redis_url: str, tmp_pa
     assert (begun, most) == (1, 1)
 
 
+async def test_a_slice_is_described_without_the_others(redis_url: str, sellers: str) -> None:
+    """Each cancellation describes its task: with eight tasks in each other's descriptions, that held the loop up."""
+    described: list[str] = []
+    together = asyncio.Event()
+
+    async def job(_: SellingPartner) -> None:
+        described.append(repr(asyncio.current_task()))
+        if len(described) == SELLERS:
+            together.set()
+        await together.wait()
+
+    made: dict[str, Any] = {"client_id": "a", "client_secret": "b", "every": timedelta(hours=1)}
+    fleet = Fleet(redis_url, None, SellerDirectory(sellers), job=job, name="own", **made)
+    async with working(fleet):
+        with anyio.fail_after(60):
+            await together.wait()
+    assert [text.count("<Task ") for text in described] == [1] * SELLERS
+
+
 async def test_clocks_of_hosts_do_not_count(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker whose clock is a day ahead notes what another one would; the lag comes from the board."""
     sellers = SellerDirectory(sellers_file(tmp_path, 1))
