@@ -27,9 +27,9 @@ async def test_a_reply_that_names_another_rate_changes_the_pace(kind: Any) -> No
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
         asked = kind(seller)
         get_rate, list_rate = asked.get_rate, asked.list_rate
-        assert get_rate == pytest.approx(2.0)
+        assert get_rate == pytest.approx(2.0, rel=0.01)
         assert list_rate == pytest.approx(0.0222, rel=0.01)
         async for _ in getattr(getattr(seller, api), listing)(**arguments):
             pass
-        assert asked.list_rate == pytest.approx(50 * list_rate)
-        assert asked.get_rate == pytest.approx(get_rate)
+        assert asked.list_rate == pytest.approx(50 * list_rate, rel=0.01)  # two forecasts that take time
+        assert asked.get_rate == pytest.approx(get_rate, rel=0.01)
