@@ -111,6 +111,12 @@ class Fleet:
             raise ConfigurationError(f"every must be more than zero, not {every!r}")
         if (database is None) == (job is None):
             raise ConfigurationError("a fleet needs either a database for orders or a job; give one of them")
+        if job is not None and (
+            since or marketplaces or personal or set(sources) - {"search"} or set(datasets) != set(DEFAULT_DATASETS)
+        ):
+            raise ConfigurationError(
+                "since, sources, marketplaces, datasets and personal are for the order sync, not for a job of one's own"
+            )
         self.name = name
         address_of(redis)  # raises if the URL is invalid
         self._redis = redis
@@ -158,8 +164,8 @@ class Fleet:
             concurrency: the number of slices at once.
 
         Raises:
-            ConfigurationError: Redis cannot be reached at the start; during a later outage the worker waits. Or a data
-                set is unknown, or personal data is requested, but not how to store it.
+            ConfigurationError: Redis cannot be reached at the start; during a later outage the worker waits. Or a
+                marketplace, a source or a data set is unknown, or personal data is requested, but not how to store it.
         """
         reconciled = Reconciled(self._progress)
         async with (

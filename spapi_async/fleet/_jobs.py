@@ -6,13 +6,17 @@ import importlib
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from spapi_async import SellingPartner
+from spapi_async._core.clock import SystemClock
 from spapi_async.errors import ConfigurationError
-from spapi_async.workflows.orders import OrderDatabase, PersonalKeys, sync_orders
-from spapi_async.workflows.orders._arguments import datasets_in, personal_for
+from spapi_async.workflows.orders import OrderDatabase, PersonalKeys, Progress, sync_orders
+from spapi_async.workflows.orders._arguments import check_start, datasets_in, personal_for, places_in
+from spapi_async.workflows.orders._checkpoint import moment
+from spapi_async.workflows.orders._history import Source, other_sources
 from spapi_async.workflows.orders._vault import RETENTION
 
 __all__ = ["Job", "job_named", "order_sync"]
@@ -24,19 +28,38 @@ another host; a report that was requested through a journal, or a crawl with its
 
 @asynccontextmanager
 async def order_sync(
-    database: str, *, datasets: Sequence[str], personal: PersonalKeys | Literal["plain"] | None, **options: Any
+    database: str,
+    *,
+    marketplaces: Sequence[str],
+    datasets: Sequence[str],
+    sources: Sequence[Source],
+    since: datetime | None,
+    personal: PersonalKeys | Literal["plain"] | None,
+    progress: Progress,
 ) -> AsyncIterator[Job]:
     """The job that syncs a seller's orders into this database; the options are those of :func:`sync_orders`.
 
     Raises:
-        ConfigurationError: a data set is unknown, or personal data is requested, but not how to store it.
+        ConfigurationError: a marketplace, a source or a data set is unknown, ``since`` is invalid, or personal data is
+            requested, but not how to store it.
     """
-    chosen = datasets_in(datasets)
+    # Every slice would check these, too, but find for each seller anew what is wrong for all of them.
+    places, chosen = places_in(marketplaces), datasets_in(datasets)
+    other_sources(sources, possible=True)
+    check_start(since, moment(SystemClock()))
     kept = personal_for(database, personal, RETENTION, chosen)
     async with OrderDatabase(database, personal=kept) as opened:
 
         async def sync(seller: SellingPartner) -> None:
-            report = await sync_orders([seller], opened, datasets=chosen, **options)
+            report = await sync_orders(
+                [seller],
+                opened,
+                marketplaces=places,
+                datasets=chosen,
+                sources=sources,
+                since=since,
+                progress=progress,
+            )
             error = report.sellers[0].error
             if error is not None:
                 raise error

@@ -536,6 +536,43 @@ def test_a_worker_refuses_an_unknown_source(tmp_path: Path, capsys: pytest.Captu
     assert "--sources takes search, " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"marketplaces": ["XX"]}, "XX"),
+        ({"sources": ["mail"]}, "mail"),
+        ({"datasets": ["SHOES"]}, "SHOES"),
+        ({"since": datetime(2026, 1, 1)}, "since"),  # noqa: DTZ001 - that is what is wrong
+        ({"datasets": ["BUYER"]}, "personal data"),
+    ],
+)
+async def test_what_is_wrong_for_all_sellers_ends_a_worker(sellers: str, wrong: dict[str, Any], said: str) -> None:
+    """At its start and not in the first slice of each seller."""
+    made: dict[str, Any] = {"client_id": "a", "client_secret": "b", **wrong}
+    fleet = Fleet("redis://127.0.0.1:9", "sqlite:///never-made.db", SellerDirectory(sellers), **made)
+    with pytest.raises(ConfigurationError, match=said):
+        await fleet.work()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"marketplaces": ["US"]},
+        {"sources": ["ids"]},
+        {"datasets": ["BUYER"]},
+        {"personal": "plain"},
+        {"since": datetime(2026, 1, 1, tzinfo=UTC)},
+    ],
+)
+def test_a_job_of_the_users_own_takes_no_options_of_the_order_sync(sellers: str, option: dict[str, Any]) -> None:
+    """They would be ignored."""
+
+    async def job(_: SellingPartner) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="order sync"):
+        Fleet("redis://127.0.0.1:9", None, SellerDirectory(sellers), job=job, **option)
+
+
 class Poor(LocalRateLimiter):
     """Foresees no quota for a day, like one process's part of it; in an outage of the store, or not."""
 
