@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from spapi_async.emulator.data.products import PRODUCTS, Product, product_at, product_of_asin
+from spapi_async.emulator.data.products import PRODUCTS, Product, product_at, product_of_asin, products_of_eans
 from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.pages import page_of
 from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found
@@ -75,8 +75,7 @@ def _found(call: Call, arguments: dict[str, Any]) -> Sequence[Product]:
     if kind == "SKU":
         listings = [call.seller.listings.get(sku) for sku in identifiers]
         return [listing.product for listing in listings if listing is not None and listing.product is not None]
-    eans = frozenset(identifiers) if kind in ("EAN", "GTIN") else frozenset()
-    return [product for product in (product_at(seed, index) for index in range(PRODUCTS)) if product.ean in eans]
+    return products_of_eans(seed, identifiers) if kind in ("EAN", "GTIN") else []
 
 
 def _item(product: Product, marketplaces: Sequence[str], included: Sequence[str] | None) -> dict[str, Any]:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from functools import lru_cache
 
 import msgspec
 
-__all__ = ["FIRST_NAMES", "LAST_NAMES", "PRODUCTS", "STREETS", "Product", "product_at", "product_of_asin", "rng_for"]
+__all__ = [
+    "FIRST_NAMES",
+    "LAST_NAMES",
+    "PRODUCTS",
+    "STREETS",
+    "Product",
+    "product_at",
+    "product_of_asin",
+    "products_of_eans",
+    "rng_for",
+]
 
 PRODUCTS = 5000
 """How many products the catalogue of an emulator holds."""
@@ -155,6 +166,20 @@ def product_of_asin(seed: int, asin: str, products: int = PRODUCTS) -> Product |
     except ValueError:
         return None
     return product_at(seed, index) if index < products and _asin(index) == asin else None
+
+
+def products_of_eans(seed: int, eans: Iterable[str]) -> list[Product]:
+    """The catalogue's products that have one of these EANs, in the order of their indices."""
+    found = [index for ean in set(eans) for index in _indices_by_ean(seed).get(ean, ())]
+    return [product_at(seed, index) for index in sorted(found)]
+
+
+@lru_cache(maxsize=8)
+def _indices_by_ean(seed: int) -> dict[str, list[int]]:
+    indices: dict[str, list[int]] = {}
+    for index in range(PRODUCTS):
+        indices.setdefault(product_at(seed, index).ean, []).append(index)
+    return indices
 
 
 DOCUMENTED = ("B07N4M94X4", "B07DFVDRAB", "B07DFYF5AB", "B071VG5N9D")
