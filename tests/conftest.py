@@ -17,6 +17,7 @@ from hypothesis.internal.conjecture import providers
 from secret_watch import pytest_runtest_makereport, watch_for_secrets
 from servers import redis_chaos, redis_server, redis_url
 from shared_postgres import postgres_server, postgres_url
+from short_reports import leave_out_what_says_nothing
 from sqs_server import sqs_endpoint, sqs_queue
 
 __all__ = [
@@ -57,7 +58,8 @@ def same_logging() -> Generator[None]:
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     yield
-    root.setLevel(level)
+    if root.level != level:  # each change clears the level caches of all loggers
+        root.setLevel(level)
     root.handlers[:] = handlers
 
 
@@ -73,6 +75,11 @@ def pytest_xdist_setupnodes(specs: list[object]) -> None:
     """Import what workers need once, not in each of them."""
     if sys.platform == "linux":  # elsewhere not everything that they import may be forked
         warm_python.warm_workers(specs)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let workers send only reports that say something."""
+    leave_out_what_says_nothing(session.config)
 
 
 @pytest.hookimpl(wrapper=True)
