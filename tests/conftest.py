@@ -27,8 +27,7 @@ __all__ = [
     "redis_chaos",
     "redis_server",
     "redis_url",
-    "same_logging",
-    "same_random_numbers",
+    "same_in_every_run",
     "sqs_endpoint",
     "sqs_queue",
     "watch_for_secrets",
@@ -47,14 +46,12 @@ providers._get_local_constants = lambda: _NO_CONSTANTS
 
 
 @pytest.fixture(autouse=True)
-def same_random_numbers(request: pytest.FixtureRequest) -> None:
-    """Seed ``random``, from which the library draws its jitter: each test gets the same numbers in every run."""
+def same_in_every_run(request: pytest.FixtureRequest) -> Generator[None]:
+    """Seed ``random``, from which the library draws its jitter, and restore logging, which a framework may set up.
+
+    Each test gets the same numbers in every run. It is one fixture because each that every test has takes time.
+    """
     random.seed(request.node.nodeid)
-
-
-@pytest.fixture(autouse=True)
-def same_logging() -> Generator[None]:
-    """Restore logging after each test, since a framework or a command may set it up."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     yield

@@ -17,7 +17,7 @@ from fake_amazon import (
     document,
     request,
 )
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from virtual_time import run
 
@@ -93,13 +93,16 @@ async def run_random_calls(seed: int, failure_rate: float, cancel_rate: float, *
 
 
 # A smaller seed is not a simpler case, so shrinking gains nothing.
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=1, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     seed=st.integers(0, 2**32),
     failure_rate=st.sampled_from([0.0, 0.1, 0.5]),
     cancel_rate=st.sampled_from([0.0, 0.2, 0.7]),
     with_store=st.booleans(),
 )
+@example(seed=1, failure_rate=0.0, cancel_rate=0.2, with_store=False)
+@example(seed=2, failure_rate=0.1, cancel_rate=0.7, with_store=True)
+@example(seed=3, failure_rate=0.5, cancel_rate=0.2, with_store=True)
 def test_two_hundred_sellers_never_see_each_others_tokens(
     *, seed: int, failure_rate: float, cancel_rate: float, with_store: bool
 ) -> None:
