@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from direct import US, Direct, running
 
+from spapi_async.emulator.data.products import product_at, products_of_eans
 from spapi_async.models import catalog_items_2022_04_01, listings_items_2021_08_01
 
 LISTINGS, CATALOG = "/listings/2021-08-01/items/A1", "/catalog/2022-04-01/items"
@@ -102,3 +103,10 @@ async def test_catalogue_search() -> None:
         by_id = await api.get(CATALOG, marketplaceIds=US, identifiers=",".join(seen[:20]), identifiersType="ASIN")
         assert by_id.json["numberOfResults"] == 20
         assert (await api.get(CATALOG, marketplaceIds=US)).status == 400
+
+
+def test_products_are_found_by_their_eans() -> None:
+    """Each once, in the order of the catalogue and whatever was asked twice; an EAN of nobody finds nothing."""
+    first, second, elsewhere = product_at(1, 77), product_at(1, 900), product_at(2, 77)
+    assert products_of_eans(1, [second.ean, first.ean, "nobody's", second.ean]) == [first, second]
+    assert products_of_eans(2, [first.ean, elsewhere.ean]) == [elsewhere]
