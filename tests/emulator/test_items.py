@@ -107,6 +107,7 @@ async def test_catalogue_search() -> None:
 
 def test_products_are_found_by_their_eans() -> None:
     """Each once, in the order of the catalogue and whatever was asked twice; an EAN of nobody finds nothing."""
-    first, second, elsewhere = product_at(1, 77), product_at(1, 900), product_at(2, 77)
-    assert products_of_eans(1, [second.ean, first.ean, "nobody's", second.ean]) == [first, second]
-    assert products_of_eans(2, [first.ean, elsewhere.ean]) == [elsewhere]
+    products, elsewhere = [product_at(1, index) for index in range(0, 5000, 250)], product_at(2, 77)
+    eans = [product.ean for product in products]
+    assert products_of_eans(1, [*reversed(eans), "nobody's", eans[3]]) == products
+    assert products_of_eans(2, [eans[0], elsewhere.ean]) == [elsewhere]
