@@ -11,13 +11,15 @@ import spapi_async
 
 PACKAGE = Path(spapi_async.__file__).parent
 FORBIDDEN = {"klass", "dice", "goods", "believable", "pardon", "farewell", "hurried", "told"}
+ALLOWED = re.compile(r'(?<![\w.])(self|cls)\._|^ *from [\w.]+|"spapi_async\.[\w.]+', re.MULTILINE)
+IMPORTED = re.compile(r"^ *from spapi_async[\w.]* import (?:\([^)]*?|.*?)\b_", re.MULTILINE)
 NAMED_TUPLE = {"_replace", "_fields", "_asdict", "_value2member_map_"}  # public, whatever they are called
 GENERATED = {"api", "models"}
 
 
-def names_in(path: Path) -> Iterator[str]:
+def names_in(source: str) -> Iterator[str]:
     """Every name that a module gives to something."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.arg):
@@ -39,13 +41,24 @@ def hand_written() -> Iterator[Path]:
 def test_no_name_is_one_of_the_forbidden_words() -> None:
     """There is one noun for each thing."""
     for path in hand_written():
-        words = {word for name in names_in(path) for word in re.split(r"_|(?<=[a-z])(?=[A-Z])", name.lower())}
-        assert words & FORBIDDEN == set(), path
+        source = path.read_text(encoding="utf-8")
+        text = source.lower()
+        if any(word in text for word in FORBIDDEN):  # else none can be in a name: few modules are parsed
+            words = {word for name in names_in(source) for word in re.split(r"_|(?<=[a-z])(?=[A-Z])", name.lower())}
+            assert words & FORBIDDEN == set(), path
+
+
+def may_hold_privates(source: str) -> bool:
+    """Whether an underscore follows a dot, but not self, cls or a module, or begins a name that is imported."""
+    return "._" in ALLOWED.sub("", source) or IMPORTED.search(source) is not None
 
 
 def privates_in(path: Path) -> Iterator[str]:
     """Private names of other objects that a test reads, sets or imports; private modules do not count."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    source = path.read_text(encoding="utf-8")
+    if not may_hold_privates(source):
+        return
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Attribute):
             own = isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}
             private = node.attr.startswith("_") and not node.attr.startswith("__") and node.attr not in NAMED_TUPLE
