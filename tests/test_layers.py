@@ -48,8 +48,15 @@ def rank(part: str) -> int:
 
 @functools.cache
 def named_modules(path: Path) -> frozenset[str]:
-    """What a module imports: in functions, only for type checkers, and by a name in a string."""
-    return frozenset(_named(ast.parse(path.read_text(encoding="utf-8"))))
+    """What a module imports of the package: in functions, only for type checkers, and by a name in a string."""
+    return frozenset(_named(ast.parse(_up_to_the_last_import(path.read_text(encoding="utf-8")))))
+
+
+def _up_to_the_last_import(source: str) -> str:
+    """The text to the end of the definition that names the package last; what follows, most of a model, is not read."""
+    last = max(source.rfind("spapi_async"), source.rfind("from ."))
+    end = source.find("\n\n\n", last)
+    return source if end < 0 else source[: end + 1]
 
 
 def _named(tree: ast.Module) -> Iterator[str]:
