@@ -92,3 +92,10 @@ def test_nothing_heavy_is_imported_before_the_first_name_is_used() -> None:
     """The command line answers Ctrl-C from its first line on, without half a second of imports."""
     loaded = loaded_after("import spapi_async.cli")
     assert not loaded & {"aiohttp", "msgspec", "asyncio", "ssl", "typing"}
+
+
+def test_the_command_line_does_not_import_the_client_before_a_command_calls() -> None:
+    """Help, lists and errors of usage do not wait for aiohttp and its TLS context, which take half of their time."""
+    loaded = loaded_after("import spapi_async.cli.application")
+    heavy = ("aiohttp", "spapi_async._engine.", "spapi_async.api.", "spapi_async.workflows.orders", "sqlalchemy")
+    assert [name for name in loaded if name.startswith(heavy)] == []

@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from spapi_async import SellingPartner
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.output import JsonOption, moving_console, print_json, table_console
 from spapi_async.cli.tally import Tally
@@ -29,8 +28,10 @@ from spapi_async.cli.target import (
     connected,
 )
 from spapi_async.errors import ConfigurationError
-from spapi_async.workflows.bulk import CrawlProgress, CrawlReport, read_identifiers
-from spapi_async.workflows.bulk import crawl as crawl_all
+
+if TYPE_CHECKING:
+    from spapi_async import SellingPartner
+    from spapi_async.workflows.bulk import CrawlProgress, CrawlReport
 
 __all__ = ["crawl", "parse_age"]
 
@@ -147,6 +148,9 @@ _MINUTE = timedelta(minutes=1)
 
 
 async def _crawl(kind: str, target: Target, source: str, output: str, *, as_json: bool, **options: Any) -> None:
+    from spapi_async.workflows.bulk import crawl as crawl_all
+    from spapi_async.workflows.bulk import read_identifiers
+
     total = _count(source)
     tally = Tally()
     async with connected(target, observers=[tally]) as connection:
@@ -171,6 +175,8 @@ async def _crawl(kind: str, target: Target, source: str, output: str, *, as_json
 
 def _count(source: str) -> int | None:
     """The number of identifiers in a file; None for a source that can be read only once (a pipe, standard input)."""
+    from spapi_async.workflows.bulk import read_identifiers
+
     path = Path(source)
     if source == "-" or path.is_fifo() or path.is_char_device():
         return None

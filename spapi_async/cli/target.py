@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from spapi_async import Application, SellingPartner, connect
-from spapi_async._core.events import Observer
 from spapi_async.cli.logs import log_observers
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
-from spapi_async.workflows.sellers._entries import SellerEntry, read_sellers
 
 if TYPE_CHECKING:
+    from spapi_async import Application, SellingPartner
+    from spapi_async._core.events import Observer
     from spapi_async.emulator import Emulator
     from spapi_async.ratelimit import RedisRateLimiter
+    from spapi_async.workflows.sellers._entries import SellerEntry
 
 __all__ = [
     "EmulatorOption",
@@ -106,6 +106,8 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
     Raises:
         ConfigurationError: credentials are missing or the options contradict one another.
     """
+    from spapi_async.workflows.sellers._entries import SellerEntry, read_sellers
+
     if target.emulator and target.endpoint is not None:
         raise ConfigurationError("give --endpoint or --emulator, not both")
     entries = _chosen(read_sellers(target.sellers), target.tags) if target.sellers is not None else None
@@ -152,6 +154,8 @@ async def _sellers(
     made_up: bool = False,
 ) -> AsyncIterator[tuple[SellingPartner, ...]]:
     """The sellers of a file, or the seller in the environment."""
+    from spapi_async import Application, connect
+
     if entries is None:
         async with connect(environ, **options) as seller:
             yield (seller,)

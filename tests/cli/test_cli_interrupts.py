@@ -30,12 +30,21 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", [2, 3, 10, 60, 200, 400, 600])
+@pytest.mark.parametrize("number", [2, 3, 10, 60, 200, 400])
 def test_ctrl_c_during_any_import_ends_with_130(number: int) -> None:
     """The number of the module does not matter."""
     program = PROGRAM.format(number=number)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, "spapi-async: interrupted\n")
+
+
+def test_ctrl_c_during_an_import_of_a_command_that_has_begun_ends_with_130() -> None:
+    """The client is imported in the event loop, which ends in its own way."""
+    program = PROGRAM.format(number=0).replace("Counter.left == 0", "name == 'aiohttp'")
+    words = "'call', 'sellers_v1.get_marketplace_participations', '--emulator'"
+    program = program.replace('"operations", "--api", "sellers"', words)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "spapi-async: interrupted\n")
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
