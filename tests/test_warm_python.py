@@ -75,7 +75,7 @@ def test_a_warm_program_can_be_polled_and_killed() -> None:
 
 def test_it_stands_in_for_an_interpreter() -> None:
     """With the streams and the exit code of the command; this is how pytest-xdist starts workers."""
-    command = [sys.executable, "-S", warm_python.__file__, "-u", "-c", "print(input().upper()); raise SystemExit(5)"]
+    command = [*warm_python.interpreter(), "-u", "-c", "print(input().upper()); raise SystemExit(5)"]
     done = subprocess.run(command, input=b"word\n", capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (5, b"WORD\n", b"")
 

@@ -262,16 +262,17 @@ def _processor_seconds_of_children() -> float:
     return spent.ru_utime + spent.ru_stime
 
 
-def test_emulator_command_serves_until_interrupted(start: Start) -> None:
+def test_emulator_command_serves_until_interrupted() -> None:
     """It prints where it listens, answers there, and ends with 0 on Ctrl-C."""
-    process = start("emulator", "--port", "0", "--orders", "3", "--json")
+    words, pipe = ["emulator", "--port", "0", "--orders", "3", "--json"], subprocess.PIPE
+    process = warm_python.start(["-m", "spapi_async", *words], stdout=pipe, stderr=pipe)
     assert process.stdout is not None
     url = json.loads(process.stdout.readline())["url"]
     with urllib.request.urlopen(f"{url}/_emulator/stats", timeout=60) as reply:
         assert json.load(reply)["operations"] == {}
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=300)
-    assert (process.returncode, complaint) == (0, "")
+    assert (process.returncode, complaint) == (0, b"")
 
 
 def test_emulator_command_passes_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["Process", "start", "warm_workers"]
+__all__ = ["Process", "interpreter", "start", "warm_workers"]
 
 
 class Process:
@@ -173,11 +173,16 @@ def _server() -> _Server:
     return _Server()
 
 
+def interpreter() -> list[str]:
+    """The words that stand for ``python`` where others start it: a shell, or pytest-xdist."""
+    _server()
+    return [sys.executable, "-S", __file__]
+
+
 def warm_workers(specs: Sequence[Any]) -> None:
     """Have the workers that pytest-xdist will start be forked from the server, which they use as well."""
-    _server()
     for spec in specs:
-        spec.python = f"{sys.executable} -S {__file__}"
+        spec.python = " ".join(interpreter())
 
 
 if __name__ == "__main__":
