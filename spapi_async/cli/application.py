@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -153,7 +154,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _interrupted(*, as_json: bool) -> int:
     if as_json:
-        print_json({"error": failure_facts(Interrupted())})
+        _print_failure(Interrupted())
     return _say("interrupted", INTERRUPTED)
 
 
@@ -168,12 +169,17 @@ def _failed(error: Exception, *, as_json: bool) -> int:
             return USAGE
         hint = f" (see {context.command_path} --help)" if context is not None else ""
         if as_json:
-            print_json({"error": failure_facts(ConfigurationError(message))})
+            _print_failure(ConfigurationError(message))
         return _say(f"{message}{hint}", USAGE)
     first = first_of(error)
     if as_json:
-        print_json({"error": failure_facts(first)})
+        _print_failure(first)
     return _say(describe(first), exit_code(first))
+
+
+def _print_failure(error: BaseException) -> None:
+    with suppress(OSError):  # stdout may be what failed: the line on stderr says so
+        print_json({"error": failure_facts(error)})
 
 
 class _Line(logging.Handler):

@@ -17,7 +17,7 @@ from spapi_async.emulator.server import Emulator
 
 
 def shell(redirection: str, *words: str, warm: bool = False) -> tuple[int, str, str]:
-    """Exit code, output and errors of ``spapi-async``, its streams redirected by a shell; none is closed if ``warm``."""
+    """Exit code, output and errors of ``spapi-async``; a shell redirects its streams, and closes none if ``warm``."""
     python = warm_python.interpreter() if warm else [sys.executable]
     command = f'"$@" {redirection}'
     program = ["bash", "-o", "pipefail", "-c", command, "bash", *python, "-m", "spapi_async", *words]
@@ -41,6 +41,13 @@ def test_output_that_cannot_be_written_is_an_error(
     for words in ([*report, "--journal", f"sqlite:///{tmp_path / 'runs.db'}"], ["report", "types"]):
         code, _, complaint = shell(redirection, *words, warm=warm)
         assert (code, says in complaint, len(complaint.splitlines())) == (7, True, 1), complaint
+
+
+def test_json_that_cannot_be_written_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a buffer, which containers often turn off, the error's own JSON cannot be written either."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    code, _, complaint = shell(">/dev/full", "operations", "--json", warm=True)
+    assert (code, complaint) == (7, "spapi-async: No space left on device\n")
 
 
 @pytest.mark.spapi_emulator(throttle=False)
