@@ -6,12 +6,12 @@ import re
 import runpy
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+import warm_python
 
 from spapi_async.cli.application import app
 
@@ -38,9 +38,10 @@ def test_a_program_runs(name: str, said: str, capsys: pytest.CaptureFixture[str]
 def test_the_example_of_tests_passes() -> None:
     """It is run as its docstring says, without this repository's configuration."""
     words = ["-c", "/dev/null", "--rootdir", str(EXAMPLES), "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
-    command = [sys.executable, "-m", "pytest", "-q", *words, str(EXAMPLES / "testing" / "test_my_orders.py")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert "4 passed" in done.stdout, done.stdout + done.stderr
+    command = ["-m", "pytest", "-q", *words, str(EXAMPLES / "testing" / "test_my_orders.py")]
+    process = warm_python.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, b"4 passed" in out) == (0, True), out + err
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: str(program.relative_to(EXAMPLES)))
