@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import re
@@ -258,15 +257,25 @@ def exact(raw: bytes) -> Any:
 
 def has_name_twice(raw: bytes) -> bool:
     """Whether an object in it has two members of one name: decoders keep only the last, but the text contains both."""
-    found = False
+    try:
+        _NAMES.decode(raw.decode())
+    except _NameTwiceError:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return False
 
-    def look(pairs: list[tuple[str, Any]]) -> None:
-        nonlocal found
-        found = found or len({name for name, _ in pairs}) < len(pairs)
 
-    with contextlib.suppress(ValueError, RecursionError):
-        json.JSONDecoder(object_pairs_hook=look, parse_int=len, parse_float=len).decode(raw.decode())
-    return found
+class _NameTwiceError(Exception):
+    """An object has two members of one name."""
+
+
+def _look_at_names(members: list[tuple[str, Any]]) -> None:
+    if len(dict(members)) < len(members):
+        raise _NameTwiceError
+
+
+_NAMES = json.JSONDecoder(object_pairs_hook=_look_at_names, parse_int=len, parse_float=len)
 
 
 def _whole_or_text(raw: bytes) -> Any:

@@ -187,34 +187,46 @@ def written(content: Any) -> bytes:
 def _found(content: Any, ids: str) -> Iterator[_Hit]:
     """Every personal value that is not inside another one; without recursion, since JSON may be deep."""
     waiting: list[_Waiting] = [(content, None, _NONE)]
+    hits: list[_Hit] = []
     while waiting:
         value, place, meaning = waiting.pop()
         if type(value) is dict:
-            yield from _of_object(value, place, meaning, waiting)
+            _search_object(value, place, meaning, waiting, hits)
         elif type(value) is list:
-            yield from _of_list(value, place, meaning, ids, waiting)
+            _search_list(value, place, meaning, waiting, hits, ids=ids)
+        if hits:
+            yield from hits
+            hits.clear()
 
 
-def _of_object(value: dict[str, Any], place: _Place, around: _Meaning, waiting: list[_Waiting]) -> Iterator[_Hit]:
+def _search_object(
+    value: dict[str, Any], place: _Place, around: _Meaning, waiting: list[_Waiting], hits: list[_Hit]
+) -> None:
+    is_mixed = around is _MIXED
     for name, inner in value.items():
         meaning, kind = _MEANINGS[name], type(inner)
-        if meaning is _PERSONAL or (around is _MIXED and meaning is not _FACT):
-            yield _Hit(value, name, (place, name))
+        if meaning is _PERSONAL or (is_mixed and meaning is not _FACT):
+            hits.append(_Hit(value, name, (place, name)))
+        elif kind is str and meaning is _NONE:  # nearly every member
+            if inner[:1] in _OPENING and _is_json_with_personal(inner):
+                hits.append(_Hit(value, name, (place, name)))
         elif kind is dict or kind is list:
             if meaning is not _SELLERS:
                 waiting.append((inner, (place, name), meaning))
         elif (meaning in _OBJECTS and _is_text_or_number(inner)) or (kind is str and _is_json_with_personal(inner)):
-            yield _Hit(value, name, (place, name))
+            hits.append(_Hit(value, name, (place, name)))
 
 
-def _of_list(value: list[Any], place: _Place, meaning: _Meaning, ids: str, waiting: list[_Waiting]) -> Iterator[_Hit]:
+def _search_list(
+    value: list[Any], place: _Place, meaning: _Meaning, waiting: list[_Waiting], hits: list[_Hit], *, ids: str
+) -> None:
     for position, entry in enumerate(value):
         kind = type(entry)
         if kind is dict or kind is list:
             name = entry.get(ids) if kind is dict else None
             waiting.append((entry, (place, name if type(name) is str else str(position)), meaning))
         elif (meaning in _OBJECTS and _is_text_or_number(entry)) or (kind is str and _is_json_with_personal(entry)):
-            yield _Hit(value, position, (place, str(position)))
+            hits.append(_Hit(value, position, (place, str(position))))
 
 
 def _path_of(place: _Place) -> str:
