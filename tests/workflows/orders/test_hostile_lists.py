@@ -114,7 +114,7 @@ async def test_lists_with_every_irregularity_lose_no_order(sqlite_url: str, sour
 async def test_runs_that_end_in_the_middle_lose_no_order(sqlite_url: str, sources: list[Source]) -> None:
     """Each continues from the committed state, whatever has changed in between."""
     async with emulator(seed=4) as running:
-        for pages in (2, 3, 5, 8, 13):
+        for pages in (2, 5, 13):
             with anyio.CancelScope() as scope:
                 changes = Changes(running, after={pages: scope.cancel})
                 await sync(running, sqlite_url, sources, progress=changes)
