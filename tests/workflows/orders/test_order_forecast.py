@@ -259,7 +259,7 @@ def test_there_is_no_forecast_for_an_unknown_number() -> None:
 async def foreseen(
     folder: Path, sources: list[Source], *, coarse: bool = False
 ) -> tuple[list[tuple[float, float]], float]:
-    """Run a sync of 500 orders in virtual time: the predicted ends from a tenth of it on, and the real one."""
+    """Run a sync of 250 orders in virtual time: the predicted ends from a tenth of it on, and the real one."""
     clock, done, found = virtual_hours.Hourglass(), 0, []
     scope = anyio.CancelScope()
 
@@ -267,7 +267,7 @@ async def foreseen(
         nonlocal done
         if isinstance(event, PageStored):
             done += event.orders if coarse else event.completed
-        elif isinstance(event, OrdersForecast) and done >= 50:
+        elif isinstance(event, OrdersForecast) and done >= 25:
             left = event.listed_in if coarse else event.seconds
             if left is not None:
                 found.append((clock.monotonic(), clock.monotonic() + left))
@@ -276,7 +276,7 @@ async def foreseen(
 
     days = 700 if coarse else 60
     async with (
-        Emulator(orders=500, days=days, processing=120, clock=clock) as emulator,
+        Emulator(orders=250, days=days, processing=120, clock=clock) as emulator,
         Application("app", "secret", endpoint=emulator.url, clock=clock) as app,
     ):
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
@@ -284,7 +284,7 @@ async def foreseen(
         with scope:
             report = await sync_orders(
                 [seller], f"sqlite:///{folder}/orders.db", since=since, sources=sources, progress=heard,
-                forecast=True, page_size=10, clock=clock,
+                forecast=True, page_size=5, clock=clock,
             )  # fmt: skip
             assert report.failed == ()
     return found, clock.monotonic()
