@@ -52,26 +52,22 @@ class Campaign(msgspec.Struct):
 
 
 def locals_shown(error: BaseException) -> str:
-    """Return the local variables that an exception reporter would print."""
-    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True, compact=False).format()) + (
-        "".join(_all_locals(error))
-    )
+    """Everything that exception reporters would print of an error but its source lines, and more.
 
-
-def _all_locals(error: BaseException) -> list[str]:
-    """The locals of an error, its causes and its contexts, whether they would be printed or not."""
+    It includes the locals of every frame, causes and contexts that would not be printed, and notes.
+    """
     shown, pending, seen = [], [error], set()
     while pending:
         each = pending.pop()
         if id(each) in seen:
             continue
         seen.add(id(each))
-        shown += [str(each), repr(each)]
+        shown += [str(each), repr(each), *getattr(each, "__notes__", ())]
         for frame, _ in traceback.walk_tb(each.__traceback__):
-            if frame.f_globals.get("__name__", "").partition(".")[0] in ("spapi_async", "aiohttp", "asyncio"):
-                shown += map(_safe_repr, frame.f_locals.values())
+            shown += map(_safe_repr, frame.f_locals.values())
         pending += [other for other in (each.__cause__, each.__context__) if other is not None]
-    return shown
+        pending += getattr(each, "exceptions", ())
+    return "\n".join(shown)
 
 
 def _safe_repr(value: object) -> str:
