@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import settings
@@ -42,21 +42,24 @@ def damaged(page: dict[str, Any], rng: random.Random) -> bytes:
     return body
 
 
-def _places(content: Any) -> Iterator[tuple[Any, Any]]:
-    for key in content if isinstance(content, dict) else range(len(content)):
-        yield content, key
-        if isinstance(content[key], dict | list):
-            yield from _places(content[key])
+def _places(content: Any) -> list[tuple[Any, Any]]:
+    """Every member and entry with what holds it, from the outermost inwards."""
+    found: list[tuple[Any, Any]] = []
+    for key, value in list(content.items() if type(content) is dict else enumerate(content)):
+        found.append((content, key))
+        if type(value) is dict or type(value) is list:
+            found += _places(value)
+    return found
 
 
 def _replace(content: Any, rng: random.Random, texts: list[bytes]) -> None:
-    holder, key = rng.choice(list(_places(content)))
+    holder, key = rng.choice(_places(content))
     holder[key] = f"STRANGE-{len(texts)}"
     texts.append(rng.choice(STRANGE))
 
 
 def _remove(content: Any, rng: random.Random, texts: list[bytes]) -> None:
-    holder, key = rng.choice(list(_places(content)))
+    holder, key = rng.choice(_places(content))
     if len(holder) > 1:
         del holder[key]
 
@@ -67,7 +70,7 @@ def _rename(content: Any, rng: random.Random, texts: list[bytes]) -> None:
 
 
 def _wrap(content: Any, rng: random.Random, texts: list[bytes]) -> None:
-    holder, key = rng.choice(list(_places(content)))
+    holder, key = rng.choice(_places(content))
     holder[key] = rng.choice([[holder[key]], {"payload": holder[key]}, [holder[key], holder[key]]])
 
 

@@ -203,13 +203,19 @@ def doubled(content: Any, rng: random.Random) -> str:
     for name, value in content.items():
         key = "".join(f"\\u{ord(letter):04x}" if rng.random() < 0.02 else json.dumps(letter)[1:-1] for letter in name)
         members.append(f'"{key}":{doubled(value, rng)}')
-        if MARK in json.dumps({name: value}) and rng.random() < 0.6:
+        if (MARK in name or _holds_mark(value)) and rng.random() < 0.6:
             members.append(f'"{key}":{json.dumps(rng.choice([_without(value), _without(value), None, {}, []]))}')
     return f"{{{','.join(members)}}}"
+
+
+def _holds_mark(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(MARK in name or _holds_mark(inner) for name, inner in value.items())
+    return any(map(_holds_mark, value)) if isinstance(value, list) else isinstance(value, str) and MARK in value
 
 
 def _without(value: Any) -> Any:
     """The same without a marker."""
     if isinstance(value, dict):
-        return {name: _without(inner) for name, inner in value.items() if MARK not in json.dumps([name, inner])}
-    return [_without(entry) for entry in value if MARK not in json.dumps(entry)] if isinstance(value, list) else None
+        return {name: _without(v) for name, v in value.items() if MARK not in name and not _holds_mark(v)}
+    return [_without(entry) for entry in value if not _holds_mark(entry)] if isinstance(value, list) else None
