@@ -29,7 +29,11 @@ ORDER: dict[str, Any] = {
     "salesChannel": {"channelName": "AMAZON", "marketplaceId": "ATVPDKIKX0DER"},
     "fulfillment": {"fulfillmentStatus": "SHIPPED", "fulfilledBy": "AMAZON"},
     "proceeds": {"grandTotal": {"amount": "19.990", "currencyCode": "USD"}},
-    "packages": [{"shipTime": "2026-01-03T10:00:00Z"}, {"shipTime": "2026-01-02T09:00:00Z"}, {}],
+    "packages": [
+        {"packageReferenceId": "1", "shipTime": "2026-01-03T10:00:00Z"},
+        {"packageReferenceId": "2", "shipTime": "2026-01-02T09:00:00Z"},
+        {"packageReferenceId": "3"},
+    ],
     "orderItems": [
         {
             "orderItemId": "7",
@@ -159,7 +163,7 @@ def test_damaged_pages_make_the_same_rows() -> None:
         "lastUpdatedBefore": "2026-01-03T00:00:00Z",
     }
     seed = seed_of_this_run()
-    rng, quick = random.Random(seed), 0
+    rng, quick, compared = random.Random(seed), 0, 0
     for number in range(examples(1_000)):
         body = damaged(page, rng)
         pages = both(body)
@@ -167,10 +171,13 @@ def test_damaged_pages_make_the_same_rows() -> None:
             where = f"seed {seed}, body {number}: {body!r}"
             assert required(pages[0]) == required(pages[1]), where
             # The model's reader accepts a misspelt optional member, if something else in the order is broken.
-            assert pages[1].violations or content(pages[0]) == content(pages[1]), where
+            if not pages[1].violations:
+                assert content(pages[0]) == content(pages[1]), where
+                compared += 1
         with suppress(ValueError, RecursionError):
             quick += sum(quick_row(bytes(raw)) is not None for raw in PAGE.decode(body).orders)
     assert quick > 0.3 * 3 * examples(1_000)
+    assert compared > 0.05 * examples(1_000)
 
 
 async def test_a_call_tries_the_chosen_decoder_on_its_operation_alone() -> None:
