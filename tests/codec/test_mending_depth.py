@@ -52,12 +52,12 @@ def one_by_one(body: bytes) -> bytes:
 def test_runs_of_brackets_are_cut_like_single_ones() -> None:
     """Keys, strings and blanks between them make no difference."""
     rng, cut = random.Random(7), 0
-    for _ in range(500):
+    for _ in range(150):
         body = document(rng)
         wanted = one_by_one(body)
         assert mend(body, shallow=True)[0] == wanted, body
         cut += wanted != body
-    assert cut > 400
+    assert cut > 120
 
 
 @pytest.mark.parametrize(("start", "end"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a" : ', b"}]")])

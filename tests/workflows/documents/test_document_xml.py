@@ -108,15 +108,15 @@ def test_text_may_be_longer_than_a_tag(beginning: bytes) -> None:
 
 
 def test_memory_is_that_of_one_element() -> None:
-    """There are ten megabytes of elements, and one element without end."""
+    """There are four megabytes of elements, and one element without end."""
     reader, count = ElementReader("x"), 0
     unit = b"<x><a>" + b"text " * 100 + b"</a></x>"
     tracemalloc.start()
-    for piece in (b"<r>", *([unit * 20] * 1000), b"</r>"):
+    for piece in (b"<r>", *([unit * 20] * 400), b"</r>"):
         count += sum(1 for _ in reader.feed(piece))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert count == 20_000
+    assert count == 8_000
     assert peak < 1_000_000
     endless = ElementReader("r")
     list(endless.feed(b"<r>"))
