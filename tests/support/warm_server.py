@@ -30,6 +30,7 @@ from typing import Any
 
 import spapi_async
 from spapi_async.cli import application
+from spapi_async.emulator.server import Emulator
 
 OTHERS = (
     "aiobotocore.session", "aiohttp.web", "aioresponses", "aiosqlite", "alembic.config", "anyio._backends._asyncio",
@@ -56,6 +57,7 @@ def import_all() -> None:
     for name in (*OTHERS, *(f"spapi_async.api.{api}" for api in APIS)):
         with suppress(ModuleNotFoundError):
             importlib.import_module(name)
+    Emulator()  # builds the routes of all operations
 
 
 Program = Callable[[], None]
