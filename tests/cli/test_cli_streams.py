@@ -43,6 +43,32 @@ def test_output_that_cannot_be_written_is_an_error(
         assert (code, says in complaint, len(complaint.splitlines())) == (7, True, 1), complaint
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize(
+    ("code", "ends", "says"),
+    [(0, 7, b"spapi-async: standard output: No space left on device\n"), (4, 4, b"")],
+    ids=["a result", "after an error"],
+)
+def test_output_left_in_the_buffer_that_cannot_be_written_is_an_error(code: int, ends: int, says: bytes) -> None:
+    """It is one line with the code of a failed file, unless the command has failed already and said why."""
+    program = f"""
+import os
+from spapi_async import cli
+
+def command(_):
+    print("a result")
+    return {code}
+
+cli._imported = lambda: command
+os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+cli.main()
+"""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = warm_python.start(["-c", program], env=env, stderr=subprocess.PIPE)
+    _, complaint = process.communicate(timeout=120)
+    assert (process.returncode, complaint) == (ends, says)
+
+
 def test_json_that_cannot_be_written_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a buffer, which containers often turn off, the error's own JSON cannot be written either."""
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")
