@@ -30,12 +30,11 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-@pytest.mark.parametrize("session", [False, True])
-def test_a_warm_program_behaves_like_a_cold_one(end: str, session: bool, tmp_path: Path) -> None:
-    """Arguments, folders, streams, exit codes and tracebacks are the same, for a file and a string."""
+def test_a_warm_program_behaves_like_a_cold_one(end: str, tmp_path: Path) -> None:
+    """Arguments, folders, streams, exit codes and tracebacks are the same, for a file and for a string in a session."""
     (tmp_path / "program.py").write_text(f"{PROGRAM}{end}")
     env, pipe = {**os.environ, "ASKED": "yes"}, subprocess.PIPE
-    for words in (["program.py", "a", "b"], ["-c", f"{PROGRAM}{end}", "a"]):
+    for words, session in ((["program.py", "a", "b"], False), (["-c", f"{PROGRAM}{end}", "a"], True)):
         cold = subprocess.run(
             [sys.executable, *words], stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe,
             check=False, cwd=tmp_path, env=env, start_new_session=session,
