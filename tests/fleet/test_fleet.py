@@ -425,7 +425,7 @@ async def test_a_job_of_the_users_own_runs_once_at_a_time(redis_url: str, tmp_pa
 
 
 async def test_a_slice_is_described_without_the_others(redis_url: str, sellers: str) -> None:
-    """Each cancellation describes its task: with eight tasks in each other's descriptions, that held the loop up."""
+    """Each cancellation describes its task: with six tasks in each other's descriptions, that held the loop up."""
     described: list[str] = []
     together = asyncio.Event()
 
