@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,6 +20,8 @@ from spapi_async import (
     Waited,
     call_options,
 )
+from spapi_async._client import application
+from spapi_async._core.recent import Recent
 from spapi_async.api.catalog_items_2022_04_01 import SEARCH_CATALOG_ITEMS
 from spapi_async.api.listings_items_2021_08_01 import PATCH_LISTINGS_ITEM
 from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
@@ -152,17 +155,28 @@ async def test_one_credential_has_one_seller_id() -> None:
         assert app.selling_partner("Atzr|one", region=Region.EU, seller_id="A2").name == "A2@eu"
 
 
-async def test_the_name_of_a_credential_is_kept_while_it_is_used() -> None:
-    """A hundred thousand are; whose grant is replaced again and again, for weeks, is not remembered under each."""
+async def test_the_name_of_a_credential_is_kept_while_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many are as it holds; whose grant is replaced again and again, for weeks, is not remembered under each."""
+    monkeypatch.setattr(application, "Recent", functools.partial(Recent, 1000))
     async with Application("app", "secret") as app:
         for name in ("one", "two"):
             app.selling_partner(f"Atzr|{name}", region=Region.NA, seller_id="A1")
-        for number in range(100_000):
+        for number in range(1000):
             app.selling_partner(f"Atzr|{number}", region=Region.NA, seller_id="A1")
-            if number == 50_000:
+            if number == 500:
                 app.selling_partner("Atzr|two", region=Region.NA)
         assert app.selling_partner("Atzr|one", region=Region.NA).seller_id is None
         assert app.selling_partner("Atzr|two", region=Region.NA).seller_id == "A1"
+
+
+def test_a_hundred_thousand_names_are_kept() -> None:
+    """One more displaces the one that was used longest ago."""
+    names: Recent[int, str] = Recent()
+    for number in range(100_000):
+        names.put(number, "A1")
+    assert names.get(0) == "A1"
+    names.put(100_000, "A1")
+    assert (names.get(0), names.get(1)) == ("A1", None)
 
 
 @pytest.mark.parametrize("seller_id", ["", " ", "A1@na", "A|1", "{A1}", 5, "A\n1", "A1\x1b"])
