@@ -153,15 +153,15 @@ def test_empty_pages_are_counted_in_a_row() -> None:
         assert "50th empty page" in (empty(1)[0] or "")
 
 
-def test_a_million_pages_take_no_more_memory_than_a_few() -> None:
+def test_many_pages_take_no_more_memory_than_a_few() -> None:
     """One page is kept, and a bounded number of tokens."""
     history = PageHistory(None)
-    for number in range(200_000):
+    for number in range(10_000):
         history.follow(f"t{number}")
         assert history.problem([number], empty=False, by_token=True, last=False) is None
     assert len(history.followed) <= 4096
     assert len(history.anchor) == 1
-    assert history.was_followed("t199999")
+    assert history.was_followed("t9999")
 
 
 async def answered(server_says: bytes) -> tuple[RawServer, Any]:
