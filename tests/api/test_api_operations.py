@@ -17,7 +17,6 @@ import pytest
 import spapi_async.api
 import spapi_async.models
 from spapi_async._core.namespace import Namespace
-from spapi_async._core.operation import Operation
 from spapi_async.api import NAMESPACES, operations
 
 COUNTS = {
@@ -285,12 +284,12 @@ def test_the_items_of_a_page_are_what_the_iterator_says() -> None:
         if paging is None or not paging.token_path:
             continue
         start = (operation.unwrap,) if operation.unwrap else ()
-        assert _leads_to(operation, start + paging.token_path)
-        assert _leads_to(operation, start + paging.items_path)
+        response = msgspec.inspect.type_info(operation.response_type)
+        assert _leads_to(response, start + paging.token_path), operation.name
+        assert _leads_to(response, start + paging.items_path), operation.name
 
 
-def _leads_to(operation: Operation[Any], path: tuple[str, ...]) -> bool:
-    type_: Any = msgspec.inspect.type_info(operation.response_type)
+def _leads_to(type_: Any, path: tuple[str, ...]) -> bool:
     for name in path:
         if isinstance(type_, msgspec.inspect.UnionType):
             type_ = next(part for part in type_.types if isinstance(part, msgspec.inspect.StructType))
