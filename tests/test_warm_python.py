@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,18 @@ def test_a_warm_program_can_be_polled_and_killed() -> None:
         process.wait(0.01)
     process.kill()
     assert process.wait(60) == process.poll() == -signal.SIGKILL
+
+
+def test_a_signal_to_a_program_that_has_just_ended_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its exit code is on its way from the process that forked it."""
+    process = warm_python.start(["-c", "import time; time.sleep(600)"])
+    monkeypatch.setattr(process, "poll", lambda: None)
+    process.kill()
+    with suppress(ProcessLookupError):
+        while True:
+            os.kill(process.pid, 0)
+    process.terminate()
+    assert process.wait(60) == -signal.SIGKILL
 
 
 def test_it_stands_in_for_an_interpreter() -> None:

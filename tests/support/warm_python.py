@@ -78,7 +78,8 @@ class Process:
     def send_signal(self, number: int) -> None:
         """Unless it has ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it has ended since: its exit code is on its way
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         """SIGTERM."""
