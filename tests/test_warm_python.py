@@ -18,15 +18,21 @@ print(os.getpid() == os.getpgrp(), sys.flags, sys.stdin.read(), sys.stdout.encod
 atexit.register(print, "at the end")
 threading.Thread(target=lambda: [threading.main_thread().join(), print("in a thread")]).start()
 """
+LEFT_OPEN = """
+class Left:
+    def __del__(self): print("left open", file=sys.stderr)
+left = [Left()]
+left.append(left)
+"""
 ENDS = {
     "": 0,
     "sys.exit(3)": 3,
     "sys.exit('in words')": 1,
-    "def fail(): 1 / 0\nfail()": 1,
+    f"{LEFT_OPEN}def fail(): 1 / 0\nfail()": 1,
     "os.kill(os.getpid(), 9)": -9,
     "raise KeyboardInterrupt": -signal.SIGINT,
     "sys.exit(True)": 1,
-    "class Left:\n    def __del__(self): print('left open', file=sys.stderr)\nleft = [Left()]; left.append(left)": 0,
+    LEFT_OPEN: 0,
 }
 
 

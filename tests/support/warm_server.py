@@ -184,9 +184,13 @@ def run(program: Program | None) -> None:
     try:
         program()
     except SystemExit as error:
-        if not isinstance(error.code, int | None):
-            raise
         code = error.code
+    except Exception:  # noqa: BLE001 - the interpreter ends with any of them like this; a KeyboardInterrupt is a signal
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    if not isinstance(code, int | None):
+        print(code, file=sys.stderr)  # noqa: T201
+        code = 1
     del program
     _end(int(code or 0))
 
