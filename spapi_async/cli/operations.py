@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from spapi_async._core.operation import Operation
-from spapi_async.cli.output import JsonOption, fits, print_json, table_console
+from spapi_async.cli.output import JsonOption, print_json, table_console
 from spapi_async.errors import ConfigurationError
 
 __all__ = ["operations"]
@@ -98,34 +98,51 @@ def _facts(operation: Operation[Any]) -> dict[str, Any]:
     }
 
 
+_HEADINGS = ("operation", "rate/s", "burst", "notes", "request")
+
+
 def _print_table(chosen: list[Operation[Any]]) -> None:
-    """Print as many columns as fit without cutting a name; if not even the names fit, one name per line."""
+    """Print as many columns as fit without cutting a cell; if not even the names fit, one name per line."""
     console = table_console()
+    rows = [_cells(operation) for operation in chosen]
     for columns in (5, 4, 3, 1):
-        table = _table(chosen, columns)
-        if fits(table, console):
-            console.print(table)
+        if _least_width(rows, columns) <= console.width:
+            console.print(_table(rows, columns))
             return
-    for operation in chosen:
-        console.print(operation.name, soft_wrap=True, highlight=False)
+    for name, *_ in rows:
+        console.print(name, soft_wrap=True, highlight=False)
 
 
-def _table(chosen: list[Operation[Any]], columns: int) -> Table:
-    table = Table(title=f"{len(chosen)} operations", title_justify="left")
-    headings = ("operation", "rate/s", "burst", "notes", "request")[:columns]
-    for heading in headings:
+def _cells(operation: Operation[Any]) -> tuple[str, ...]:
+    plan = operation.usage_plan
+    return (
+        operation.name,
+        f"{plan.rate:g}" + ("?" if plan.source == "assumed" else ""),
+        str(plan.burst),
+        ", ".join(_notes(operation)),
+        f"{operation.method} {operation.path}",
+    )
+
+
+def _least_width(rows: list[tuple[str, ...]], columns: int) -> int:
+    """With the borders, and a space on each side of a cell; only notes may wrap, between words.
+
+    rich is slow to measure hundreds of rows, and counts only the longest word even where a cell may not wrap.
+    """
+    width = 3 * columns + 1
+    for heading, *cells in list(zip(_HEADINGS, *rows, strict=True))[:columns]:
+        pieces = " ".join(cells).split() if heading == "notes" else cells
+        width += max(map(len, (heading, *pieces)))
+    return width
+
+
+def _table(rows: list[tuple[str, ...]], columns: int) -> Table:
+    table = Table(title=f"{len(rows)} operations", title_justify="left")
+    for heading in _HEADINGS[:columns]:
         justify: Literal["left", "right"] = "right" if heading in ("rate/s", "burst") else "left"
         table.add_column(heading, justify=justify, no_wrap=heading != "notes")
-    for operation in chosen:
-        plan = operation.usage_plan
-        cells = (
-            operation.name,
-            f"{plan.rate:g}" + ("?" if plan.source == "assumed" else ""),
-            str(plan.burst),
-            ", ".join(_notes(operation)),
-            f"{operation.method} {operation.path}",
-        )
-        table.add_row(*cells[:columns])
+    for row in rows:
+        table.add_row(*row[:columns])
     return table
 
 

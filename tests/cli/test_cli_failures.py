@@ -104,14 +104,31 @@ def test_a_redis_that_is_not_there_is_named_at_once(
     assert "PASSWORD" not in err
 
 
-@pytest.mark.parametrize("width", [40, 60, 110, 160, 240])
-def test_names_of_operations_are_whole_on_any_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are beside what else fits; where nothing fits, one is on each line."""
+def printed(width: int, api: str | None, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The operations of an API, or all of them, on a terminal of this width."""
     console = Console(width=width, file=io.StringIO(), record=True)
     monkeypatch.setattr(command, "table_console", lambda: console)
-    command.operations(api=None, restricted=False, grantless=False, as_json=False)
-    words = set(console.export_text().split())
-    assert set(operations()) <= words
+    command.operations(api=api, restricted=False, grantless=False, as_json=False)
+    return console.export_text()
+
+
+@pytest.mark.parametrize("width", [60, 110])
+def test_names_of_operations_are_whole_on_any_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are beside what else fits; where nothing fits, one is on each line."""
+    assert set(operations()) <= set(printed(width, None, monkeypatch).split())
+
+
+def test_as_many_columns_are_printed_as_fit_without_being_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A column appears as soon as the terminal is wide enough; only notes wrap, and the names in them are whole."""
+    left: dict[int, int] = {}  # for each number of columns, how much wider the first terminal with so many is
+    for width in range(45, 180):
+        table = printed(width, "finances_v0", monkeypatch)
+        words = table.split()
+        columns = sum(heading in words for heading in ("operation", "rate/s", "burst", "notes", "request"))
+        left.setdefault(columns, width - max(len(line.strip()) for line in table.splitlines()))
+        assert "…" not in table
+        assert ("finances_2024_06_19.list_transactions" in words) == (columns >= 4)
+    assert left == {0: 0, 1: 0, 3: 0, 4: 0, 5: 0}
 
 
 @pytest.mark.parametrize(
