@@ -61,25 +61,28 @@ def _build(declared: Any, body: bytes, *, shallow: bool) -> tuple[Any, list[Fact
     return _read(_shape(declared), decodable(body, reading, shallow=shallow), "$", reading), reading.violations
 
 
-def read_bare(declared: Any, member: str, body: bytes, found: Sequence[Facts]) -> tuple[Any, Sequence[Facts]]:
-    """The content of an envelope's ``member`` if Amazon sent it without the envelope, as in some of its samples.
+def read_bare(
+    declared: Any, member: str, body: bytes, found: Sequence[Facts], *, required: bool
+) -> tuple[Any, Sequence[Facts]]:
+    """The content of an envelope whose ``member`` is absent or null, if Amazon sent it bare, as in some of its samples.
 
-    Returns the value and the violations: None and ``found`` if that is not the case.
+    Returns the value and the violations: None and ``found`` if there is no content, which is one more if ``required``.
     """
     envelope = _shape(declared)
-    if not isinstance(envelope, _StructShape):
+    reading = Reading()
+    raw = decodable(body, reading)
+    if not isinstance(envelope, _StructShape) or kind_of(raw) != "object":
         return None, found
     field = next(field for field in envelope.fields if field.name == member)
     inner = _struct_in(field.shape)
-    reading = Reading()
-    raw = decodable(body, reading)
-    if inner is None or kind_of(raw) != "object":
-        return None, found
     keys = _MEMBERS.decode(raw).keys()
-    if any(map(envelope.knows, keys)) or not any(map(inner.knows, keys)):
-        return None, found
-    reading.note("$", f"object with {field.key}", "its content alone")
-    return _read(field.shape, raw, "$", reading), reading.violations
+    if inner is not None and any(map(inner.knows, keys)) and not any(map(envelope.knows, keys)):
+        reading.note("$", f"object with {field.key}", "its content alone")
+        return _read(field.shape, raw, "$", reading), reading.violations
+    path = f"$.{field.key}"
+    if required and path not in [path for path, _, _ in found]:
+        found = [*found, (path, field.shape.name, "null" if field.key in keys else "absent")]
+    return None, found
 
 
 def items(body: bytes, path: str) -> list[bytes] | None:

@@ -143,7 +143,10 @@ def decode(
     if operation.unwrap is not None:
         envelope, value = value, getattr(value, operation.unwrap, None)
         if value is None and not errors and envelope is not None:
-            value, found = lenient.read_bare(reader.declared, operation.unwrap, body, found)
+            # Models let a payload be absent, and some writes have none. A read without one has no result, and its None
+            # would pass for a value of the type that the method promises. What a page lacks is noted below.
+            required = operation.method == "GET" and operation.paging is None
+            value, found = lenient.read_bare(reader.declared, operation.unwrap, body, found, required=required)
     request_id = request_id_of(headers)
     if operation.paging is not None and not errors and items_of(value, operation.paging) is None:
         if what := why_no_page(body, reader.keys):

@@ -13,6 +13,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from spapi_async._codec.response import Response, Violation, decode, error_from_reply, parse_rate_limit
 from spapi_async._core.operation import Operation, UsagePlan
 from spapi_async._core.wire import Model, Timestamp
+from spapi_async.api.orders_v0 import GET_ORDERS
+from spapi_async.api.services_v1 import UPDATE_SCHEDULE
 from spapi_async.errors import (
     ApiError,
     BadRequestError,
@@ -166,10 +168,30 @@ def test_an_undeclared_body_is_kept_in_raw() -> None:
     assert read({"status": "ok"}, NOTHING).body is None
 
 
-def test_a_null_payload_is_none() -> None:
-    """It is treated like an absent one."""
-    response = read({"payload": None, "errors": None})
-    assert (response.body, response.violations) == (None, ())
+@pytest.mark.parametrize(
+    ("body", "got"),
+    [
+        (b'{"payload":null,"errors":null}', "null"),
+        (b'{"payload":{"id":"1"},"payload":null}', "null"),
+        (b'{"payload":null,"id":"1"}', "null"),
+        (b"{}", "absent"),
+        (b'{"message":"Internal failure"}', "absent"),
+        (b'{"payload":""}', "empty string"),
+    ],
+)
+def test_a_read_without_a_payload_is_none_and_a_violation(body: bytes, got: str) -> None:
+    """Of two members with one name the last counts. Strict decoding raises an error."""
+    response = read(body)
+    assert response.body is None
+    assert response.violations == (Violation("things_v1.get_thing", "$.payload", "object", got),)
+    with pytest.raises(DecodeError, match=rf"expected object at \$\.payload, got {got}"):
+        read(body, strict=True)
+
+
+@pytest.mark.parametrize("operation", [UPDATE_SCHEDULE, GET_ORDERS], ids=str)
+def test_some_payloads_may_be_absent(operation: Operation[Any]) -> None:
+    """A write may have none, as in an example of Amazon's, and an empty page may, which other tests are about."""
+    assert "$.payload" not in [violation.path for violation in read({}, operation, strict=True).violations]
 
 
 # --- not JSON --------------------------------------------------------------------------------------------------------
@@ -264,7 +286,7 @@ def test_a_payload_without_its_envelope_is_recognised() -> None:
     assert response.body == Thing(id="1", price=Decimal(2))
     assert [v.got for v in response.violations] == ["its content alone"]
     for other in ({}, {"something": 1}, {"payload": None, "id": "1"}):
-        assert (read(other).body, read(other).violations) == (None, ())
+        assert (read(other).body, [v.path for v in read(other).violations]) == (None, ["$.payload"])
 
 
 def test_an_envelope_that_the_model_does_not_have_is_opened() -> None:
