@@ -49,7 +49,8 @@ class SellerDirectory:
     """The sellers of one or more applications.
 
     Args:
-        source: a TOML or JSON file (see :class:`SellerEntry` for its keys), or an async function that returns entries.
+        source: a TOML or JSON file (see :class:`SellerEntry` for its keys), or an async function that returns entries;
+            if it raises an exception, the source cannot be read.
         environ: the variables in which ``refresh_token_env`` is looked up; by default those of the process.
     """
 
@@ -70,22 +71,15 @@ class SellerDirectory:
 
         Raises:
             ConfigurationError: ``table`` is not a valid name.
+            ModuleNotFoundError: the extra ``sync`` is not installed.
         """
         if not all(part.isidentifier() for part in table.split(".")):
             raise ConfigurationError(f"{table!r} is not a valid name of a table")
 
+        from spapi_async.workflows.sellers._table import read_table
+
         async def rows() -> list[SellerEntry]:
-            from sqlalchemy import text
-
-            from spapi_async.workflows._sql import async_url, open_engine
-
-            engine = open_engine(async_url(url))
-            try:
-                async with engine.connect() as connection:
-                    found = (await connection.execute(text(f"SELECT * FROM {table}"))).mappings()  # noqa: S608 - checked
-                    return [_entry_of(dict(row)) for row in found]
-            finally:
-                await engine.dispose()
+            return [_entry_of(row) for row in await read_table(url, table)]
 
         return cls(rows, environ=environ)
 
@@ -100,12 +94,8 @@ class SellerDirectory:
             ConfigurationError: the source cannot be read, or lists a seller twice; the directory stays unchanged.
         """
         before = self._entries or {}
-        if isinstance(self._source, Path):
-            found = await anyio.to_thread.run_sync(read_sellers, str(self._source))
-        else:
-            found = list(await self._source())
         entries: dict[str, SellerEntry] = {}
-        for number, entry in enumerate(found, start=1):
+        for number, entry in enumerate(await self._read(), start=1):
             name = _name(entry, number)
             if name in entries:
                 raise ConfigurationError(f"the directory lists seller {name} twice: remove one entry")
@@ -116,6 +106,17 @@ class SellerDirectory:
             removed=tuple(name for name in before if name not in entries),
             changed=tuple(name for name, entry in entries.items() if name in before and before[name] != entry),
         )
+
+    async def _read(self) -> Iterable[SellerEntry]:
+        if isinstance(self._source, Path):
+            return await anyio.to_thread.run_sync(read_sellers, str(self._source))
+        try:
+            return list(await self._source())
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            # A fleet's scheduler, which goes on with the sellers read before, cannot know what functions may raise.
+            raise ConfigurationError(f"the function that lists the sellers raised {type(error).__name__}") from error
 
     async def listed(
         self, applications: Opener[C] | Mapping[str, Opener[C]], *, tags: Collection[str] = ()

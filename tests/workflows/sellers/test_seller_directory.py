@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -39,6 +40,11 @@ def path(tmp_path: Path) -> Path:
     found = tmp_path / "sellers.toml"
     found.write_text(TOML.format(file=tmp_path / "token"))
     return found
+
+
+def databases(folder: Path) -> list[str]:
+    """The names of the databases in a folder."""
+    return [path.name for path in folder.glob("*.db")]
 
 
 def application() -> Application:
@@ -159,6 +165,44 @@ async def test_a_table_lists_sellers(tmp_path: Path) -> None:
         assert listed.tags == frozenset({"pilot", "large"})
     with pytest.raises(ConfigurationError):
         SellerDirectory.from_table(f"sqlite:///{file}", "clients; DROP TABLE clients")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite:///{folder}/misspelt.db", "there is no database file .*/misspelt.db"),
+        ("sqlite:///{folder}/clients.db", "from table sellers of sqlite:///.*/clients.db: no such table: sellers"),
+        ("postgresql://me:hush@127.0.0.1:9/x", r"from table sellers of postgresql://me:\*\*\*@127.0.0.1:9/x: .*\b9\b"),
+    ],
+)
+async def test_a_table_that_cannot_be_read_is_one_kind_of_error(tmp_path: Path, url: str, said: str) -> None:
+    """It is that of a file, without a password; no database is created."""
+    with closing(sqlite3.connect(tmp_path / "clients.db")):
+        pass
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        await SellerDirectory.from_table(url.format(folder=tmp_path)).reload()
+    assert "hush" not in str(caught.value)
+    assert databases(tmp_path) == ["clients.db"]
+
+
+async def test_whatever_a_function_raises_the_directory_stays_unchanged() -> None:
+    """A fleet's scheduler works on with the sellers it knows; a cancellation is none of the function's errors."""
+    raised: list[BaseException] = []
+
+    async def provider() -> list[SellerEntry]:
+        if raised:
+            raise raised[0]
+        return [SellerEntry(seller_id="A1", region="NA", refresh_token="Atzr|1")]
+
+    directory = SellerDirectory(provider)
+    await directory.reload()
+    raised.append(ConnectionResetError("hush"))
+    with pytest.raises(ConfigurationError, match=r"raised ConnectionResetError$") as caught:
+        await directory.reload()
+    assert (caught.value.__cause__, await directory.names()) == (raised[0], ["A1@na"])
+    raised[0] = asyncio.CancelledError()
+    with pytest.raises(asyncio.CancelledError):
+        await directory.reload()
 
 
 @pytest.mark.parametrize(
