@@ -6,8 +6,11 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from redis.asyncio import Redis
+try:
+    from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+    from redis.asyncio import Redis
+except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
+    raise ModuleNotFoundError('tokens in Redis need an extra: pip install "spapi-async[redis]"') from error
 
 from spapi_async._core.home_loop import HomeLoop, Leftover, leave_to_parent
 from spapi_async._core.store_url import address_of

@@ -25,7 +25,7 @@ try:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
     from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
     from sqlalchemy.schema import CreateIndex, CreateTable
-except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
+except ImportError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('databases need an extra: pip install "spapi-async[sync]"') from error
 
 __all__ = [
@@ -54,6 +54,10 @@ _ASYNCPG_OPTIONS = {
     "target_session_attrs",
     "timeout",
     "user",
+}
+_EXTRAS = {
+    "aiosqlite": 'SQLite needs an extra: pip install "spapi-async[sync]"',
+    "asyncpg": 'PostgreSQL needs an extra: pip install "spapi-async[postgres]"',
 }
 _BUSY_SECONDS = 30  # how long SQLite waits for another process that is writing
 _PING_AFTER_SECONDS = 1.0  # how long a PostgreSQL connection may be idle before it is tested
@@ -237,7 +241,7 @@ async def lock_creation(connection: AsyncConnection) -> None:
 
 def reason(error: BaseException) -> str:
     """The first line of the driver's message, without the statement and the link that SQLAlchemy adds."""
-    if isinstance(error, ModuleNotFoundError) and error.name == "asyncpg":
-        return 'PostgreSQL needs an extra: pip install "spapi-async[postgres]"'
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        return _EXTRAS[error.name]
     cause = getattr(error, "orig", None) or error
     return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

@@ -54,7 +54,7 @@ try:
     from sqlalchemy.dialects import sqlite as sqlite_dialect
     from sqlalchemy.exc import IntegrityError, SQLAlchemyError
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
+except ImportError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('a journal needs an extra: pip install "spapi-async[sync]"') from error
 
 from spapi_async.workflows._sql import (

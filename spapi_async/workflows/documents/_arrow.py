@@ -178,5 +178,5 @@ def _pyarrow() -> Any:
     try:
         import pyarrow as pa
     except ImportError:
-        raise ConfigurationError("tables need the extra 'arrow': pip install 'spapi-async[arrow]'") from None
+        raise ConfigurationError('tables need an extra: pip install "spapi-async[arrow]"') from None
     return pa

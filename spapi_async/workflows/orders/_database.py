@@ -27,9 +27,10 @@ from spapi_async.workflows.orders._vault import RETENTION, PersonalData, Persona
 
 try:
     import alembic  # noqa: F401 - migrations need it; imported here so that a missing extra is reported
+    import sqlalchemy.ext.asyncio  # noqa: F401 - likewise if greenlet is missing
     from sqlalchemy import delete, func, select, update
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
+except ImportError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('order sync needs an extra: pip install "spapi-async[sync]"') from error
 
 from spapi_async.workflows._cursor import run_on_cursor

@@ -10,10 +10,14 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
-import redis.asyncio as aioredis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+
+try:
+    import redis.asyncio as aioredis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
+    raise ModuleNotFoundError('shared quota needs an extra: pip install "spapi-async[redis]"') from error
 
 from spapi_async._core.limiter import LimitSnapshot
 from spapi_async._core.store_url import address_of
