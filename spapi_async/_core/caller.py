@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, TypeVar
 
 from spapi_async._core.operation import Operation
@@ -64,10 +64,12 @@ class Caller(Protocol):
     def region(self) -> Region:
         """The region to which calls go."""
 
-    async def call(self, operation: Operation[T], /, **arguments: Any) -> Reply[T]:
+    # Not declared with "async def": for pyright, its result is a type that only such functions have.
+
+    def call(self, operation: Operation[T], /, **arguments: Any) -> Coroutine[Any, Any, Reply[T]]:
         """The whole reply."""
 
-    async def fetch(self, operation: Operation[T], /, **arguments: Any) -> T:
+    def fetch(self, operation: Operation[T], /, **arguments: Any) -> Coroutine[Any, Any, T]:
         """The decoded body alone."""
 
     def forecast(

@@ -8,8 +8,8 @@ moment, one of the swaps fails.
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Collection, Coroutine, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
@@ -77,29 +77,31 @@ class RunStore(Protocol):
     def lasting(self) -> bool:
         """Whether entries outlive this process."""
 
-    async def now(self) -> float:
+    # Not declared with "async def", as in ``_core.caller``.
+
+    def now(self) -> Coroutine[Any, Any, float]:
         """The time by the clock that every user of the store shares."""
 
-    async def add(self, entry: Entry) -> Entry:
+    def add(self, entry: Entry) -> Coroutine[Any, Any, Entry]:
         """Store a new entry and return the stored one.
 
         If a lasting store has an open entry of the seller with that kind and fingerprint, it returns that one instead.
         """
 
-    async def get(self, entry_id: str) -> Entry | None:
+    def get(self, entry_id: str) -> Coroutine[Any, Any, Entry | None]:
         """The entry as it is now."""
 
-    async def swap(self, old: Entry, new: Entry) -> bool:
+    def swap(self, old: Entry, new: Entry) -> Coroutine[Any, Any, bool]:
         """Replace ``old`` if it is still stored; False if not, or if another entry's ``made`` job has that job id."""
 
-    async def made(self, seller: str, kind: str, job_ids: Collection[str]) -> frozenset[str]:
+    def made(self, seller: str, kind: str, job_ids: Collection[str]) -> Coroutine[Any, Any, frozenset[str]]:
         """Those of the ids whose job was created for an entry."""
 
-    async def recent(self, seller: str, kind: str, fingerprint: str, *, since: float) -> Sequence[Entry]:
+    def recent(self, seller: str, kind: str, fingerprint: str, *, since: float) -> Coroutine[Any, Any, Sequence[Entry]]:
         """Entries with that fingerprint planned since then, newest first, including closed ones."""
 
-    async def unfinished(self, *, seller: str | None = None, kind: str | None = None) -> Sequence[Entry]:
+    def unfinished(self, *, seller: str | None = None, kind: str | None = None) -> Coroutine[Any, Any, Sequence[Entry]]:
         """Every open entry, oldest first."""
 
-    async def aclose(self) -> None:
+    def aclose(self) -> Coroutine[Any, Any, None]:
         """Close connections."""

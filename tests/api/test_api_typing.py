@@ -7,7 +7,11 @@ import inspect
 from decimal import Decimal
 from typing import assert_type
 
+import pytest
+
 from spapi_async import Marketplace
+from spapi_async._core.caller import Caller
+from spapi_async._core.journal import RunStore
 from spapi_async._core.operation import Operation
 from spapi_async._engine.paging import PageIterator
 from spapi_async.api import Namespaces, operations
@@ -81,3 +85,10 @@ def values(operation: Operation[orders_v0.Order], price: product_pricing_v0.Mone
 def test_every_namespace_is_annotated() -> None:
     """The attributes that type checkers know are those that exist."""
     assert set(inspect.get_annotations(Namespaces)) == {name.partition(".")[0] for name in operations()}
+
+
+@pytest.mark.parametrize("protocol", [Caller, RunStore])
+def test_objects_with_methods_that_return_coroutines_fit_a_protocol(protocol: type) -> None:
+    """For pyright, and so in many editors, only an "async def" fits one; handles and the journal have other methods."""
+    members = [member for name, member in vars(protocol).items() if not name.startswith("_")]
+    assert not [member for member in members if inspect.iscoroutinefunction(member)]

@@ -15,6 +15,7 @@ from spapi_async import (
 )
 from spapi_async.api.orders_v0 import GET_ORDER
 from spapi_async.models import catalog_items_2022_04_01, orders_2026_01_01, orders_v0
+from spapi_async.workflows.bulk import Done, Failed, fan_out
 from spapi_async.workflows.documents import Document
 from spapi_async.workflows.reports import REPORT_TYPES, ReportRun, ReportType
 
@@ -99,3 +100,10 @@ async def reports(seller: SellingPartner) -> None:
         assert_type(each, ReportRun)
     assert_type(REPORT_TYPES.GET_AFN_INVENTORY_DATA, ReportType)
     seller.reports.download("GET_ANY")  # type: ignore[call-arg]
+
+
+async def outcomes(seller: SellingPartner) -> None:
+    """They have the types of the items and of the calls' results."""
+    async with fan_out(seller.catalog.item, ["B07XJ8C8F5"]) as found:
+        async for outcome in found:
+            assert_type(outcome, Done[str, catalog_items_2022_04_01.Item] | Failed[str])

@@ -116,7 +116,7 @@ class _Source(Generic[I]):
             await close()
 
 
-class Outcomes(AsyncIterator[Any], Generic[I, V]):
+class Outcomes(AsyncIterator[Done[I, V] | Failed[I]], Generic[I, V]):
     """The outcomes of the workers' calls, in a queue; while it is full, the workers wait."""
 
     def __init__(
