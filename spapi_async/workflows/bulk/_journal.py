@@ -54,13 +54,17 @@ class Journal:
         self.path = path
         try:
             self.connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=2.0)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from None
+        try:
             if exclusive:  # a second crawl with the same file would cut off this crawl's output
                 self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = NORMAL")
             self.connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
-            raise ConfigurationError(f"cannot use {path} as the journal of a crawl: {error}") from None
+            self.close()
+            raise self._unusable(error) from None
         before = self.state("what")
         if before is None:
             self.connection.execute("INSERT INTO crawl_state VALUES ('what', ?)", (description,))
@@ -69,6 +73,9 @@ class Journal:
             raise ConfigurationError(
                 f"{path} belongs to a crawl of {before}, not of {description}: choose another output"
             )
+
+    def _unusable(self, error: sqlite3.Error) -> ConfigurationError:
+        return ConfigurationError(f"cannot use {self.path} as the journal of a crawl: {error}")
 
     def close(self) -> None:
         """Close the file."""

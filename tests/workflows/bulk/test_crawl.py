@@ -21,7 +21,7 @@ from spapi_async.emulator.data.products import product_at
 from spapi_async.workflows.bulk import CrawlProgress, crawl
 from spapi_async.workflows.bulk._crawl import Run
 from spapi_async.workflows.bulk._fan_out import Done, Failed
-from spapi_async.workflows.bulk._journal import FOUND, MISSING, Key
+from spapi_async.workflows.bulk._journal import FOUND, MISSING, Journal, Key
 from spapi_async.workflows.bulk._json_lines import JsonLines
 
 ASINS = [product_at(0, number).asin for number in range(300)]
@@ -275,6 +275,23 @@ async def test_an_output_that_is_not_the_crawls_own_is_refused() -> None:
                 await crawl("catalog", [seller], ASINS[:5], target)
         with pytest.raises(ConfigurationError, match="no crawl of 'orders'"):
             await crawl("orders", [seller], ASINS[:5], "items.jsonl")
+
+
+def test_a_journal_that_cannot_be_used_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it is if another crawl has locked it: Python 3.13 warns of a database that was not closed."""
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def connected(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(connect(*arguments, **options))
+        return opened[0]
+
+    monkeypatch.setattr(sqlite3, "connect", connected)
+    write("items.journal", "this is not a database")
+    with pytest.raises(ConfigurationError, match=r"cannot use items\.journal as the journal of a crawl"):
+        Journal(Path("items.journal"), "catalog", exclusive=True)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].total_changes  # noqa: B018
 
 
 def test_two_hundred_failures_in_a_row_end_a_crawl() -> None:
