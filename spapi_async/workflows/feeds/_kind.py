@@ -10,7 +10,17 @@ from spapi_async._core.caller import Caller
 from spapi_async.api.feeds_2021_06_30 import CREATE_FEED, GET_FEED, GET_FEEDS, Feeds20210630
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows._bucket import bucket_of
-from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, new_id, places_of, type_groups
+from spapi_async.workflows.feeds.feed_types import FEED_TYPES
+from spapi_async.workflows.runs import (
+    FINAL_STATUSES,
+    Job,
+    job_from,
+    jobs_in,
+    new_id,
+    places_of,
+    suggesting,
+    type_groups,
+)
 
 if TYPE_CHECKING:
     from spapi_async.models.feeds_2021_06_30 import Feed
@@ -52,7 +62,8 @@ class FeedKind:
             raise ConfigurationError(
                 "the journal has no content for a feed that another process began: submit the feed again"
             )
-        made = await self._api.create_feed(body=body)
+        with suggesting(body["feedType"], vars(FEED_TYPES)):
+            made = await self._api.create_feed(body=body)
         return new_id(made.feed_id, "feed", operation=CREATE_FEED.name)
 
     async def get(self, job_id: str) -> Job:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 from spapi_async._core.caller import Caller
 from spapi_async.api.reports_2021_06_30 import CREATE_REPORT, GET_REPORT, GET_REPORTS, Reports20210630
 from spapi_async.workflows._bucket import bucket_of
-from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, new_id, places_of, type_groups
+from spapi_async.workflows.reports.report_types import REPORT_TYPES
+from spapi_async.workflows.runs import (
+    FINAL_STATUSES,
+    Job,
+    job_from,
+    jobs_in,
+    new_id,
+    places_of,
+    suggesting,
+    type_groups,
+)
 
 if TYPE_CHECKING:
     from spapi_async.models.reports_2021_06_30 import Report
@@ -42,7 +52,8 @@ class ReportKind:
 
     async def create(self, request: Mapping[str, Any]) -> str:
         """CreateReport."""
-        made = await self._api.create_report(body=request)
+        with suggesting(request["reportType"], REPORT_TYPES):
+            made = await self._api.create_report(body=request)
         return new_id(made.report_id, "report", operation=CREATE_REPORT.name)
 
     async def get(self, job_id: str) -> Job:

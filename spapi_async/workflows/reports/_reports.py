@@ -24,8 +24,18 @@ from spapi_async.workflows.reports._request import (
     wire_time,
 )
 from spapi_async.workflows.reports._run import Access, ReportRun
-from spapi_async.workflows.reports.report_types import ReportType, report_type_of
-from spapi_async.workflows.runs import MOST_MARKETPLACES, Job, Run, Runs, marketplace_ids, new_id, places_of, runs_of
+from spapi_async.workflows.reports.report_types import REPORT_TYPES, ReportType, report_type_of
+from spapi_async.workflows.runs import (
+    MOST_MARKETPLACES,
+    Job,
+    Run,
+    Runs,
+    marketplace_ids,
+    new_id,
+    places_of,
+    runs_of,
+    suggesting,
+)
 
 if TYPE_CHECKING:
     from spapi_async.models.reports_2021_06_30 import Report
@@ -153,20 +163,8 @@ class Reports:
         Raises:
             NotFoundError: there is none from the last 90 days, the time for which Amazon keeps reports.
         """
-        newest: Report | None = None
-        wanted = None if marketplaces is None else set(marketplace_ids(marketplaces, self._caller.region))
-        # A report of all of them is one of the first ten's, too, and Amazon lists no more at a time.
-        listed = self._listed(report_type, marketplaces, statuses=("DONE",), most=MOST_MARKETPLACES)
-        async for report in listed:
-            if wanted is not None and places_of(report.marketplace_ids) != wanted:
-                continue
-            if newest is None or _made_at(report) > _made_at(newest):
-                newest = report
-        if newest is None:
-            raise NotFoundError(
-                f"no report {report_type} from the last 90 days is DONE",
-                operation="reports_2021_06_30.get_reports",
-            )
+        with suggesting(str(report_type), REPORT_TYPES):
+            newest = await self._newest(report_type, marketplaces)
         return await self._run_of(newest)
 
     async def iter_available(
@@ -258,6 +256,23 @@ class Reports:
     @property
     def _access(self) -> Access:
         return Access(self._api, self._documents, self._runs)
+
+    async def _newest(self, report_type: ReportType | str, marketplaces: Places | None) -> Report:
+        newest: Report | None = None
+        wanted = None if marketplaces is None else set(marketplace_ids(marketplaces, self._caller.region))
+        # A report of all of them is one of the first ten's, too, and Amazon lists no more at a time.
+        listed = self._listed(report_type, marketplaces, statuses=("DONE",), most=MOST_MARKETPLACES)
+        async for report in listed:
+            if wanted is not None and places_of(report.marketplace_ids) != wanted:
+                continue
+            if newest is None or _made_at(report) > _made_at(newest):
+                newest = report
+        if newest is None:
+            raise NotFoundError(
+                f"no report {report_type} from the last 90 days is DONE",
+                operation="reports_2021_06_30.get_reports",
+            )
+        return newest
 
     async def _latest_job(self, report_type: ReportType, marketplaces: Sequence[str]) -> Job:
         newest = await self.latest(report_type, marketplaces=marketplaces)

@@ -21,7 +21,13 @@ checks what their requests have in common, ``_explanation`` reads why a run fail
 from spapi_async.workflows.runs._explanation import error_messages_in, explanation_in, explanation_of
 from spapi_async.workflows.runs._job import FINAL_STATUSES, Job, RunKind, job_from, jobs_in, new_id, places_of
 from spapi_async.workflows.runs._memory import MemoryStore
-from spapi_async.workflows.runs._requests import MOST_MARKETPLACES, checked_options, marketplace_ids, type_groups
+from spapi_async.workflows.runs._requests import (
+    MOST_MARKETPLACES,
+    checked_options,
+    marketplace_ids,
+    suggesting,
+    type_groups,
+)
 from spapi_async.workflows.runs._run import Run
 from spapi_async.workflows.runs._runs import Runs, runs_of
 
@@ -43,5 +49,6 @@ __all__ = [
     "new_id",
     "places_of",
     "runs_of",
+    "suggesting",
     "type_groups",
 ]

@@ -14,6 +14,7 @@ from report_fixtures import ALL_ORDERS, CREATE, INVENTORY, LISTINGS, calls, repo
 from spapi_async import Application, Marketplace, Region
 from spapi_async.api.reports_2021_06_30 import GET_REPORTS
 from spapi_async.errors import (
+    BadRequestError,
     ConfigurationError,
     DocumentError,
     NotFoundError,
@@ -335,6 +336,27 @@ async def test_the_latest_report_of_all_marketplaces_of_europe_is_found() -> Non
         assert (await seller.reports.latest(LISTINGS, marketplaces=europe)).report_id == asked.report_id
         with pytest.raises(NotFoundError):
             await seller.reports.latest(LISTINGS, marketplaces=europe[1:])
+
+
+async def test_a_misspelt_type_that_amazon_refuses_is_named_correctly() -> None:
+    """The known type with the most similar name is a note of the error; a type that is known or unlike any has none."""
+    refused = {"operation": CREATE, "status": 400, "times": None}
+    async with reports_emulated() as (emulator, seller):
+        emulator.faults(refused, {**refused, "operation": "feeds_2021_06_30.create_feed"})
+        requests = [
+            (seller.reports.request("GET_MERCHANT_LISTING_ALL_DATA", marketplaces=US), LISTINGS),
+            (seller.reports.request(f" {LISTINGS.lower()}", marketplaces=US), LISTINGS),
+            (seller.reports.latest("GET_MERCHANT_LISTING_ALL_DATA"), LISTINGS),
+            (seller.feeds.submit("JSON_LISTING_FEED", "{}", marketplaces=US), "JSON_LISTINGS_FEED"),
+            (seller.reports.request(LISTINGS, marketplaces=US), None),
+            (seller.reports.request("GET_ANY", marketplaces=US), None),
+            (seller.reports.latest(LISTINGS), None),
+        ]
+        for request, meant in requests:
+            with pytest.raises((BadRequestError, NotFoundError)) as caught:
+                await request
+            notes = getattr(caught.value, "__notes__", [])
+            assert [note.partition("did you mean ")[2] for note in notes] == ([f"{meant}?"] if meant else [])
 
 
 async def test_the_latest_report_is_found() -> None:
