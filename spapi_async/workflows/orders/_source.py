@@ -126,19 +126,22 @@ class Orders2026Source:
 
 
 def page_of(response: Reply[Any]) -> Page:
-    """A page of ``searchOrders``: read only for its columns if every order fits, else by the general reader."""
+    """A page of ``searchOrders``: an order is read only for its columns if it fits, else by the general reader."""
     from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
 
-    rows: Sequence[OrderRow | None] = (None,)
-    unreadable: tuple[Unreadable, ...] = ()
+    found: Sequence[OrderRow | Unreadable | None] = ()
     if isinstance(response.body, ColumnsPage):
-        rows = [quick_row(bytes(raw)) for raw in response.body.orders]
-        if None in rows:
+        found = [quick_row(bytes(raw)) for raw in response.body.orders]
+        if None in found:
             response = read_again(response, SEARCH_ORDERS)
-    if None in rows:
-        rows, unreadable = rows_of(V2026, response, [(piece, None) for piece in read_pieces(response, SEARCH_ORDERS)])
+    if not isinstance(response.body, ColumnsPage):
+        pieces = read_pieces(response, SEARCH_ORDERS)
+        if len(found) != len(pieces):  # no order was read so far, or the general reader found others
+            found = [None] * len(pieces)
+        found = [each or _row(V2026, response, piece, None) for each, piece in zip(found, pieces, strict=True)]
+    rows, unreadable = _divided(found)
     return Page(
-        rows=tuple(row for row in rows if row is not None),
+        rows=rows,
         cursor=read_token(response, SEARCH_ORDERS),
         upper_bound=read_time(getattr(response.body, "last_updated_before", None)),
         violations=len(response.violations),
@@ -268,17 +271,25 @@ def rows_of(
     shape: OrderShape, response: Reply[Any], entries: Sequence[tuple[Piece, list[Piece] | None]]
 ) -> tuple[tuple[OrderRow, ...], tuple[Unreadable, ...]]:
     """The rows of a page; entries that cannot be made into rows are set aside and stop neither page nor seller."""
-    rows, unreadable = [], []
-    for piece, items in entries:
-        try:
-            if piece.content is None:
-                raise NoOrderError("no JSON object")
-            rows.append(shape.row(piece, items=items))
-        except (ValueError, ArithmeticError, RecursionError, TypeError) as error:
-            # The messages of other errors may quote the content.
-            reason = str(error) if isinstance(error, NoOrderError) else type(error).__name__
-            unreadable.append(Unreadable(reason=reason, request_id=response.request_id, raw=piece.raw))
-    return tuple(rows), tuple(unreadable)
+    return _divided([_row(shape, response, piece, items) for piece, items in entries])
+
+
+def _row(shape: OrderShape, response: Reply[Any], piece: Piece, items: list[Piece] | None) -> OrderRow | Unreadable:
+    try:
+        if piece.content is None:
+            raise NoOrderError("no JSON object")
+        return shape.row(piece, items=items)
+    except (ValueError, ArithmeticError, RecursionError, TypeError) as error:
+        # The messages of other errors may quote the content.
+        reason = str(error) if isinstance(error, NoOrderError) else type(error).__name__
+        return Unreadable(reason=reason, request_id=response.request_id, raw=piece.raw)
+
+
+def _divided(
+    found: Sequence[OrderRow | Unreadable | None],
+) -> tuple[tuple[OrderRow, ...], tuple[Unreadable, ...]]:
+    rows = tuple([each for each in found if isinstance(each, OrderRow)])
+    return rows, tuple([each for each in found if isinstance(each, Unreadable)])
 
 
 def check_progress(page: Page, checkpoint: Checkpoint, stream: str, history: PageHistory) -> None:
