@@ -13,6 +13,7 @@ from insides import database_engine
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders import OrderDatabase, OrderPage, OrderRow, PersonalKeys, Unreadable
+from spapi_async.workflows.orders._personal import cut
 from spapi_async.workflows.orders._report_rows import order_rows
 from spapi_async.workflows.orders._rows import V0, V2026, Detail
 from spapi_async.workflows.orders._tables import order_changes, order_personal, orders, unreadable
@@ -101,6 +102,29 @@ def test_personal_data_of_v0_is_cut_out_of_orders_and_items() -> None:
 def test_odd_shapes_hide_nothing(odd: dict[str, Any]) -> None:
     """An item may be outside of its list, or text be in the place of an object."""
     assert MARK not in V2026.row(msgspec.json.encode({"orderId": "1", **odd})).payload
+
+
+@pytest.mark.parametrize(
+    ("content", "places"),
+    [
+        (
+            {"product": 7, "packing": "text", "orderItems": None, "fulfillment": True, "cancellation": ""},
+            "product packing",
+        ),
+        ({"product": [None, 7, {"asin": "B1"}, "", "text", True]}, "product.1 product.4"),
+        ({"product": [[{"asin": "B1"}, "text"], [[7]]]}, "product.0.1 product.1.0.0"),
+        ({"giftOption": {"giftWrapLevel": "GIFT", "new": True, "other": {"x": 1}}}, "giftOption.new giftOption.other"),
+        ({"giftOption": [[{"giftWrapLevel": 1, "new": None}], 7]}, "giftOption.0.0.new giftOption.1"),
+        ({"new": [[{"buyer": None}], [], [["x", 7]]], "more": {"new": {"tax": 1}}}, "new.0.0.buyer more.new.tax"),
+        ({"new": ' {"buyer": 1}', "giftWrapLevel": '\n[{"tax": 1}]', "other": ' {"new": 1}'}, "new giftWrapLevel"),
+        ({"new": [' {"buyer": 1}', ['\t[[{"tax": 1}]]'], " buyer"]}, "new.0 new.1.0"),
+        ({"product": ' {"asin": "B1"}', "shipFromAddress": {"name": "x"}}, "product"),
+    ],
+)
+def test_exactly_the_values_that_may_be_personal_are_cut(content: dict[str, Any], places: str) -> None:
+    """Values of any kind may stand in the place of objects, in lists of lists, or as JSON in a text after blanks."""
+    _, taken = cut(content)
+    assert sorted(taken) == sorted(places.split())
 
 
 def test_an_order_without_personal_data_keeps_its_bytes() -> None:
