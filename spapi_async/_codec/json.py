@@ -262,7 +262,7 @@ def has_name_twice(raw: bytes) -> bool:
     except _NameTwiceError:
         return True
     except (ValueError, RecursionError):
-        return False
+        pass  # a text that no decoder reads
     return False
 
 

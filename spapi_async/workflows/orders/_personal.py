@@ -206,15 +206,17 @@ def _search_object(
     for name, inner in value.items():
         meaning, kind = _MEANINGS[name], type(inner)
         if meaning is _PERSONAL or (is_mixed and meaning is not _FACT):
-            hits.append(_Hit(value, name, (place, name)))
+            pass  # a hit, whatever its value is
         elif kind is str and meaning is _NONE:  # nearly every member
-            if inner[:1] in _OPENING and _is_json_with_personal(inner):
-                hits.append(_Hit(value, name, (place, name)))
+            if inner[:1] not in _OPENING or not _is_json_with_personal(inner):
+                continue
         elif kind is dict or kind is list:
             if meaning is not _SELLERS:
                 waiting.append((inner, (place, name), meaning))
-        elif (meaning in _OBJECTS and _is_text_or_number(inner)) or (kind is str and _is_json_with_personal(inner)):
-            hits.append(_Hit(value, name, (place, name)))
+            continue
+        elif not _is_personal_scalar(inner, meaning):
+            continue
+        hits.append(_Hit(value, name, (place, name)))
 
 
 def _search_list(
@@ -225,7 +227,7 @@ def _search_list(
         if kind is dict or kind is list:
             name = entry.get(ids) if kind is dict else None
             waiting.append((entry, (place, name if type(name) is str else str(position)), meaning))
-        elif (meaning in _OBJECTS and _is_text_or_number(entry)) or (kind is str and _is_json_with_personal(entry)):
+        elif _is_personal_scalar(entry, meaning):
             hits.append(_Hit(value, position, (place, str(position))))
 
 
@@ -237,9 +239,11 @@ def _path_of(place: _Place) -> str:
     return ".".join(reversed(names))
 
 
-def _is_text_or_number(value: Any) -> bool:
-    """Whether the value in place of an object is text or a number."""
-    return value is not None and type(value) is not bool and value != ""
+def _is_personal_scalar(value: Any, meaning: _Meaning) -> bool:
+    """Whether text or a number stands in the place of an object, or text is JSON with personal data."""
+    if meaning in _OBJECTS and value is not None and type(value) is not bool and value != "":
+        return True
+    return type(value) is str and _is_json_with_personal(value)
 
 
 def _is_json_with_personal(value: str) -> bool:
