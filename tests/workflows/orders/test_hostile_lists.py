@@ -28,10 +28,12 @@ IDS_OF_REPORTS: list[Source] = ["ids", "reports"]
 SEARCH_AND_REPORTS: list[Source] = ["search", "reports"]
 ALL: list[Source] = ["search", "ids", "orders_v0", "reports"]
 
+each_kind_of_source = pytest.mark.parametrize("sources", [SEARCH, V0, IDS_OF_REPORTS, ALL], ids="+".join)
+
 
 def emulator(**options: Any) -> Emulator:
     """Quota many times Amazon's, so that every source waits a little; tokens are numbers of orders to skip."""
-    usual = {"orders": 80, "rate_scale": 40_000, "processing": 0.02, "search_delay": 0.0, "page_shift": True}
+    usual = {"orders": 40, "rate_scale": 40_000, "processing": 0.02, "search_delay": 0.0, "page_shift": True}
     return Emulator(**{**usual, "anchor": EPOCH - 3600, "clock": Hourglass(), **options})
 
 
@@ -42,7 +44,7 @@ class Changes:
     """
 
     def __init__(
-        self, running: Emulator, *, most: int = 40, after: Mapping[int, Callable[[], None]] | None = None
+        self, running: Emulator, *, most: int = 20, after: Mapping[int, Callable[[], None]] | None = None
     ) -> None:
         self._running = running
         self._most = most
@@ -77,7 +79,7 @@ def lost(running: Emulator, url: str) -> set[str]:
     return set(emulated_versions(running)) - set(stored_versions(url))
 
 
-@pytest.mark.parametrize("sources", [SEARCH, V0, IDS_OF_REPORTS, ALL], ids="+".join)
+@each_kind_of_source
 @in_virtual_hours
 async def test_no_shifted_page_loses_an_order(sqlite_url: str, sources: list[Source]) -> None:
     """One run stores every order, the next one their last changes."""
@@ -85,7 +87,7 @@ async def test_no_shifted_page_loses_an_order(sqlite_url: str, sources: list[Sou
         changes = Changes(running)
         report = await sync(running, sqlite_url, sources, progress=changes)
         assert report.failed == ()
-        assert changes.pages > 16
+        assert changes.pages > 8
         assert (lost(running, sqlite_url), coarse_orders(sqlite_url)) == (set(), 0)
         await sync(running, sqlite_url, sources)
         assert stored_versions(sqlite_url) == emulated_versions(running)
@@ -106,7 +108,7 @@ async def test_lists_with_every_irregularity_lose_no_order(sqlite_url: str, sour
         assert coarse_orders(sqlite_url) == 0
 
 
-@pytest.mark.parametrize("sources", [SEARCH, V0, IDS_OF_REPORTS, ALL], ids="+".join)
+@each_kind_of_source
 @in_virtual_hours
 async def test_runs_that_end_in_the_middle_lose_no_order(sqlite_url: str, sources: list[Source]) -> None:
     """Each continues from the committed state, whatever has changed in between."""
@@ -141,13 +143,13 @@ async def test_followed_orders_end_as_amazon_has_them(sqlite_url: str, sources: 
     async with emulator(seed=6, rate_scale=4_000) as running, selling(running) as seller:
 
         async def follow() -> None:
-            changes = Changes(running, most=40)
+            changes = Changes(running, most=20)
             await follow_orders([seller], sqlite_url, sources=sources, since=SINCE, progress=changes, clock=Hourglass())
 
         async with anyio.create_task_group() as group:
             group.start_soon(follow)
             with anyio.fail_after(60):
-                while len(versions(sqlite_url)) < 80:
+                while len(versions(sqlite_url)) < 40:
                     await anyio.sleep(0.05)
                 running.change_orders(add=70, update=40)
                 while versions(sqlite_url) != emulated_versions(running) or coarse_orders(sqlite_url):
