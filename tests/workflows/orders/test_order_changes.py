@@ -302,15 +302,21 @@ WRITERS, PAGES, SIZE = 4, 5, 10
 
 
 async def test_a_reader_sees_every_change_once_while_four_write(database_url: str) -> None:
-    """They come in the order of commits, with a long-running reader's transaction open all the while."""
+    """They come in the order of commits, with a long-running reader's transaction open all the while.
+
+    Two of the writers have leases, as syncs do, so that their transactions begin at the same time.
+    """
     seen: list[Change] = []
     async with OrderDatabase(database_url) as database, OrderDatabase(database_url) as other:
         async with database_engine(other).connect() as dump:
             await dump.exec_driver_sql("SELECT count(*) FROM orders")
 
             async def write(writer: int) -> None:
+                seller = f"s{writer}"
+                lease = await database.hold(seller, "orders", seller, now=NOW) if writer % 2 else None
                 for page in range(PAGES):
-                    await store(database, *(order(f"{writer}-{page}-{n}") for n in range(SIZE)), seller=f"s{writer}")
+                    rows = [order(f"{writer}-{page}-{n}") for n in range(SIZE)]
+                    await database.store(OrderPage(seller=seller, rows=rows, checkpoint=None, at=NOW, lease=lease))
 
             writing = asyncio.gather(*(write(writer) for writer in range(WRITERS)))
             while len(seen) < WRITERS * PAGES * SIZE:
@@ -326,6 +332,23 @@ async def test_a_reader_sees_every_change_once_while_four_write(database_url: st
     for writer in range(WRITERS):
         own = [change.order_id for change in seen if change.seller == f"s{writer}"]
         assert own == [f"{writer}-{page}-{n}" for page in range(PAGES) for n in range(SIZE)]
+
+
+@pytest.mark.parametrize("leased", [True, False])
+async def test_two_sources_with_the_same_new_order_report_it_once(database_url: str, leased: bool) -> None:
+    """They are two connections, as of two processes, which may commit pages of one seller at the same moment."""
+    ids = [str(number) for number in range(20)]
+    async with OrderDatabase(database_url) as searches, OrderDatabase(database_url) as reports:
+
+        async def write(database: OrderDatabase, stream: str) -> None:
+            lease = await database.hold("s", stream, stream, now=NOW) if leased else None
+            for each in ids:
+                await together.wait()
+                await database.store(OrderPage(seller="s", rows=[order(each)], checkpoint=None, at=NOW, lease=lease))
+
+        together = asyncio.Barrier(2)
+        await asyncio.gather(write(searches, "orders"), write(reports, "history"))
+        assert [(change.kind, change.order_id) for change in await read(searches)] == [("new", each) for each in ids]
 
 
 async def test_rebuilding_fills_columns_again_without_a_change(database_url: str) -> None:
