@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from spapi_async.emulator.data.orders import sku_of
 from spapi_async.emulator.data.places import CITIES, phone_number, postal_code
@@ -20,11 +21,14 @@ _DAY_ZERO = datetime(2026, 1, 1, tzinfo=UTC)
 
 def text(name: str, rng: random.Random) -> str:
     """A string for a field of this name, in any of Amazon's spellings."""
+    return _maker_of(name)(rng)
+
+
+@lru_cache(maxsize=8192)
+def _maker_of(name: str) -> Callable[[random.Random], str]:
+    """What makes such a string: names repeat, and the table is long."""
     wanted = name.lower().replace("_", "").replace("-", "").replace(".", "")
-    for ending, make in _BY_ENDING:
-        if wanted.endswith(ending):
-            return make(rng)
-    return _words(rng)
+    return next((make for ending, make in _BY_ENDING if wanted.endswith(ending)), _words)
 
 
 def number(name: str, rng: random.Random) -> float:
