@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 from virtual_time import EPOCH, Deadlock, VirtualClock, run, virtual_time
@@ -55,3 +56,17 @@ def test_a_lost_wake_up_fails_instead_of_hanging(monkeypatch: pytest.MonkeyPatch
 async def test_threads_still_work() -> None:
     """A thread's result arrives although no timer is set."""
     assert await asyncio.to_thread(lambda: 7) == 7
+
+
+@virtual_time
+async def test_a_socket_is_read_before_time_passes() -> None:
+    """What has arrived is read before the next timer fires."""
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+    with theirs:
+        theirs.sendall(b"x")
+        async with asyncio.timeout(1.0):
+            assert await reader.readexactly(1) == b"x"
+        assert asyncio.get_running_loop().time() == 0.0
+        writer.close()
+        await writer.wait_closed()
