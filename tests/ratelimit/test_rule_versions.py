@@ -77,13 +77,18 @@ def follow(store: Store, model: Model, versions: Sequence[Limit], steps: Sequenc
         model.pass_to(store.now)
         store.use(limit)
         model.enforce(limit, store.now)
+        refusals = 0
         for _ in range(tries):
+            if refusals == 2:
+                break  # a third try at the same moment would say no more
             allowed = model.allows(limit, store.now)
             passed = store.take()
             assert allowed or not passed, (limit, steps)
             assert passed or not (exactly and allowed), (limit, steps)
             if passed:
                 model.call(store.now)
+            else:
+                refusals += 1
     for limit in versions:
         # Alone, every version lets a call through as soon as it would if everything had been spent just now.
         store.use(limit)
