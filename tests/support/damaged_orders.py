@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from hypothesis import settings
 
 __all__ = ["damaged", "examples", "seed_of_this_run"]
@@ -29,7 +30,7 @@ def examples(number: int) -> int:
 
 def damaged(page: dict[str, Any], rng: random.Random) -> bytes:
     """The page with one to three values, keys or bytes replaced."""
-    content = json.loads(json.dumps(page))
+    content = msgspec.json.decode(msgspec.json.encode(page))
     texts: list[bytes] = []
     for _ in range(rng.randrange(1, 4)):
         rng.choice(DAMAGES)(content, rng, texts)
