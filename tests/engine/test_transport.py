@@ -7,11 +7,13 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from hostile_campaign import locals_shown
 from raw_server import RawServer, answering, hang_up, raw_server, reply, stay_silent
 
 from spapi_async import ClosedError, ConfigurationError, ConnectionFailedError, RequestTimeoutError, TransportError
 from spapi_async._engine.transport import RawReply, SessionPool, Timeout
 from spapi_async._engine.user_agent import user_agent_header
+from spapi_async.credentials import Secret
 
 
 async def get(pool: SessionPool, server: RawServer, path: str = "/x", **options: Any) -> RawReply:
@@ -230,6 +232,33 @@ async def test_no_error_in_the_chain_holds_the_token(pool: SessionPool, raw: byt
         with pytest.raises(TransportError, match="the reply is not HTTP") as caught:
             await get(pool, server)
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+async def test_no_frame_of_a_broken_exchange_holds_the_token(pool: SessionPool) -> None:
+    """Exception reporters print local variables, and those of aiohttp's frames hold the headers that were sent."""
+    async with raw_server(hang_up) as server:
+        with pytest.raises(TransportError) as caught:
+            await get(pool, server, token=Secret("Atza|marked"))
+    shown = locals_shown(caught.value)  # first, since a failed assertion keeps its operands in this test's own frame
+    assert caught.value.__cause__ is not None
+    assert "marked" not in shown
+
+
+async def test_no_frame_of_a_cancelled_exchange_holds_the_token(pool: SessionPool) -> None:
+    """The cancellation passes through aiohttp's frames, too."""
+
+    async def cancelled() -> str:
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await get(pool, server, token=Secret("Atza|marked"))
+        return locals_shown(caught.value)
+
+    async def cancel(request: bytes, writer: Any) -> None:
+        assert b"marked" in request
+        call.cancel()
+
+    async with raw_server(cancel) as server:
+        call = asyncio.create_task(cancelled())
+        assert "marked" not in await call
 
 
 async def test_a_request_that_the_proxy_refuses_was_not_sent() -> None:
