@@ -27,3 +27,14 @@ def test_a_header_keeps_what_429s_have_lowered() -> None:
     assert adaptation.rate == pytest.approx(lowered / 2)
     adaptation.announce(2.0)
     assert adaptation.rate == pytest.approx(2 * lowered)
+
+
+def test_a_rate_that_is_far_too_high_falls_to_the_lowest_and_stays_there() -> None:
+    """Every second request is refused at each rate on the way: that does not show that lower rates are futile."""
+    adaptation, rates = Adaptation(1.0, 10), []
+    for moment in range(60):
+        adaptation.throttled(sent_at=moment, now=moment)
+        rates.append(adaptation.rate)
+        adaptation.succeeded()
+    assert rates == sorted(rates, reverse=True)
+    assert rates[20:] == pytest.approx([0.1] * 40, rel=0.01)
