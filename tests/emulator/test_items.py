@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from direct import US, Direct, running
 
-from spapi_async.emulator.data.products import product_at, products_of_eans
+from spapi_async.emulator.data.products import product_at, product_of_asin, products_of_eans
 from spapi_async.models import catalog_items_2022_04_01, listings_items_2021_08_01
 
 LISTINGS, CATALOG = "/listings/2021-08-01/items/A1", "/catalog/2022-04-01/items"
@@ -87,8 +88,19 @@ async def test_catalogue_items() -> None:
         assert (await api.get(f"{CATALOG}/B000000000", marketplaceIds=US)).status == 404
 
 
+async def test_a_catalogue_item_is_a_single_piece_of_its_product() -> None:
+    """Its summary has what the listing and the search show, too."""
+    product = product_at(1, 0)
+    async with running(seed=1) as api:
+        answer = await api.get(f"{CATALOG}/{product.asin}", marketplaceIds=US, includedData="summaries")
+    (summary,) = answer.json["summaries"]
+    assert (summary["brand"], summary["itemName"]) == (product.brand, product.title)
+    assert (summary["color"], summary["size"]) == (product.color, product.size)
+    assert (summary["marketplaceId"], summary["packageQuantity"]) == (US, 1)
+
+
 async def test_catalogue_search() -> None:
-    """Keywords or identifiers, one of which is required, find items, twenty a page at most."""
+    """Keywords or identifiers find items, twenty a page at most."""
     async with running(throttle=False) as api:
         query: dict[str, Any] = {"marketplaceIds": US, "keywords": "yoga mat", "pageSize": 20}
         first = await api.get(CATALOG, **query)
@@ -102,7 +114,39 @@ async def test_catalogue_search() -> None:
         assert len(seen) == len(set(seen)) == total > 20
         by_id = await api.get(CATALOG, marketplaceIds=US, identifiers=",".join(seen[:20]), identifiersType="ASIN")
         assert by_id.json["numberOfResults"] == 20
-        assert (await api.get(CATALOG, marketplaceIds=US)).status == 400
+
+
+async def test_a_search_of_the_catalogue_says_what_it_lacks() -> None:
+    """It needs keywords or identifiers, but not both, and the type of these; SKUs belong to a seller."""
+    lacking: dict[str, dict[str, str]] = {
+        "Exactly one of identifiers and keywords is required.": {},
+        "identifiersType is missing.": {"identifiers": "1"},
+        "sellerId is missing.": {"identifiers": "1", "identifiersType": "SKU"},
+        "Invalid 'asin' provided.": {"identifiers": "1", "identifiersType": "ASIN"},
+    }
+    async with running(throttle=False) as api:
+        answers = [await api.get(CATALOG, marketplaceIds=US, **query) for query in lacking.values()]
+        answers.append(
+            await api.get(CATALOG, marketplaceIds=US, keywords="mat", identifiers="1", identifiersType="EAN")
+        )
+    said = [(answer.status, answer.json["errors"][0]["message"]) for answer in answers]
+    assert said == [(400, message) for message in [*lacking, next(iter(lacking))]]
+
+
+async def test_a_search_finds_products_with_every_word_and_one_of_the_brands() -> None:
+    """Words may be in any case and in several keywords; the refinements count what was found by brand."""
+    query = {"marketplaceIds": US, "keywords": "Yoga,mat oat", "includedData": "summaries"}
+    async with running(seed=1, throttle=False) as api:
+        everything = (await api.get(CATALOG, **query)).json
+        some = (await api.get(CATALOG, **query, brandNames="Tarn,Velora", pageSize=20)).json
+    numbers = {each["brandName"]: each["numberOfResults"] for each in everything["refinements"]["brands"]}
+    titles = [product_at(1, index).title.lower() for index in range(5000)]
+    assert everything["numberOfResults"] == sum("yoga" in each and "mat" in each and "oat" in each for each in titles)
+    assert everything["numberOfResults"] == sum(numbers.values())
+    found = [item["summaries"][0] for item in some["items"]]
+    assert [each["brand"] for each in found].count("Tarn") == numbers["Tarn"]
+    assert {each["brand"] for each in found} == {"Tarn", "Velora"}
+    assert len(found) == some["numberOfResults"] == numbers["Tarn"] + numbers["Velora"]
 
 
 def test_products_are_found_by_their_eans() -> None:
@@ -111,3 +155,14 @@ def test_products_are_found_by_their_eans() -> None:
     eans = [product.ean for product in products]
     assert products_of_eans(1, [*reversed(eans), "nobody's", eans[3]]) == products
     assert products_of_eans(2, [eans[0], elsewhere.ean]) == [elsewhere]
+
+
+@pytest.mark.parametrize("index", [1, 4999])
+def test_a_product_is_found_by_its_asin_alone(index: int) -> None:
+    """Other spellings of the number in an ASIN find nothing, and neither does a smaller catalogue."""
+    product = product_at(1, index)
+    number = product.asin[2:]
+    assert product_of_asin(1, product.asin) == product
+    assert product_of_asin(1, product.asin, products=index) is None
+    spellings = ["B0" + number.lower(), f"B1{number}", f"B0{number}0", f"B0{number[:-1]}", f"B0{number[:-1]}-"]
+    assert [product_of_asin(1, asin) for asin in spellings] == [None] * 5

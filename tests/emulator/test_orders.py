@@ -10,6 +10,8 @@ import msgspec
 import pytest
 from direct import CA, EVERYWHERE, US, Direct, HandClock, running
 
+from spapi_async.emulator.data.orders import StoredOrder
+from spapi_async.marketplaces import Marketplace
 from spapi_async.models import orders_2026_01_01, orders_v0
 
 V0, V2026 = "/orders/v0/orders", "/orders/2026-01-01/orders"
@@ -278,3 +280,25 @@ async def test_confirming_a_shipment_changes_the_order() -> None:
         assert answer.headers["Content-Type"] == "application/json"
         assert "Content-Length" not in answer.headers
         assert (await api.orders())[-1]["OrderStatus"] == "Shipped"
+
+
+@pytest.mark.parametrize(
+    ("place", "amount", "written"),
+    [("US", 1234, "12.34"), ("US", 5, "0.05"), ("US", 120_000, "1200.00"), ("JP", 1234, "1234")],
+)
+def test_an_amount_has_the_decimals_of_its_currency(place: str, amount: int, written: str) -> None:
+    """Yen have none."""
+    order = StoredOrder(1, "seller", 0, [Marketplace[place]], 1_790_000_000.0, spread=86400.0)
+    assert order.money(amount) == written
+
+
+def test_a_discount_is_a_tenth_of_the_price() -> None:
+    """One line in ten has one; the tax is eight percent, and the total is what all of them come to."""
+    orders = [
+        StoredOrder(1, "seller", number, [Marketplace.US], 1_790_000_000.0, spread=86400.0) for number in range(99)
+    ]
+    lines = [line for order in orders for line in order.lines]
+    assert all(line.discount in (0, line.price // 10) for line in lines)
+    assert 0.05 < sum(line.discount > 0 for line in lines) / len(lines) < 0.15
+    assert [line.tax for line in lines] == [line.price * 8 // 100 for line in lines]
+    assert orders[0].total == sum(each.price + each.tax + each.shipping - each.discount for each in orders[0].lines)
