@@ -8,6 +8,7 @@ import pytest
 
 from spapi_async._codec.response import confirms, decode
 from spapi_async._core.operation import Operation
+from spapi_async.api.customer_feedback_2024_06_01 import GET_ITEM_BROWSE_NODE
 from spapi_async.api.feeds_2021_06_30 import CANCEL_FEED, CREATE_FEED
 from spapi_async.api.notifications_v1 import CREATE_SUBSCRIPTION
 from spapi_async.api.orders_v0 import CONFIRM_SHIPMENT
@@ -44,3 +45,9 @@ def test_a_write_is_confirmed_by_any_result_of_its_model(
 ) -> None:
     """Where the model has no result, any 2xx confirms it."""
     assert confirms(operation, decode(operation, status, {}, body)) is confirmed
+
+
+@pytest.mark.parametrize(("status", "confirmed"), [(204, True), (200, False), (202, False)])
+def test_a_204_is_a_result_where_the_operation_declares_one(status: int, confirmed: bool) -> None:
+    """Its model has required members, but Amazon announces that there may be no body."""
+    assert confirms(GET_ITEM_BROWSE_NODE, decode(GET_ITEM_BROWSE_NODE, status, {}, b"")) is confirmed

@@ -116,6 +116,15 @@ def test_decimals_of_one_form_are_written_as_they_came(cheap: dict[str, Any]) ->
     assert exactly(to_json(msgspec.json.decode(body, type=Cheap))) == exactly(body)
 
 
+@pytest.mark.parametrize("time", ["21:26:53Z", "21:26:53.120Z", "21:26:53.120001Z", "21:26:53.000Z", "21:26:53+02:00"])
+@pytest.mark.parametrize("beside", ["{}", '{"listPrice":{"Amount":1.50},"sizes":[{"Amount":"1.50"}]}'])
+def test_a_time_is_written_with_the_decimals_that_it_needs(time: str, beside: str) -> None:
+    """None, milliseconds as Amazon writes them, or microseconds; also beside decimals of both forms."""
+    thing = json.loads(beside) | {"sentAt": f"2026-07-29T{time}"}
+    written = to_json(msgspec.json.decode(json.dumps(thing), type=Thing))
+    assert json.loads(written)["sentAt"] == f"2026-07-29T{time}".replace(".000Z", "Z")
+
+
 def test_lists_and_maps_of_structs_are_written_too() -> None:
     """Items of an iterator and a batch's results by key are such values."""
     prices, sizes = [Price(amount=Decimal("1.50"))], {"a": Size(amount=Decimal("1.50"))}
