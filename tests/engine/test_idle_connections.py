@@ -2,9 +2,11 @@
 
 import asyncio
 
+import aiohttp
 import pytest
-from raw_server import RawServer, raw_server, reply
+from raw_server import RawServer, answering, raw_server, reply
 
+from spapi_async._engine.connections import WatchfulConnector, disown
 from spapi_async._engine.transport import SessionPool
 
 
@@ -99,3 +101,18 @@ async def test_a_server_that_switches_protocols_loses_the_connection(pool: Sessi
         for _ in range(2):
             assert (await pool.exchange("GET", server.url, headers={}, session_key="na")).status == 101
         assert server.connections == 2
+
+
+@pytest.mark.parametrize("forked", [False, True])
+async def test_connections_of_an_abandoned_session_are_closed_unless_they_are_the_parents(forked: bool) -> None:
+    """A process that was forked would end them for the process that uses them."""
+    whole = reply()
+    async with raw_server(answering(whole[:-1])) as server:
+        session = aiohttp.ClientSession(connector=WatchfulConnector())
+        async with session.get(server.url) as answer:
+            assert answer.connection is not None
+            transport = answer.connection.transport
+            assert transport is not None
+            disown(session, forked=forked)
+            assert (session.closed, transport.is_closing()) == (True, not forked)
+            transport.abort()

@@ -41,6 +41,17 @@ async def test_the_target_is_sent_as_it_stands(pool: SessionPool) -> None:
     assert server.requests[0].startswith(f"GET {path} HTTP/1.1\r\n".encode())
 
 
+async def test_the_target_of_a_document_is_sent_as_it_stands(pool: SessionPool) -> None:
+    """Its signature covers each character."""
+    path = "/a%7Eb/%252C?X-Amz-Signature=%2b%2F&x=a+b,c'"
+    async with (
+        raw_server(answering(reply(b"x"))) as server,
+        pool.stream("GET", server.url + path, headers={}, session_key="documents") as document,
+    ):
+        assert [chunk async for chunk in document.chunks] == [b"x"]
+    assert server.requests[0].startswith(f"GET {path} HTTP/1.1\r\n".encode())
+
+
 async def test_a_redirect_is_never_followed(pool: SessionPool) -> None:
     """A token is not sent to a host that a reply names."""
     async with raw_server(answering(reply(b"", "302 Found", "Location: http://127.0.0.1:1/steal"))) as server:
@@ -259,6 +270,24 @@ async def test_no_frame_of_a_cancelled_exchange_holds_the_token(pool: SessionPoo
     async with raw_server(cancel) as server:
         call = asyncio.create_task(cancelled())
         assert "marked" not in await call
+
+
+async def test_no_frame_of_a_cancelled_download_holds_the_url(pool: SessionPool) -> None:
+    """Anyone who reads a presigned URL can open the document."""
+
+    async def cancelled(url: Secret) -> str:
+        with pytest.raises(asyncio.CancelledError) as caught:
+            async with pool.stream("GET", url, headers={}, session_key="documents"):
+                pytest.fail("there was no reply")
+        return locals_shown(caught.value)
+
+    async def cancel(request: bytes, writer: Any) -> None:
+        call.cancel()
+
+    async with raw_server(cancel) as server:
+        call = asyncio.create_task(cancelled(Secret(f"{server.url}/document?signature=marked")))
+        assert "marked" not in await call
+        assert b"marked" in server.requests[0]
 
 
 async def test_a_request_that_the_proxy_refuses_was_not_sent() -> None:
