@@ -74,4 +74,5 @@ async def test_a_shared_limiter_and_a_token_store_are_parts(redis_url: str) -> N
                     pytest.fail("a lost Redis must not break a call")
                 found = await app.health()
                 assert (found.limiter.ok, found.token_store.ok) == (well, well)
+                assert found.limiter.detail == ("the store answers" if well else "the store is away")
                 assert "planted" not in repr(found)

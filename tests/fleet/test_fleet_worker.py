@@ -140,6 +140,18 @@ async def test_an_outage_of_redis_does_not_make_work_be_done_twice(error: Except
 
 
 @virtual_time
+async def test_a_result_for_a_board_that_has_changed_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Redis may have lost its data, or another worker have the seller by now."""
+
+    async def job(_: Any) -> None: ...
+
+    board = FakeBoard(begin=[True], end=[False])
+    await worker(board, job).slice_of("A@na", 0.0)
+    assert (board.noted, board.left) == ([], 1)
+    assert "the board has changed since a slice of A@na began" in caplog.text
+
+
+@virtual_time
 async def test_a_slice_that_is_not_due_any_more_does_nothing() -> None:
     """Nor does one whose seller has a slice."""
 

@@ -19,6 +19,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from spapi_async import (
     Application,
+    CallFinished,
     DocumentFinished,
     NotFoundError,
     RequestFinished,
@@ -100,6 +101,7 @@ def test_every_event_is_measured() -> None:
     telemetry(Waited(seconds=3.0, **call))
     telemetry(Throttled(rate=0.5, waiting=2, **call))
     telemetry(ViolationsFound(paths=("$.a", "$.b"), **call))
+    telemetry(CallFinished(seconds=0.7, attempts=1, error=None, **call))
     telemetry(DocumentFinished(size=700, requests=1, seconds=0.1, complete=True, **call))
     telemetry(RequestFinished(status=None, seconds=0.5, attempt=1, **call))
     telemetry.progress(SellerFailed(seller="one@na", total=0, error="x"))
@@ -112,6 +114,9 @@ def test_every_event_is_measured() -> None:
     assert points["spapi.quota.wait"][0].sum == 3
     assert points["spapi.throttled"][0].value == 1
     assert points["spapi.violations"][0].value == 2
+    assert [(point.sum, point.attributes) for point in points["spapi.call.duration"]] == [
+        (0.7, {"spapi.operation": GET})
+    ]
     assert points["spapi.document.size"][0].value == 700
     assert points["spapi.sync.failures"][0].value == 1
     assert points["spapi.sync.freshness"][0].sum == 7

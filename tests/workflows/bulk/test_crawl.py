@@ -21,8 +21,9 @@ from spapi_async.emulator.data.products import product_at
 from spapi_async.workflows.bulk import CrawlProgress, crawl
 from spapi_async.workflows.bulk._crawl import Run
 from spapi_async.workflows.bulk._fan_out import Done, Failed
-from spapi_async.workflows.bulk._journal import FOUND, MISSING, Journal, Key
+from spapi_async.workflows.bulk._journal import FOUND, MISSING, Entry, Journal, Key
 from spapi_async.workflows.bulk._json_lines import JsonLines
+from spapi_async.workflows.bulk._parquet import Parquet
 
 ASINS = [product_at(0, number).asin for number in range(300)]
 
@@ -415,3 +416,17 @@ async def test_nothing_is_written_after_a_write_that_failed() -> None:
     with pytest.raises(OSError, match="No space left"):
         await running
     assert writes == [1]
+
+
+def test_parts_that_the_journal_does_not_know_are_deleted(tmp_path: Path) -> None:
+    """A crawl that was killed after it had written a part looks up the identifiers in it again."""
+    sink = Parquet(tmp_path / "items.parquet")
+    journal = Journal(sink.journal_path, "items", exclusive=False)
+    sink.open(journal)
+    for asin in ("B0", "B1"):
+        places, state = sink.write([Entry(Key(asin, "US"), FOUND, 1.0, b"{}")])
+        if asin == "B0":
+            journal.record([Entry(Key(asin, "US"), FOUND, 1.0)], places, state)
+    Parquet(sink.path).open(journal)
+    assert [part.name for part in (tmp_path / "items.parquet.parts").iterdir()] == ["0.parquet"]
+    journal.close()
