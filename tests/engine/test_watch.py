@@ -115,6 +115,20 @@ def test_time_limits_can_be_nested() -> None:
     assert run(main()) == pytest.approx(9.0)
 
 
+def test_a_few_closed_limits_stay_behind_an_open_one() -> None:
+    """To remove each at once would cost a walk over all open ones for every block."""
+
+    async def main() -> int:
+        watch = Watch()
+        with watch.bounded(5.0):
+            for _ in range(SLACK):
+                with watch.bounded(5.0):
+                    pass
+            return len(watch.queues[5.0].limits)
+
+    assert run(main()) == SLACK + 1
+
+
 def test_closed_limits_behind_an_open_one_are_removed() -> None:
     """One hanging request among thousands of quick ones does not keep them in memory."""
 

@@ -217,3 +217,15 @@ def test_an_open_window_ends_where_amazon_says(bound: datetime | None, read_to: 
     walk = Walk(BEGIN, None, Sorting())
     walk.take(Answer([("a", None)], None, bound, NOW))
     assert (walk.is_complete, walk.read_to) == (True, read_to)
+
+
+def test_a_request_for_part_of_an_open_window_does_not_show_its_end() -> None:
+    """Amazon states the end of the part, which is asked for to see whether pages are sorted."""
+    amazon = Amazon(60, BY_UPDATE)
+    walk = Walk(BEGIN, None, Sorting())
+    walk.take(amazon.answer(walk.ask, None))
+    answer = amazon.answer(walk.ask, None)
+    walk.take(answer)
+    assert answer.bound is not None
+    assert answer.bound < NOW
+    assert walk.bound == NOW
