@@ -554,6 +554,18 @@ async def test_what_is_wrong_for_all_sellers_ends_a_worker(sellers: str, wrong: 
         await fleet.work()
 
 
+@pytest.mark.parametrize("given", [{}, {"client_id": "a"}, {"client_secret": "b"}], ids=str)
+async def test_a_fleet_without_credentials_names_the_variables(
+    sellers: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if only the client id is given, or only the secret."""
+    monkeypatch.delenv("LWA_APP_ID", raising=False)
+    monkeypatch.delenv("LWA_CLIENT_SECRET", raising=False)
+    fleet = Fleet("redis://127.0.0.1:9", "sqlite:///never-made.db", SellerDirectory(sellers), **given)
+    with pytest.raises(ConfigurationError, match="LWA_APP_ID"):
+        await fleet.work()
+
+
 @pytest.mark.parametrize(
     "option",
     [

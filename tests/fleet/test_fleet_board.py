@@ -95,6 +95,11 @@ async def test_one_worker_has_a_slice(board: Board) -> None:
     assert await board.queued(0.0) == 0
 
 
+async def test_a_slice_keeps_its_seller_for_longer_than_it_lasts(board: Board) -> None:
+    """Otherwise another worker could begin one meanwhile; but a seller whose worker has died is not kept for long."""
+    assert 50 < board.runs < 100
+
+
 @pytest.mark.parametrize("is_over", [True, False])
 async def test_a_slice_that_was_overtaken_notes_nothing(redis_url: str, is_over: bool) -> None:
     """Its worker was suspended until the mark had expired. The other slice runs, or is over."""

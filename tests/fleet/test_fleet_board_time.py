@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spapi_async.fleet._board_time import JUMP, BoardTime, read, ticked
+from spapi_async.fleet._board_time import JUMP, BoardTime, read, ticked, uptime
 
 WALL = 1_800_000_000.0
 
@@ -58,3 +60,10 @@ def test_a_board_never_goes_back_and_keeps_pace(steps: list[tuple[float, float, 
         assert after.at - after.ahead == pytest.approx(wall)
         now = after
         assert abs(now.at - WALL - passed) <= allowed
+
+
+def test_where_sleep_cannot_be_counted_uptime_is_the_monotonic_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only Linux has a clock that goes on while the machine sleeps."""
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
+    before = time.monotonic()
+    assert before <= uptime() <= time.monotonic()
