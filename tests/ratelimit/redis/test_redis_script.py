@@ -251,3 +251,16 @@ def test_a_token_given_back_to_a_window_removes_its_oldest_entry(
     speaker.ask(2, more=more, waiting=(0, 0, 0), feedback=back)
     state = msgspec.msgpack.decode(speaker.client.get(f"{KEYS[0]}|rule"))
     assert [moment - now for moment in state["log"]] == pytest.approx(left, abs=0.001)
+
+
+@pytest.mark.parametrize(("bursts", "requests"), [([10], 10), ([10, 4], 10), ([10], 4)])
+def test_all_that_a_bucket_spent_is_in_the_window_made_of_it(redis_url: str, bursts: list[int], requests: int) -> None:
+    """Also if a version with a smaller burst came between, and if the window holds fewer."""
+    speaker = Speaker(redis_url, lambda: 1_800_000_000.0)
+    rules = [LimitSpec(kind="rule", rate=1.0, burst=burst) for burst in bursts]
+    rules.append(LimitSpec(kind="rule", rate=requests / 3600, burst=requests, seconds=3600.0))
+    for number, rule in enumerate(rules, 1):
+        speaker.ask(number, burst=20, more={"rule": rule}, waiting=(0, 0 if number > 1 else 8, 0))
+    state = msgspec.msgpack.decode(speaker.client.get(f"{KEYS[0]}|rule"))
+    speaker.close()
+    assert state["log"] == [1_800_000_000.0] * 8
