@@ -261,6 +261,14 @@ def test_a_refusal_that_is_not_the_tokens_fault_is_final(body: bytes) -> None:
 
 
 @virtual_time
+async def test_the_denial_of_a_restricted_token_that_is_no_longer_known_is_final() -> None:
+    """Only a report document may have been asked for with an access token by mistake."""
+    auth = authenticator(FakeAmazon())
+    assert not auth.rejected("Atz.sprdt|displaced", ADDRESS, account(), DENIED, request=request())
+    assert auth.rejected("Atz.sprdt|displaced", DOCUMENT, account(), DENIED, request=document("d"))
+
+
+@virtual_time
 async def test_a_denied_restricted_token_is_dropped_and_renewed_once() -> None:
     """The message of the 403 does not matter, and the access token behind it stays."""
     amazon = FakeAmazon()

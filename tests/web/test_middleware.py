@@ -138,7 +138,7 @@ async def test_a_call_ends_when_its_client_disconnects() -> None:
         assert emulator.stats()["operations"]["sellers_v1.get_marketplace_participations"]["requests"] == 15
 
 
-async def handled(app: Any, *incoming: MutableMapping[str, Any], kind: str = "http") -> Messages:
+async def handled(app: Any, *incoming: MutableMapping[str, Any]) -> Messages:
     """What an application sends for these messages, after which the client stays connected."""
     sent: Messages = []
     left = list(incoming)
@@ -152,7 +152,7 @@ async def handled(app: Any, *incoming: MutableMapping[str, Any], kind: str = "ht
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
 
-    await app({"type": kind}, receive, send)
+    await app({"type": "http"}, receive, send)
     return sent
 
 
@@ -253,13 +253,19 @@ async def test_a_cancellation_from_outside_stops_the_application() -> None:
 
 async def test_other_connections_pass_and_a_closed_application_is_503() -> None:
     """Lifespans and WebSockets are passed on unchanged."""
+    passed: list[Any] = []
 
-    async def anything(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "passed"})
+    async def anything(*connection: Any) -> None:
+        passed.append(connection)
 
+    async def unused(*_: Any) -> Any: ...
+
+    connections = [({"type": kind, "path": "/health"}, unused, unused) for kind in ("lifespan", "websocket")]
     async with Application("app", "secret") as application:
         middleware = SPAPIMiddleware(anything, application=application)
-        assert await handled(middleware, kind="lifespan") == [{"type": "passed"}]
+        for connection in connections:
+            await middleware(*connection)
+    assert passed == connections
     start, _ = await handled(middleware)
     assert start["status"] == 503
     assert asyncio.all_tasks() == {asyncio.current_task()}
