@@ -12,7 +12,7 @@
 Each bug goes into a copy of the tree, never into yours. The tests that run its line are run against it, the most direct
 ones (those that run the fewest lines in all) first, until one fails. A test that does not end is stopped, and counts as
 one that noticed. A line for each bug goes to standard output, and a summary for each module to
-``benchmarks/results/mutation.json`` with ``--save``.
+``benchmarks/results/mutation.json`` with ``--save``, in place of that of the last command of the same kind.
 
 A survivor shows a missing test, or a change without effect; ``mutants.json`` names the latter with their reason.
 """
