@@ -9,6 +9,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 import warm_python
@@ -19,6 +20,8 @@ from servers import redis_chaos, redis_server, redis_url
 from shared_postgres import postgres_server, postgres_url
 from short_reports import leave_out_what_says_nothing
 from sqs_server import sqs_endpoint, sqs_queue
+
+import spapi_async
 
 __all__ = [
     "postgres_server",
@@ -81,6 +84,13 @@ def pytest_testnodeready() -> None:
     It keeps them in a file. Without one, each worker that draws text would look for them.
     """
     strategies.text().validate()
+
+
+def pytest_configure() -> None:
+    """Refuse to test another checkout, which is what happens if one virtual environment is used for several."""
+    tested, here = (Path(module).resolve().parents[1] for module in (spapi_async.__file__, __file__))
+    if tested != here:
+        raise pytest.UsageError(f"this would test the code in {tested}: pip install -e {here}")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
