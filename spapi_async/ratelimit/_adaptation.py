@@ -22,10 +22,15 @@ faster and faster: from half of the announced rate it is back after at most 600 
 *Futility.* Slowing down helps if the bucket evens out the neighbour's pattern. It does not help with a burst of two and
 random arrivals, or if the neighbour empties the whole bucket at once: the next request is refused, however rare
 requests are. Then the rate would fall further and further with just as many refusals. So when refusals continue in
-spite of lower rates, the announced rate is tried again with half the intended streak. With a burst of one a longer wait
-gains nothing: only right after our own request is it known when the next token will be there, and a longer pause gives
-the neighbour more time to take it. So with a burst of one the rate is not lowered because of a neighbour but only if no
-two requests in a row have been served for a long time, which is what happens if the bucket really fills more slowly.
+spite of lower rates, the announced rate is tried again with half the intended streak. A refusal after a short streak
+does not count towards this: it is to be expected while a rate that is far too high is falling, and at the lowest rate
+if the bucket fills even more slowly; more requests would then only be refused. But two refusals in a row at the lowest
+rate count: between them we wait for so long that only a neighbour can have taken what has flowed in.
+
+With a burst of one a longer wait gains nothing: only right after our own request is it known when the next token will
+be there, and a longer pause gives the neighbour more time to take it. So with a burst of one the rate is not lowered
+because of a neighbour but only if no two requests in a row have been served for a long time, which is what happens if
+the bucket really fills more slowly.
 
 *One event.* Several requests in flight that meet the same empty bucket are a single event. A 429 counts only if its
 request was sent after the last 429 that counted.
@@ -46,8 +51,8 @@ INTENDED_STREAK = 64
 """The number of successes between two 429s at which the rate settles."""
 
 LEAST_INTENDED_STREAK = 4
-"""The least that it falls to if refusals continue at every rate; if more than one in five is refused, the lowest rate
-stays."""
+"""The least that it falls to if refusals continue at every rate. A rate at which more than one request in five is
+refused falls even then."""
 
 LARGEST_STEP, SMALLEST_STEP = 0.15, 0.03
 """Fraction of the rate by which one 429 lowers it: for the first 429, and for one of many at about the same rate.
@@ -216,8 +221,9 @@ class Adaptation:
             self._step = (
                 min(GROW_STEP * self._step, LARGEST_STEP) if far_off else max(SHRINK_STEP * self._step, SMALLEST_STEP)
             )
-            # While a rate that is far too high is falling, its refusals say nothing about lower rates. Refusals at the
-            # lowest rate, where hardly anything is served, do not show that a higher rate would do as well.
+            # While a rate that is far too high is falling, its refusals say nothing about lower rates. At the
+            # lowest one, which a success exceeds, the second of two in a row counts, unless hardly anything is served:
+            # such a bucket fills too slowly to have a token even after so long a wait.
             if not far_off or (self.rate <= lowest and self._alternations < TOO_FAST_AFTER):
                 self._evidence = max(self._evidence + REFUSAL_EVIDENCE - self._streak / self._intended_streak, 0.0)
         if self._evidence < FUTILE_AT:

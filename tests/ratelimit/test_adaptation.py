@@ -29,12 +29,27 @@ def test_a_header_keeps_what_429s_have_lowered() -> None:
     assert adaptation.rate == pytest.approx(2 * lowered)
 
 
-def test_a_rate_that_is_far_too_high_falls_to_the_lowest_and_stays_there() -> None:
-    """Every second request is refused at each rate on the way: that does not show that lower rates are futile."""
+@pytest.mark.parametrize("streak", [0, 1, 2, 4, 7])
+def test_a_rate_that_is_far_too_high_falls_to_the_lowest_and_stays_there(streak: int) -> None:
+    """Short streaks, even of equal length at each rate on the way, do not show that lower rates are futile."""
     adaptation, rates = Adaptation(1.0, 10), []
     for moment in range(60):
         adaptation.throttled(sent_at=moment, now=moment)
         rates.append(adaptation.rate)
-        adaptation.succeeded()
+        for _ in range(streak):
+            adaptation.succeeded()
     assert rates == sorted(rates, reverse=True)
     assert rates[20:] == pytest.approx([0.1] * 40, rel=0.01)
+
+
+def test_refusals_in_a_row_at_the_lowest_rate_show_a_neighbour() -> None:
+    """Twelve such pairs are enough evidence that lower rates are futile: the announced rate is tried again."""
+    adaptation, rates = Adaptation(1.0, 10), []
+    for moment in range(60):
+        adaptation.throttled(sent_at=moment, now=moment)
+        rates.append(adaptation.rate)
+        for _ in range(4 * (moment % 2)):
+            adaptation.succeeded()
+    fallen, retried = rates.index(min(rates)), rates.index(1.0, 1)
+    assert rates[fallen] == pytest.approx(0.1, rel=0.01)
+    assert (retried - fallen + 1) / 2 == 12

@@ -254,3 +254,21 @@ def test_a_slower_bucket_is_learned_without_a_header(burst: int) -> None:
     served, refused = run(scenario())
     assert served > 0.85 * 3000
     assert refused < 0.05 * (served + refused)
+
+
+def test_a_bucket_that_is_slower_than_the_lowest_rate_does_not_bring_back_the_announced_one() -> None:
+    """It fills at 6 % of the published rate, and no reply says so: all of it is used, and a quarter is refused.
+
+    With the pause of two requests after each 429, three are served at the lowest rate between two refusals.
+    """
+
+    async def scenario() -> tuple[int, int]:
+        amazon = SimulatedAmazon(0.06, 10, latency=(0.0, 0.1))
+        amazon.header = None
+        await saturate(LocalRateLimiter(), operation(1.0, 10), account(), amazon.request, seconds=12_000.0)
+        served, refused = (sum(at > 4000.0 for at in moments) for moments in (amazon.served, amazon.refused))
+        return served, refused
+
+    served, refused = run(scenario())
+    assert served > 0.98 * 0.06 * 8000
+    assert refused < 0.3 * (served + refused)
