@@ -66,7 +66,8 @@ class Fleet:
         job: what to do for each seller instead of the order sync: an async function of a :class:`SellingPartner` that
             returns when everything is done. It is cut off after ``slice_seconds`` and called again, perhaps on another
             host, so it has to know where to resume: reports do with ``journal=``, crawls with their own journal.
-        client_id: the application's; by default ``LWA_APP_ID``, with ``LWA_CLIENT_SECRET`` and ``SP_API_ENDPOINT``.
+        client_id: the application's, with ``client_secret``; without both, ``LWA_APP_ID``, ``LWA_CLIENT_SECRET`` and
+            ``SP_API_ENDPOINT`` apply.
         client_secret: see ``client_id``.
         every: the time between two slices of a seller that is complete.
         name: the fleet's name; several fleets may share one Redis.
@@ -109,6 +110,10 @@ class Fleet:
             )
         if every <= timedelta(0):
             raise ConfigurationError(f"every must be more than zero, not {every!r}")
+        if (client_id is None) != (client_secret is None):
+            raise ConfigurationError(
+                "a fleet takes client_id and client_secret together, or both from LWA_APP_ID and LWA_CLIENT_SECRET"
+            )
         if (database is None) == (job is None):
             raise ConfigurationError("a fleet needs either a database for orders or a job; give one of them")
         if job is not None and (
@@ -257,7 +262,7 @@ class Fleet:
     async def _application(self) -> AsyncIterator[Application]:
         options = {"limiter": RedisRateLimiter(self._redis), **self._options}
         client_id, client_secret = self._client
-        if client_id is None or client_secret is None:
+        if client_id is None or client_secret is None:  # both are
             app = Application.from_env(**options)
         else:
             app = Application(client_id, client_secret, **options)

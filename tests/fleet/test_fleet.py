@@ -554,16 +554,24 @@ async def test_what_is_wrong_for_all_sellers_ends_a_worker(sellers: str, wrong: 
         await fleet.work()
 
 
-@pytest.mark.parametrize("given", [{}, {"client_id": "a"}, {"client_secret": "b"}], ids=str)
-async def test_a_fleet_without_credentials_names_the_variables(
-    sellers: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also if only the client id is given, or only the secret."""
+async def test_a_fleet_without_credentials_names_the_variables(sellers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read when a worker starts."""
     monkeypatch.delenv("LWA_APP_ID", raising=False)
     monkeypatch.delenv("LWA_CLIENT_SECRET", raising=False)
-    fleet = Fleet("redis://127.0.0.1:9", "sqlite:///never-made.db", SellerDirectory(sellers), **given)
+    fleet = Fleet("redis://127.0.0.1:9", "sqlite:///never-made.db", SellerDirectory(sellers))
     with pytest.raises(ConfigurationError, match="LWA_APP_ID"):
         await fleet.work()
+
+
+@pytest.mark.parametrize("given", [{"client_id": "a"}, {"client_secret": "b"}, {"client_id": ""}], ids=str)
+def test_half_of_the_credentials_is_refused(
+    sellers: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment has both, but they may be those of another application."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match="client_id and client_secret together"):
+        Fleet("redis://127.0.0.1:9", "sqlite:///never-made.db", SellerDirectory(sellers), **given)
 
 
 @pytest.mark.parametrize(
