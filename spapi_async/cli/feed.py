@@ -14,7 +14,7 @@ import typer
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.exit_codes import API
 from spapi_async.cli.output import JsonOption, moving_console, print_json
-from spapi_async.cli.report import JournalOption, chosen_journal, parse_options, usual_marketplaces
+from spapi_async.cli.report import JournalOption, journal_of_a_run, parse_options, usual_marketplaces
 from spapi_async.cli.report_file import check_out, write_pieces
 from spapi_async.cli.target import (
     EmulatorOption,
@@ -81,7 +81,7 @@ def feed(
         rate_scale=rate_scale,
         latency=latency,
         marketplaces=tuple(marketplace or ()),
-        journal=None if emulator else chosen_journal(journal, os.environ),
+        journal=None if emulator else journal_of_a_run(journal, os.environ),
     )
     request = {
         "marketplaces": marketplace or usual_marketplaces(os.environ),

@@ -13,7 +13,7 @@ import typer
 
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.output import JsonOption, moving_console, print_json
-from spapi_async.cli.report import JournalOption, chosen_journal
+from spapi_async.cli.report import JournalOption, journal_of_a_run
 from spapi_async.cli.report_file import check_out, write_pieces
 from spapi_async.cli.target import (
     EmulatorOption,
@@ -64,7 +64,7 @@ def kiosk(
         seed=seed,
         rate_scale=rate_scale,
         latency=latency,
-        journal=None if emulator else chosen_journal(journal, os.environ),
+        journal=None if emulator else journal_of_a_run(journal, os.environ),
     )
     facts = run_async(_write(target, query, out), leaves=AGAIN if target.journal is not None else "")
     if as_json:

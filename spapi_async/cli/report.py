@@ -32,7 +32,7 @@ from spapi_async.errors import ConfigurationError
 if TYPE_CHECKING:
     from spapi_async.workflows.reports import ReportRun, ReportType
 
-__all__ = ["JournalOption", "app", "chosen_journal", "parse_options", "usual_marketplaces"]
+__all__ = ["JournalOption", "app", "journal_of_a_run", "parse_options", "usual_marketplaces"]
 
 
 class _TypeOrCommand(TyperGroup):
@@ -147,7 +147,7 @@ def get(
         rate_scale=rate_scale,
         latency=latency,
         marketplaces=tuple(marketplace or ()),
-        journal=None if emulator else chosen_journal(journal, os.environ),
+        journal=None if emulator else journal_of_a_run(journal, os.environ),
     )
     request = {
         "marketplaces": marketplace or usual_marketplaces(os.environ),
@@ -214,7 +214,9 @@ def list_reports(
     as_json: JsonOption = False,
 ) -> None:
     """List the reports of some types that Amazon keeps (for 90 days) or, without types, your unfinished runs."""
-    kept = None if emulator else chosen_journal(journal, os.environ)
+    kept = None if emulator else _chosen_journal(journal, os.environ)
+    if kept is None and not emulator and not report_types:
+        raise ModuleNotFoundError('the journal of open runs needs an extra: pip install "spapi-async[sync]"')
     # A journal that was named must exist, else the name is wrong; the default one is created by the first run.
     target = Target(endpoint=endpoint, emulator=emulator, journal=kept, journal_must_exist=journal is not None)
     found = run_async(_list(target, report_types or ()))
@@ -233,17 +235,24 @@ def list_reports(
     table_console().print(table)
 
 
-def chosen_journal(named: str | None, environ: Mapping[str, str]) -> str | None:
-    """The journal that was named; by default a file in the user's state directory (XDG).
+def journal_of_a_run(named: str | None, environ: Mapping[str, str]) -> str | None:
+    """The journal for a run that is about to start.
 
     None if the extra is not installed; then a line on stderr says so.
     """
+    journal = _chosen_journal(named, environ)
+    if journal is None:
+        sys.stderr.write('spapi-async: no journal: an interrupted run is lost (pip install "spapi-async[sync]")\n')
+    return journal
+
+
+def _chosen_journal(named: str | None, environ: Mapping[str, str]) -> str | None:
+    """The journal that was named; by default a file in the user's state directory (XDG), if the extra is installed."""
     if named is not None:
         return named
     try:
         import sqlalchemy  # noqa: F401
     except ModuleNotFoundError:
-        sys.stderr.write('spapi-async: no journal: an interrupted run is lost (pip install "spapi-async[sync]")\n')
         return None
     state = environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     folder = Path(state) / "spapi-async"

@@ -162,6 +162,24 @@ def test_open_runs_and_amazons_reports_are_listed(
     assert "2 reports" in capsys.readouterr().out
 
 
+@pytest.mark.spapi_emulator(throttle=False)
+def test_without_the_journals_extra_only_a_run_can_be_lost(
+    spapi_emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Amazon's reports are listed without a warning, and open runs, which only a journal knows, not at all."""
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    assert report(spapi_emulator, LISTINGS, "--marketplace", "US", "--out", str(tmp_path / "listings.txt")) == 0
+    assert "no journal: an interrupted run is lost" in capsys.readouterr().err
+    assert report(spapi_emulator, "list", LISTINGS) == 0
+    output = capsys.readouterr()
+    assert (LISTINGS in output.out, output.err) == (True, "")
+    assert report(spapi_emulator, "list") == 2
+    output = capsys.readouterr()
+    extra = 'pip install "spapi-async[sync]"'
+    assert (output.out, output.err) == ("", f"spapi-async: the journal of open runs needs an extra: {extra}\n")
+    assert run(["report", "list", "--emulator"]) == 0  # it keeps no journal anyway
+
+
 def test_the_types_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     """They are a table, or JSON with every fact."""
     assert run(["report", "types", "--search", "ledger"]) == 0
