@@ -1,4 +1,4 @@
-"""The contents of a crawl's output, in whichever format it was written."""
+"""The contents of a crawl's output, in whichever format it was written, and its journal's patience."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-__all__ = ["TARGETS", "rows"]
+import pytest
+
+__all__ = ["TARGETS", "do_not_wait_for_locks", "rows"]
 
 TARGETS = ["items.jsonl", "items.parquet", "sqlite:///items.db"]
 
@@ -26,3 +28,9 @@ def rows(target: str) -> list[tuple[str, str, Any]]:
         found = list(database.execute("SELECT identifier, marketplace, item FROM items"))
     database.close()
     return [(identifier, marketplace, json.loads(item)) for identifier, marketplace, item in found]
+
+
+def do_not_wait_for_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let SQLite report a lock at once."""
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **options: connect(path, **{**options, "timeout": 0}))

@@ -119,7 +119,7 @@ async def crawl(
     Calls have the priority BULK unless a ``call_options`` block sets another one.
 
     Raises:
-        ConfigurationError: an argument is invalid, or the output and its journal do not match.
+        ConfigurationError: an argument is invalid, the output and its journal do not match, or another crawl uses them.
         AuthError, ForbiddenError: the sellers may not make the call; a later run continues.
         OSError, sqlite3.Error: the output could not be written, for example because the disk is full; what was written
             before stays valid.

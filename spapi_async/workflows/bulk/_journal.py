@@ -64,6 +64,11 @@ class Journal:
             self.connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
             self.close()
+            if exclusive and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                raise ConfigurationError(
+                    f"{path} is in use, probably by another crawl with this output: wait until it has ended, or choose "
+                    "another output"
+                ) from None
             raise self._unusable(error) from None
         before = self.state("what")
         if before is None:

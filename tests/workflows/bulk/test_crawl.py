@@ -7,12 +7,13 @@ import errno
 import sqlite3
 import threading
 import time
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from crawl_outputs import TARGETS, rows
+from crawl_outputs import TARGETS, do_not_wait_for_locks, rows
 from raw_server import raw_server, reply
 
 from spapi_async import Application, ConfigurationError, Event, LWAError, Marketplace, NotFoundError, ServerError
@@ -258,7 +259,7 @@ async def test_progress_says_how_long_the_quota_needs() -> None:
 
 
 async def test_an_output_that_is_not_the_crawls_own_is_refused() -> None:
-    """Another kind, other data, a file without its journal, a simultaneous crawl and a missing folder are refused."""
+    """Another kind, other data, a file without its journal and a missing folder are refused."""
     async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
         seller = app.selling_partner("Atzr|1", marketplace="US")
         await crawl("catalog", [seller], ASINS[:5], "items.jsonl")
@@ -276,6 +277,31 @@ async def test_an_output_that_is_not_the_crawls_own_is_refused() -> None:
                 await crawl("catalog", [seller], ASINS[:5], target)
         with pytest.raises(ConfigurationError, match="no crawl of 'orders'"):
             await crawl("orders", [seller], ASINS[:5], "items.jsonl")
+
+
+@pytest.mark.parametrize("target", TARGETS[:2])
+async def test_an_output_that_another_crawl_uses_is_refused(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says so. The other crawl continues, and after it the output can be used."""
+    do_not_wait_for_locks(monkeypatch)
+    reads, go_on = asyncio.Event(), asyncio.Event()
+
+    async def held_back() -> AsyncIterator[str]:
+        reads.set()
+        await go_on.wait()
+        for asin in ASINS[:5]:
+            yield asin
+
+    async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        other = asyncio.create_task(crawl("catalog", [seller], held_back(), target))
+        await reads.wait()
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match=rf"^{target}\.journal is in use, probably by another crawl"):
+                await crawl("catalog", [seller], ASINS[:5], target)
+        go_on.set()
+        assert (await other).found == 5
+        assert (await crawl("catalog", [seller], ASINS[:6], target)).found == 1
+    assert sorted(row[0] for row in rows(target)) == sorted(ASINS[:6])
 
 
 def test_a_journal_that_cannot_be_used_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import warm_python
-from crawl_outputs import TARGETS, rows
+from crawl_outputs import TARGETS, do_not_wait_for_locks, rows
 
+from spapi_async import Application, ConfigurationError
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.data.products import product_at
+from spapi_async.workflows.bulk import crawl
 
 WORKER = Path(__file__).parents[2] / "support" / "crawl_worker.py"
 COUNT = 200
@@ -68,6 +70,29 @@ async def test_killed_while_amazon_holds_each_request(
         finished = start(emulator.url, target)
         assert await asyncio.to_thread(finished.wait) == 0
     check(target)
+
+
+@pytest.mark.parametrize("target", TARGETS[:2])
+async def test_an_output_that_another_process_uses_is_refused(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says so. Once that process has been killed, the output can be used."""
+    monkeypatch.chdir(tmp_path)
+    do_not_wait_for_locks(monkeypatch)
+    async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        emulator.faults({"operation": SEARCH, "times": None, "delay": 30.0})
+        worker = start(emulator.url, target)
+        while not emulator.stats()["faults"]:
+            assert worker.poll() is None
+            await asyncio.sleep(0.02)
+        with pytest.raises(ConfigurationError, match=rf"^{target}\.journal is in use, probably by another crawl"):
+            await crawl("catalog", [seller], [product_at(0, 0).asin], target)
+        worker.kill()
+        await asyncio.to_thread(worker.wait)
+        emulator.reset()
+        assert (await crawl("catalog", [seller], [product_at(0, 0).asin], target)).found == 1
+    check(target, 1)
 
 
 @pytest.mark.parametrize("step", ["replaced", "moved"])
