@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -15,6 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from spapi_async.cli.event_loop import run_async
+from spapi_async.cli.exit_codes import API
 from spapi_async.cli.output import JsonOption, moving_console, print_json, table_console
 from spapi_async.cli.tally import Tally
 from spapi_async.cli.target import (
@@ -101,7 +103,8 @@ def crawl(
     """Look up every identifier once, at the pace of the quota, and write Amazon's JSON of the items found.
 
     You can stop it at any moment; run it again, and it continues. A journal beside the output records what is done.
-    Identifiers that were not found or failed are listed in separate files, or in views of the database.
+    Identifiers that were not found or failed are listed in separate files, or in views of the database. The exit code
+    is 4 if look-ups of this run failed; an identifier that does not exist is no failure.
     """
     target = Target(
         endpoint=endpoint,
@@ -129,7 +132,11 @@ def crawl(
         older_than=age,
         **options,
     )
-    run_async(work, leaves=f"the items written so far are kept: {AGAIN}")
+    report = run_async(work, leaves=f"the items written so far are kept: {AGAIN}")
+    if report.failed:
+        failed = "1 look-up" if report.failed == 1 else f"{report.failed:,} look-ups"
+        sys.stderr.write(f"spapi-async: {failed} failed: {_failures(output)} says why, --retry-failed tries again\n")
+        raise typer.Exit(API)
 
 
 def parse_age(text: str) -> timedelta:
@@ -147,7 +154,7 @@ def parse_age(text: str) -> timedelta:
 _MINUTE = timedelta(minutes=1)
 
 
-async def _crawl(kind: str, target: Target, source: str, output: str, *, as_json: bool, **options: Any) -> None:
+async def _crawl(kind: str, target: Target, source: str, output: str, *, as_json: bool, **options: Any) -> CrawlReport:
     from spapi_async.workflows.bulk import crawl as crawl_all
     from spapi_async.workflows.bulk import read_identifiers
 
@@ -164,13 +171,14 @@ async def _crawl(kind: str, target: Target, source: str, output: str, *, as_json
     facts = _facts(report)
     if as_json:
         print_json({**facts, "output": output, **tally.facts()})
-        return
+        return report
     table = Table(title=f"Crawled into {Path(output).name}", title_justify="left", show_header=False)
     table.add_column("what", no_wrap=True)
     table.add_column("figure", justify="right", no_wrap=True)
     for name, figure in {**facts, **tally.facts()}.items():
         table.add_row(name, f"{figure:,}")
     table_console().print(table)
+    return report
 
 
 def _count(source: str) -> int | None:
@@ -200,6 +208,11 @@ def _facts(report: CrawlReport) -> dict[str, float]:
         "done before": report.skipped,
         "seconds": round(report.seconds, 1),
     }
+
+
+def _failures(output: str) -> str:
+    """Where the failures are listed."""
+    return "the view failed" if output.startswith("sqlite:") else f"{Path(output).stem}.failed.jsonl"
 
 
 class _Bar:

@@ -7,7 +7,8 @@ code  meaning
 1     a bug: an unexpected error
 2     usage or configuration: options, environment, arguments; nothing was sent
 3     authorisation: Login with Amazon refused, or Amazon answered 401 or 403
-4     Amazon refused the request, answered 5xx to every attempt, or sent an unreadable reply
+4     Amazon refused the request, answered 5xx to every attempt, or sent an unreadable reply;
+      or some messages of a feed were refused, or some look-ups of a crawl failed
 5     network: no connection, no reply
 6     quota: the wait would be longer than allowed, or every attempt was throttled
 7     a database or a file failed, standard output was closed, or another process holds a lease

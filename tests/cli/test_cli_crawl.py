@@ -26,26 +26,46 @@ EMULATOR = ("--emulator", "--rate-scale", "50", "--marketplace", "US")
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with the gzipped identifiers."""
     monkeypatch.chdir(tmp_path)
-    Path("asins.txt.gz").write_bytes(gzip.compress("\n".join([*ASINS, "B000000000", "bad"]).encode()))
+    Path("asins.txt.gz").write_bytes(gzip.compress("\n".join([*ASINS, "B000000000"]).encode()))
 
 
-def crawl(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, float]:
+def crawl(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, float]:
     """The JSON that a crawl prints."""
-    assert run(["crawl", *words, *EMULATOR, "--json"]) == 0
+    assert run(["crawl", *words, *EMULATOR, "--json"]) == code
     said: dict[str, float] = json.loads(capsys.readouterr().out)
     return said
 
 
 def test_one_command_crawls_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     """Run again, it has nothing to do, until answers are old or failures are to be tried again."""
+    Path("asins.txt.gz").write_bytes(gzip.compress("\n".join([*ASINS, "B000000000", "bad"]).encode()))
     words = ("catalog", "--input", "asins.txt.gz", "--output", "items.jsonl", "--include", "summaries")
-    first = crawl(capsys, *words)
+    first = crawl(capsys, *words, code=4)
     assert (first["found"], first["not found"], first["failed"], first["throttled"]) == (60, 1, 1, 0)
     assert len(Path("items.jsonl").read_text().splitlines()) == 60
     again = crawl(capsys, *words)
     assert (again["done before"], again["requests"]) == (62, 0)
-    assert crawl(capsys, *words, "--retry-failed")["failed"] == 1
+    assert crawl(capsys, *words, "--retry-failed", code=4)["failed"] == 1
     assert crawl(capsys, *words, "--older-than", "0m")["found"] == 60
+
+
+@pytest.mark.parametrize("output", ["items.jsonl", "sqlite:///items.db"])
+def test_failed_look_ups_are_an_error(output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line says where they are listed; missing items are no failures, and nor are those of an earlier run."""
+    Path("ids.txt").write_text(f"{ASINS[0]}\nB000000000\nbad\nworse\n")
+    words = ["crawl", "catalog", "--input", "ids.txt", "--output", output, *EMULATOR]
+    assert run(words) == 4
+    said = capsys.readouterr()
+    listed = "items.failed.jsonl" if output == "items.jsonl" else "the view failed"
+    assert said.err == f"spapi-async: 2 look-ups failed: {listed} says why, --retry-failed tries again\n"
+    assert "found" in said.out
+    assert output != "items.jsonl" or "bad" in Path(listed).read_text()
+    Path("ids.txt").write_text(f"{ASINS[1]}\nB000000001\nbad\nworse\n")
+    assert run(words) == 0
+    assert capsys.readouterr().err == ""
+    Path("ids.txt").write_text("bad\n")
+    assert run([*words, "--retry-failed"]) == 4
+    assert "1 look-up failed" in capsys.readouterr().err
 
 
 def test_identifiers_come_from_standard_input(
