@@ -143,8 +143,11 @@ def without_secrets(url: str) -> str:
     return parsed.set(query=query).render_as_string(hide_password=True)
 
 
-def open_engine(url: URL) -> AsyncEngine:
-    """An engine. SQLite waits for other processes, and idle PostgreSQL connections are tested before use."""
+def open_engine(url: URL, *, read_only: bool = False) -> AsyncEngine:
+    """An engine. SQLite waits for other processes, and idle PostgreSQL connections are tested before use.
+
+    With ``read_only`` an SQLite file, which may be another program's, keeps its journal mode.
+    """
     # hide_parameters: they contain personal data, and SQLAlchemy's errors would show them.
     if url.get_backend_name() != "sqlite":
         engine = create_async_engine(url, hide_parameters=True)
@@ -155,7 +158,8 @@ def open_engine(url: URL) -> AsyncEngine:
     if url.database in (None, "", ":memory:"):
         options["poolclass"] = StaticPool  # each connection to :memory: would be a database of its own
     engine = create_async_engine(url, **options)
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    if not read_only:
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
 
 
@@ -176,7 +180,7 @@ def _test_if_idle(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
             raise DisconnectionError from error
 
 
-def probe_sqlite(engine: AsyncEngine, *, create: bool = True) -> None:
+def probe_sqlite(engine: AsyncEngine, *, create: bool = True, read_only: bool = False) -> None:
     """Open the file once without aiosqlite, which leaves a thread behind if the file cannot be opened.
 
     Raises:
@@ -195,7 +199,7 @@ def probe_sqlite(engine: AsyncEngine, *, create: bool = True) -> None:
     try:
         while True:
             try:
-                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA schema_version" if read_only else "PRAGMA journal_mode=WAL")
             except sqlite3.OperationalError as error:
                 # If the file is new, SQLite reports the lock at once, whatever its timeout is.
                 if "locked" not in str(error) or time.monotonic() >= give_up_at:

@@ -27,10 +27,10 @@ async def read_table(url: str, table: str) -> list[Mapping[str, Any]]:
         ConfigurationError: the database does not exist, cannot be reached, or has no such table.
     """
     try:
-        engine = open_engine(async_url(url))
+        engine = open_engine(async_url(url), read_only=True)
         try:
             if engine.dialect.name == "sqlite":
-                probe_sqlite(engine, create=False)
+                probe_sqlite(engine, create=False, read_only=True)
             async with engine.connect() as connection:
                 rows = await connection.execute(text(f"SELECT * FROM {table}"))  # noqa: S608 - the name is valid
                 return [dict(row) for row in rows.mappings()]

@@ -167,6 +167,18 @@ async def test_a_table_lists_sellers(tmp_path: Path) -> None:
         SellerDirectory.from_table(f"sqlite:///{file}", "clients; DROP TABLE clients")
 
 
+async def test_the_file_of_a_table_is_only_read(tmp_path: Path) -> None:
+    """Not even its journal mode changes, which other programs may rely on: a copy of the file alone is complete."""
+    file = tmp_path / "sellers.db"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE sellers (seller_id, region, refresh_token)")
+        connection.execute("INSERT INTO sellers VALUES ('A1', 'EU', 'Atzr|hush')")
+    before = file.read_bytes()
+    assert await SellerDirectory.from_table(f"sqlite:///{file}").names() == ["A1@eu"]
+    assert file.read_bytes() == before
+    assert databases(tmp_path) == ["sellers.db"]
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [
