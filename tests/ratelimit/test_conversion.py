@@ -16,7 +16,7 @@ from rule_stores import InProcess
 
 from spapi_async.ratelimit import Bucket, Window
 from spapi_async.ratelimit._bucket import TokenBucket
-from spapi_async.ratelimit._conversion import ages_of_bucket, tokens_of_window
+from spapi_async.ratelimit._conversion import ages_of_bucket, enlarged, tokens_of_window
 from spapi_async.ratelimit._window import SlidingLog
 from spapi_async.ratelimit.shared._store import LimitSpec
 
@@ -51,6 +51,14 @@ def test_all_that_a_bucket_spent_is_in_the_window_made_of_it() -> None:
     assert narrow.delay(1.0) == HOUR - 1
     assert len(ages_of_bucket(-1e12, 0.01, 5.0, 4, HOUR)) == 1000
     assert len(ages_of_bucket(-1e12, 0.01, 5.0, 2000, HOUR)) == 2000
+
+
+def test_only_a_window_wider_than_any_before_takes_what_it_lacks_to_have_been_sent() -> None:
+    """One as wide as before has lost nothing, and in a short one, what was lost has expired."""
+    assert enlarged([20.0, 10.0], 2, 30.0, 5, HOUR) == [30.0, 30.0, 30.0, 20.0, 10.0]
+    assert enlarged([10.0], 2, 30.0, 2, HOUR) == [10.0]
+    assert enlarged([20.0, 10.0], 2, 30.0, 5, 30.0) == [20.0, 10.0]
+    assert enlarged([20.0, 10.0], 2, None, 5, HOUR) == [20.0, 10.0]
 
 
 @given(ages=st.lists(st.floats(0, HOUR - 1), max_size=6), rate=st.sampled_from([0.0005, 0.01, 1.0]))

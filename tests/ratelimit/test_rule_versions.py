@@ -150,3 +150,29 @@ def test_versions_that_were_there_before_the_first_call_count_exactly_in_redis(r
 
     check()
     store.close()
+
+
+def widen(store: Store) -> None:
+    """Let a narrow window lose all but two of five calls, 10 s apart, before a wider one comes into force."""
+    store.use(Window(2, HOUR))
+    store.use(Bucket(0.001, 5))
+    store.now += 20_000
+    for _ in range(5):
+        assert store.take()
+        store.now += 10
+    store.use(Window(6, HOUR))
+    assert not store.take()
+    store.now += HOUR - 29
+    assert [store.take() for _ in range(5)] == [True] * 4 + [False]
+
+
+def test_what_a_wider_window_lacks_was_sent_with_the_last_call_that_was_lost() -> None:
+    """All its places but two are free again a window after the third of five calls."""
+    widen(InProcess())
+
+
+def test_what_a_wider_window_in_redis_lacks_was_sent_with_the_last_call_that_was_lost(redis_url: str) -> None:
+    """The same."""
+    store = InRedis(redis_url)
+    widen(store)
+    store.close()
