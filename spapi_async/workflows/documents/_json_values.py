@@ -7,7 +7,7 @@ pair, a raw control character) are mended as in replies, and counted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -62,9 +62,8 @@ class JsonValues(Generic[T]):
             return
         whole = b"".join((*self._rest, piece[:at]))
         self._rest, self._rest_size = [piece[at:]], len(piece) - at
-        try:
-            values: list[T] = self._value.decode_lines(whole)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
+        values: list[T] | None = _accepted(self._value.decode_lines, whole)
+        if values is None:
             yield from self._one_by_one(whole.split(b"\n"), "line {:,}", "$")
         else:
             yield from values
@@ -76,9 +75,8 @@ class JsonValues(Generic[T]):
         Raises:
             DecodeError: an item is not JSON, or not of the type. Raised after the values of the items before it.
         """
-        try:
-            values: list[T] = self._array.decode(b"[%b]" % batch)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
+        values: list[T] | None = _accepted(self._array.decode, b"[%b]" % batch)
+        if values is None:
             items = list(split_items(batch))
             yield from self._one_by_one(items, f"item {{:,}} of {self._shown}", self._shown)
             self._count += len(items)
@@ -110,6 +108,17 @@ class JsonValues(Generic[T]):
         else:
             return value
         raise failure
+
+
+def _accepted(decode: Callable[[bytes], Any], content: bytes) -> Any:
+    """What the decoder returns; None if it refuses the content.
+
+    Its error may quote a value, so that it must not become the context of the error for the caller.
+    """
+    try:
+        return decode(content)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
 
 
 def _mended(content: bytes) -> bytes | None:

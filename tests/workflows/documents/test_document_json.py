@@ -4,7 +4,7 @@ import json
 import random
 import tracemalloc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -71,6 +71,16 @@ async def test_a_value_of_another_type_is_named_and_not_shown() -> None:
     assert "line 2 is not of the requested type" in str(error)
     assert error.path == "$[...]"
     assert "MARKED" not in f"{error!r} {error.__cause__!r} {error.__context__!r}"
+
+
+@pytest.mark.parametrize("content", [b'{"a":"MARKED"}\n', b'[{"a":"MARKED"}]'])
+async def test_a_value_that_the_decoder_quotes_is_not_shown(content: bytes) -> None:
+    """The error of msgspec quotes a value that a Literal does not have, and a context is printed like a cause."""
+    kind = dict[str, Literal["x"]]
+    way = (lambda d: d.iter_json_items(type=kind)) if content[:1] == b"[" else (lambda d: d.iter_json_lines(kind))
+    _, error, _ = await got(content, way)
+    assert isinstance(error, DecodeError)
+    assert error.__context__ is None
 
 
 async def test_half_an_emoji_in_a_line_is_replaced() -> None:
