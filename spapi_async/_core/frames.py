@@ -2,20 +2,27 @@
 
 Exception reporters (Sentry, rich, structlog, ``TracebackException`` with ``capture_locals``) print the local variables
 of every frame that an exception passed through, its causes' included. The frames of aiohttp and of this library hold
-headers with tokens, forms with client secrets, presigned URLs and bodies with buyers in them.
+headers with tokens, forms with client secrets, presigned URLs and bodies with buyers in them. Those of pyarrow and of
+Python's codecs hold the rows and the text of a document.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["forget_locals"]
+__all__ = ["forget_locals", "forgetting_locals"]
 
-_CLEARED_PACKAGES = frozenset({"spapi_async", "aiohttp", "asyncio"})
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_CLEARED_PACKAGES = frozenset({"spapi_async", "aiohttp", "asyncio", "codecs", "encodings", "pyarrow"})
 
 
 def forget_locals(error: BaseException) -> None:
-    """Drop the local variables of this library's, aiohttp's and asyncio's frames, here and in every cause.
+    """Drop the local variables of the frames of this library and of the packages above, here and in every cause.
 
     Call it where an exception leaves the library. Frames that are still running are left unchanged. The functions and
     lines in the traceback stay visible.
@@ -36,3 +43,21 @@ def forget_locals(error: BaseException) -> None:
         pending += (each.__cause__, each.__context__)
         if isinstance(each, BaseExceptionGroup):
             pending += each.exceptions
+
+
+def forgetting_locals(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Decorates a coroutine function: when an error leaves it, :func:`forget_locals` is called.
+
+    The function's own frame has ended by then, so that its local variables are dropped, too. Its arguments are not:
+    they are also in the frame that calls it.
+    """
+
+    @wraps(function)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await function(*args, **kwargs)
+        except BaseException as error:
+            forget_locals(error)
+            raise
+
+    return call

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, Generic, Self, TypeVar
 
+from spapi_async._core.frames import forget_locals
 from spapi_async.errors import DecodeError, QueryCancelledError, QueryFatalError
 from spapi_async.workflows.data_kiosk._kind import AFTER, QueryKind
 from spapi_async.workflows.documents import Document, Documents
@@ -77,6 +78,20 @@ class QueryRun:
             QueryFatalError: Amazon returned an error document instead of rows.
             SPAPIError: as :meth:`wait`, and what reading a document raises.
         """
+        value: Any = None
+        try:
+            async with aclosing(self._documents_of_pages()) as pages:
+                async for job, document in pages:
+                    async with document, aclosing(self._rows_of(document, job, type)) as values:
+                        async for value in values:
+                            yield value
+        except BaseException as error:
+            forget_locals(error)
+            del value  # the error shows the local variables of this frame, too
+            raise
+
+    async def _documents_of_pages(self) -> AsyncGenerator[tuple[Job, Document], None]:
+        """The document of each page that has one; it must be read before the next one is taken."""
         seen: set[str] = set()
         number = repeated = 0
         last = b"", 0
@@ -84,11 +99,9 @@ class QueryRun:
             job = await self._finished(self._pages[number])
             content = b"", 0
             if job.document_id is not None:
-                async with self._documents.query_result(job.document_id) as document:
-                    async with aclosing(self._rows_of(document, job, type)) as values:
-                        async for value in values:
-                            yield value
-                    content = document.beginning, document.bytes_read
+                document = self._documents.query_result(job.document_id)
+                yield job, document
+                content = document.beginning, document.bytes_read
             # Some pages may be equal or empty, but a long series of them has no end.
             repeated = repeated + 1 if content in (last, (b"", 0)) else 0
             last = content

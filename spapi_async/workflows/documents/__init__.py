@@ -9,7 +9,8 @@
 A document is a file at a presigned URL, which is valid for five minutes and to which no access token may be sent. It
 may be gzipped whatever its headers say, have an encoding that is named as in Java, and be larger than memory. It is
 read in pieces: URL → ``_download`` (range requests after a broken connection, a fresh URL after expiry) → ``_body``
-(``_gzip``, ``_charset``) → ``_lines``, ``_table`` (rows), ``_json_items``, ``_json_values``, ``_xml`` → the caller.
+(``_gzip``, ``_charset``) → ``_lines``, ``_table`` (rows), ``_json_items``, ``_json_values``, ``_xml`` → ``_batches`` →
+the caller.
 """
 
 from spapi_async.workflows.documents._document import Document

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from spapi_async._core.closing import uncancelled
-from spapi_async.errors import DecodeError
+from spapi_async._core.frames import forget_locals, forgetting_locals
+from spapi_async.workflows.documents._batches import (
+    cells_of,
+    dicts_of,
+    elements_of,
+    json_items_of,
+    json_lines_of,
+    lines_of,
+    singly,
+)
 from spapi_async.workflows.documents._body import Body
 from spapi_async.workflows.documents._dialect import AUTO
 from spapi_async.workflows.documents._download import Download
 from spapi_async.workflows.documents._json_items import ItemScanner, parsed_path
 from spapi_async.workflows.documents._json_values import JsonValues
-from spapi_async.workflows.documents._lines import LineCutter, split_lines
-from spapi_async.workflows.documents._not_rows import refuse_error_document
 from spapi_async.workflows.documents._table import Batch, Layout, TableReader
 from spapi_async.workflows.documents._targets import target_at
 from spapi_async.workflows.documents._unfinished import unfinished_file
@@ -105,6 +112,7 @@ class Document:
             await self._body.open()
         except BaseException as error:
             await self.__aexit__(type(error), error, None)
+            forget_locals(error)
             raise
         return self
 
@@ -120,30 +128,19 @@ class Document:
     def __repr__(self) -> str:
         return f"<Document {self.content_type or 'not open'}: {self.bytes_read:,} bytes read>"
 
-    async def iter_bytes(self) -> AsyncGenerator[bytes, None]:
+    def iter_bytes(self) -> AsyncGenerator[bytes, None]:
         """The content, decompressed, in pieces of about 64 KB."""
-        async with aclosing(self._body.pieces()) as pieces:
-            async for piece in pieces:
-                yield piece
+        return self._each(singly(self._body.pieces()))
 
-    async def iter_text(self) -> AsyncGenerator[str, None]:
+    def iter_text(self) -> AsyncGenerator[str, None]:
         """The content as text, in pieces of about 64,000 characters; some may be empty."""
-        async with aclosing(self._body.texts()) as texts:
-            async for text in texts:
-                yield text
+        return self._each(singly(self._body.texts()))
 
-    async def iter_lines(self) -> AsyncGenerator[str, None]:
+    def iter_lines(self) -> AsyncGenerator[str, None]:
         """Lines of text without their ends (CR LF, LF or CR)."""
-        cutter = LineCutter()
-        with self._body.naming():
-            async with aclosing(self._body.texts()) as texts:
-                async for text in texts:
-                    for line in split_lines(cutter.feed(text)):
-                        yield line
-            for line in split_lines(cutter.finish()):
-                yield line
+        return self._each(lines_of(self._body.texts()))
 
-    async def iter_rows(
+    def iter_rows(
         self,
         delimiter: str = AUTO,
         *,
@@ -165,29 +162,14 @@ class Document:
             header: the names of the columns, for a file without a header.
         """
         layout = Layout.given(delimiter, quotes=quotes, skip=skip, header=header)
-        async with aclosing(self._batches(layout)) as batches:
-            async for table, batch in batches:
-                names = table.names
-                if batch.even:
-                    for row in batch.rows:
-                        yield dict(zip(names, row))  # noqa: B905 -- they are equally long, and strict is slower
-                else:
-                    for row in batch.rows:
-                        yield _by_name(names, row)
+        return self._each(dicts_of(self._batches(layout)))
 
-    async def iter_cells(
+    def iter_cells(
         self, delimiter: str = AUTO, *, quotes: bool | None = None, skip: int = 0
     ) -> AsyncGenerator[list[str], None]:
         """The rows of a delimited file as lists, beginning with the header; blank lines are skipped."""
         layout = Layout.given(delimiter, quotes=quotes, skip=skip)
-        begun = False
-        async with aclosing(self._batches(layout)) as batches:
-            async for table, batch in batches:
-                if not begun and table.header:
-                    begun = True
-                    yield table.header
-                for row in batch.rows:
-                    yield row
+        return self._each(cells_of(self._batches(layout)))
 
     @overload
     def iter_json_lines(self) -> AsyncGenerator[Any, None]: ...
@@ -195,7 +177,7 @@ class Document:
     @overload
     def iter_json_lines(self, type: type[T]) -> AsyncGenerator[T, None]: ...
 
-    async def iter_json_lines(self, type: Any = Any) -> AsyncGenerator[Any, None]:  # noqa: A002
+    def iter_json_lines(self, type: Any = Any) -> AsyncGenerator[Any, None]:  # noqa: A002
         """The values of a file with one JSON value per line, such as Data Kiosk's.
 
         Raises:
@@ -203,13 +185,7 @@ class Document:
                 of the lines before it.
         """
         values = self._json = JsonValues(type)
-        with self._body.naming():
-            async with aclosing(self._body.utf8()) as pieces:
-                async for piece in pieces:
-                    for value in values.lines(piece):
-                        yield value
-            for value in values.lines(b"", final=True):
-                yield value
+        return self._each(json_lines_of(self._body.utf8(), values))
 
     @overload
     def iter_json_items(self, path: str | Sequence[str] = "") -> AsyncGenerator[Any, None]: ...
@@ -217,7 +193,7 @@ class Document:
     @overload
     def iter_json_items(self, path: str | Sequence[str] = "", *, type: type[T]) -> AsyncGenerator[T, None]: ...
 
-    async def iter_json_items(
+    def iter_json_items(
         self,
         path: str | Sequence[str] = "",
         *,
@@ -234,23 +210,9 @@ class Document:
         """
         keys = parsed_path(path)
         values = self._json = JsonValues(type, shown=".".join(("$", *keys)))
-        scanner, start = ItemScanner(keys), b""
-        with self._body.naming():
-            try:
-                async with aclosing(self._body.utf8()) as pieces:
-                    async for piece in pieces:
-                        start = start or piece
-                        for batch in scanner.feed(piece):
-                            for value in values.items(batch):
-                                yield value
-                for batch in scanner.finish():
-                    for value in values.items(batch):
-                        yield value
-            except DecodeError as error:
-                refuse_error_document(start, error)
-                raise
+        return self._each(json_items_of(self._body.utf8(), ItemScanner(keys), values))
 
-    async def iter_xml(self, tag: str) -> AsyncGenerator[Element, None]:
+    def iter_xml(self, tag: str) -> AsyncGenerator[Element, None]:
         """The complete elements with one name in an XML document: ``"Order"``, or ``"{namespace}Order"``.
 
         Elements with that name inside such an element are part of it. Entities are refused.
@@ -260,19 +222,14 @@ class Document:
         """
         from spapi_async.workflows.documents._xml import ElementReader
 
-        reader = ElementReader(tag)
-        with self._body.naming():
-            async with aclosing(self._body.utf8()) as pieces:
-                async for piece in pieces:
-                    for element in reader.feed(piece):
-                        yield element
-            for element in reader.feed(b"", final=True):
-                yield element
+        return self._each(elements_of(self._body.utf8(), ElementReader(tag)))
 
+    @forgetting_locals
     async def read(self) -> bytes:
         """The whole content, decompressed."""
         return b"".join([piece async for piece in self.iter_bytes()])
 
+    @forgetting_locals
     async def text(self) -> str:
         """The whole content as text."""
         return "".join([text async for text in self._body.texts()])
@@ -283,6 +240,7 @@ class Document:
     @overload
     async def json(self, type: type[T]) -> T: ...
 
+    @forgetting_locals
     async def json(self, type: Any = Any) -> Any:  # noqa: A002
         """The whole content as one JSON value, of a type that msgspec supports.
 
@@ -294,6 +252,7 @@ class Document:
         with self._body.naming():
             return values.value(content)
 
+    @forgetting_locals
     async def to_arrow(
         self,
         delimiter: str = AUTO,
@@ -318,6 +277,7 @@ class Document:
         with self._body.naming():
             return table_of([group.take() async for group in self._row_groups(layout, schema)])
 
+    @forgetting_locals
     async def save_parquet(
         self,
         path: str | os.PathLike[str],
@@ -345,6 +305,7 @@ class Document:
                     await file.write(group)
         return count
 
+    @forgetting_locals
     async def save(self, path: str | os.PathLike[str]) -> int:
         """Write the content, decompressed, to a file; returns its size in bytes.
 
@@ -359,13 +320,30 @@ class Document:
                 await target.write(piece)
         return self.bytes_read
 
+    async def _each(self, batches: AsyncGenerator[Iterable[T], None]) -> AsyncGenerator[T, None]:
+        """The items of the batches, one by one; the frames of an error hold none of them, nor what they were read from.
+
+        Whoever reads a document iterates over this generator, so that errors leave the library here.
+        """
+        batch: Iterable[T] = ()
+        item: Any = None
+        try:
+            with self._body.naming():
+                async with aclosing(batches):
+                    async for batch in batches:
+                        for item in batch:
+                            yield item
+        except BaseException as error:
+            forget_locals(error)
+            del batch, item  # the error shows the local variables of this frame, too
+            raise
+
     async def _batches(self, layout: Layout) -> AsyncGenerator[tuple[TableReader, Batch], None]:
         table = self._table = TableReader(layout)
-        with self._body.naming():
-            async with aclosing(self._body.texts()) as texts:
-                async for text in texts:
-                    yield table, table.feed(text)
-            yield table, table.finish()
+        async with aclosing(self._body.texts()) as texts:
+            async for text in texts:
+                yield table, table.feed(text)
+        yield table, table.finish()
 
     async def _row_groups(self, layout: Layout, schema: ColumnTypes | None) -> AsyncGenerator[RowGroup, None]:
         """The rows as columns, one row group at a time; if there is a header, at least one."""
@@ -383,15 +361,3 @@ class Document:
                             yield group
             if group is not None:
                 yield group
-
-
-def _by_name(names: list[str], row: list[str]) -> dict[str, str]:
-    """A row that has more or fewer cells than there are names, as a dict."""
-    cells = dict.fromkeys(names, "")
-    cells.update(zip(names, row, strict=False))
-    for at, cell in enumerate(row[len(names) :], len(names) + 1):
-        name = f"column {at}"
-        while name in cells:  # the header has a column with that name
-            name = f"{name} 2"
-        cells[name] = cell
-    return cells

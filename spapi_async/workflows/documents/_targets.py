@@ -99,13 +99,14 @@ class FileTarget:
         await anyio.to_thread.run_sync(self._close)
 
     async def _flush(self, *, last: bool) -> None:
-        held, self._held = self._held, bytearray()
-        await anyio.to_thread.run_sync(self._write, held, last)
+        # The bytes are no argument: an exception would show them in the frames of anyio's thread.
+        await anyio.to_thread.run_sync(self._write, last)
 
-    def _write(self, held: bytearray, last: bool) -> None:  # noqa: FBT001 -- run_sync passes no keywords
+    def _write(self, last: bool) -> None:  # noqa: FBT001 -- run_sync passes no keywords
         with self._lock:
             if self._closed:
                 return
+            held, self._held = self._held, bytearray()
             file = self._file = self._file or self._open()
             file.write(held if self._pack is None else self._pack.compress(held))
             if last:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Self
 
+from spapi_async._core.frames import forgetting_locals
 from spapi_async.errors import DocumentError, FeedCancelledError, FeedFatalError
 from spapi_async.workflows.documents import Documents
 from spapi_async.workflows.feeds._result import REPORT_OPERATION, FeedResult, result_of
@@ -62,6 +63,7 @@ class FeedRun:
         await self._finished()
         return self
 
+    @forgetting_locals
     async def result(self, *, close: bool = True) -> FeedResult:
         """The result; waits for the feed first. Afterwards the run is closed: the same feed is then a new one.
 

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 from spapi_async._codec import json
+from spapi_async._core.frames import forgetting_locals
 from spapi_async.errors import SPAPIError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ _LONGEST = 500  # characters of the explanation
 _ERROR_MEMBERS = frozenset({"errors", "data", "extensions", "errorDetails", "message", "code", "details"})
 
 
+@forgetting_locals
 async def explanation_in(opening: AbstractAsyncContextManager[Document]) -> str:
     """The explanation at the beginning of a document; empty if it cannot be read, so that no error is hidden."""
     content = b""
