@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import codecs
 import gzip
 import json
@@ -26,8 +27,8 @@ from raw_server import raw_server
 from report_fixtures import reports_emulated, window
 from spoiled_documents import spoil
 
-from spapi_async import RequestTimeoutError, SPAPIError, call_options
-from spapi_async.workflows.documents import Document
+from spapi_async import DecodeError, DocumentError, RequestTimeoutError, SPAPIError, call_options
+from spapi_async.workflows.documents import Document, label_bytes
 from spapi_async.workflows.runs import explanation_in
 
 pytest_plugins = ("run_fixtures",)
@@ -256,6 +257,18 @@ async def test_a_cancelled_reading_of_an_explanation_does_not_show_it() -> None:
         error = await error_of(reading)
     assert isinstance(error, asyncio.CancelledError)
     assert_no_secret(error, "explanation")
+
+
+@pytest.mark.parametrize(
+    "label",
+    [lambda: "MARK-" * 4, lambda: base64.b64encode(gzip.compress(ROWS)[:-9]).decode()],
+    ids=["plain", "gzipped"],
+)
+def test_a_label_that_is_not_whole_is_not_shown(label: Callable[[], str]) -> None:
+    """It has the buyer's address; neither its text nor its bytes are in the frames."""
+    with pytest.raises((DecodeError, DocumentError)) as caught:
+        label_bytes(label(), checksum="that of another label")
+    assert_no_secret(caught.value, "label")
 
 
 async def test_the_callers_own_frames_are_left_unchanged() -> None:

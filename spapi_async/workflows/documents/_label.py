@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import re
 
+from spapi_async._core.frames import forget_locals
 from spapi_async.errors import DecodeError, DocumentError
 from spapi_async.workflows.documents._gzip import Gunzip, looks_gzipped
 
@@ -30,6 +31,15 @@ def label_bytes(contents: str, *, checksum: str | None = None) -> bytes:
         DecodeError: it is not base64, or does not match its checksum.
         DocumentError: it is damaged, or has more than 64 MB after decompression.
     """
+    try:
+        return _decoded(contents, checksum)
+    except BaseException as error:
+        forget_locals(error)
+        del contents  # the error shows the local variables of this frame, too: a label has the buyer's address
+        raise
+
+
+def _decoded(contents: str, checksum: str | None) -> bytes:
     text = re.sub(r"\s+", "", contents).translate(_URL_SAFE).rstrip("=")
     try:
         packed = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
