@@ -212,7 +212,9 @@ def _facts(report: CrawlReport) -> dict[str, float]:
 
 def _failures(output: str) -> str:
     """Where the failures are listed."""
-    return "the view failed" if output.startswith("sqlite:") else f"{Path(output).stem}.failed.jsonl"
+    from spapi_async.workflows.bulk._sink import list_beside
+
+    return "the view failed" if output.startswith("sqlite:") else list_beside(Path(output), "failed").name
 
 
 class _Bar:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from spapi_async.workflows.bulk._journal import FAILED, MISSING, Entry, Journal
 
-__all__ = ["Sink", "moment", "write_lists"]
+__all__ = ["Sink", "list_beside", "moment", "write_lists"]
 
 
 class Sink(Protocol):
@@ -40,10 +40,15 @@ class Sink(Protocol):
         """Close files."""
 
 
+def list_beside(path: Path, name: str) -> Path:
+    """The file that lists the failed identifiers of an output, or those that were not found."""
+    return path.with_name(f"{path.stem}.{name}.jsonl")
+
+
 def write_lists(path: Path, journal: Journal) -> None:
     """Write ``items.not-found.jsonl`` and ``items.failed.jsonl`` beside ``items.jsonl``, unless they would be empty."""
     for status, name in ((MISSING, "not-found"), (FAILED, "failed")):
-        target = path.with_name(f"{path.stem}.{name}.jsonl")
+        target = list_beside(path, name)
         lines = journal.lines(status)
         first = next(lines, None)
         if first is None:
