@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from itertools import repeat
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from spapi_async.errors import DecodeError
 from spapi_async.workflows.documents._json_items import ItemScanner
@@ -14,16 +14,19 @@ from spapi_async.workflows.documents._lines import LineCutter, split_lines
 from spapi_async.workflows.documents._not_rows import refuse_error_document
 from spapi_async.workflows.documents._table import Batch, TableReader
 
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
-
-    from spapi_async.workflows.documents._xml import ElementReader
-
-__all__ = ["cells_of", "dicts_of", "elements_of", "json_items_of", "json_lines_of", "lines_of", "singly"]
+__all__ = ["cells_of", "dicts_of", "json_items_of", "lines_of", "parsed", "singly"]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 Tables = AsyncGenerator[tuple[TableReader, Batch], None]
+
+
+class Parser(Protocol[T_co]):
+    """A method that is given a document piece by piece."""
+
+    def __call__(self, piece: bytes, /, *, final: bool = ...) -> Iterator[T_co]:
+        """What is complete with this piece."""
 
 
 async def singly(pieces: AsyncGenerator[T, None]) -> AsyncGenerator[tuple[T], None]:
@@ -64,14 +67,12 @@ async def cells_of(tables: Tables) -> AsyncGenerator[list[list[str]], None]:
             yield batch.rows
 
 
-async def json_lines_of(
-    pieces: AsyncGenerator[bytes, None], values: JsonValues[T]
-) -> AsyncGenerator[Iterator[T], None]:
-    """The values of a file with one JSON value per line."""
+async def parsed(pieces: AsyncGenerator[bytes, None], parse: Parser[T]) -> AsyncGenerator[Iterator[T], None]:
+    """What a parser of pieces finds: the values of JSON lines, or the elements of XML."""
     async with aclosing(pieces):
         async for piece in pieces:
-            yield values.lines(piece)
-    yield values.lines(b"", final=True)
+            yield parse(piece)
+    yield parse(b"", final=True)
 
 
 async def json_items_of(
@@ -84,16 +85,6 @@ async def json_items_of(
             start = start or piece
             yield _items(scanner.feed(piece), values, start)
     yield _items(scanner.finish(), values, start)
-
-
-async def elements_of(
-    pieces: AsyncGenerator[bytes, None], reader: ElementReader
-) -> AsyncGenerator[Iterator[Element], None]:
-    """The elements that the reader finds."""
-    async with aclosing(pieces):
-        async for piece in pieces:
-            yield reader.feed(piece)
-    yield reader.feed(b"", final=True)
 
 
 def _items(batches: Iterable[bytes], values: JsonValues[T], start: bytes) -> Iterator[T]:

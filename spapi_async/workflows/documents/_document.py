@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from spapi_async._core.closing import uncancelled
 from spapi_async._core.frames import forget_locals, forgetting_locals
 from spapi_async.workflows.documents._batches import (
+    Tables,
     cells_of,
     dicts_of,
-    elements_of,
     json_items_of,
-    json_lines_of,
     lines_of,
+    parsed,
     singly,
 )
 from spapi_async.workflows.documents._body import Body
@@ -24,7 +24,7 @@ from spapi_async.workflows.documents._dialect import AUTO
 from spapi_async.workflows.documents._download import Download
 from spapi_async.workflows.documents._json_items import ItemScanner, parsed_path
 from spapi_async.workflows.documents._json_values import JsonValues
-from spapi_async.workflows.documents._table import Batch, Layout, TableReader
+from spapi_async.workflows.documents._table import Layout, TableReader
 from spapi_async.workflows.documents._targets import target_at
 from spapi_async.workflows.documents._unfinished import unfinished_file
 
@@ -162,14 +162,14 @@ class Document:
             header: the names of the columns, for a file without a header.
         """
         layout = Layout.given(delimiter, quotes=quotes, skip=skip, header=header)
-        return self._each(dicts_of(self._batches(layout)))
+        return self._each(dicts_of(self._tables(layout)))
 
     def iter_cells(
         self, delimiter: str = AUTO, *, quotes: bool | None = None, skip: int = 0
     ) -> AsyncGenerator[list[str], None]:
         """The rows of a delimited file as lists, beginning with the header; blank lines are skipped."""
         layout = Layout.given(delimiter, quotes=quotes, skip=skip)
-        return self._each(cells_of(self._batches(layout)))
+        return self._each(cells_of(self._tables(layout)))
 
     @overload
     def iter_json_lines(self) -> AsyncGenerator[Any, None]: ...
@@ -185,7 +185,7 @@ class Document:
                 of the lines before it.
         """
         values = self._json = JsonValues(type)
-        return self._each(json_lines_of(self._body.utf8(), values))
+        return self._each(parsed(self._body.utf8(), values.lines))
 
     @overload
     def iter_json_items(self, path: str | Sequence[str] = "") -> AsyncGenerator[Any, None]: ...
@@ -222,7 +222,7 @@ class Document:
         """
         from spapi_async.workflows.documents._xml import ElementReader
 
-        return self._each(elements_of(self._body.utf8(), ElementReader(tag)))
+        return self._each(parsed(self._body.utf8(), ElementReader(tag).feed))
 
     @forgetting_locals
     async def read(self) -> bytes:
@@ -338,7 +338,8 @@ class Document:
             del batch, item  # the error shows the local variables of this frame, too
             raise
 
-    async def _batches(self, layout: Layout) -> AsyncGenerator[tuple[TableReader, Batch], None]:
+    async def _tables(self, layout: Layout) -> Tables:
+        """The table as far as it has been read, with its next rows."""
         table = self._table = TableReader(layout)
         async with aclosing(self._body.texts()) as texts:
             async for text in texts:
@@ -350,14 +351,13 @@ class Document:
         from spapi_async.workflows.documents._arrow import RowGroup
 
         group: RowGroup | None = None
-        with self._body.naming():
-            async with aclosing(self._batches(layout)) as batches:
-                async for table, batch in batches:
-                    if group is None and table.names and table.dialect is not None:
-                        group = RowGroup(table.names, table.dialect.delimiter, schema)
-                    if group is not None:
-                        group.add(batch.rows, even=batch.even)
-                        if group.is_full:
-                            yield group
-            if group is not None:
-                yield group
+        async with aclosing(self._tables(layout)) as tables:
+            async for table, batch in tables:
+                if group is None and table.names and table.dialect is not None:
+                    group = RowGroup(table.names, table.dialect.delimiter, schema)
+                if group is not None:
+                    group.add(batch.rows, even=batch.even)
+                    if group.is_full:
+                        yield group
+        if group is not None:
+            yield group
