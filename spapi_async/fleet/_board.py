@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -184,9 +184,14 @@ class Board:
 
     # ---- slices -----------------------------------------------------------------------------------------------------
 
-    async def mark(self, sellers: Sequence[str], now: float) -> list[str]:
-        """Claim the sellers' only places in the queue; returns those that had no waiting or running slice."""
-        marked = await self._run(MARK, [self._slices], [repr(now), repr(now + self._waits), *sellers])
+    async def mark(self, due: Mapping[str, float], now: float) -> list[str]:
+        """Claim the sellers' only places in the queue; returns those that had no waiting or running slice.
+
+        A seller whose slice has ended since these due times were read is left out: a slice that is queued for an
+        earlier due time does nothing, and its mark would keep the seller out of the queue until it expires.
+        """
+        pairs = [each for pair in due.items() for each in pair]
+        marked = await self._run(MARK, [self._slices, self._due], [repr(now), repr(now + self._waits), *pairs])
         return [name.decode() for name in marked]
 
     async def begin(self, each: Slice) -> bool:

@@ -45,15 +45,17 @@ return 1
 
 MARK = f"""{_MARKS}
 local marked = {{}}
-for number = 3, #ARGV do
-  if mark_of(KEYS[1], ARGV[number]) <= tonumber(ARGV[1]) then
-    redis.call('hset', KEYS[1], ARGV[number], ARGV[2] .. ' ')
-    marked[#marked + 1] = ARGV[number]
+for number = 3, #ARGV, 2 do
+  local seller, due_at = ARGV[number], redis.call('zscore', KEYS[2], ARGV[number])
+  if due_at and tonumber(due_at) == tonumber(ARGV[number + 1]) and mark_of(KEYS[1], seller) <= tonumber(ARGV[1]) then
+    redis.call('hset', KEYS[1], seller, ARGV[2] .. ' ')
+    marked[#marked + 1] = seller
   end
 end
 return marked
 """
-"""Mark the sellers that have no mark. KEYS: marks; ARGV: now, when the marks expire, sellers."""
+"""Mark the sellers that are still due and have no mark. KEYS: marks, due; ARGV: now, when the marks expire, each seller
+and its due time."""
 
 BEGIN = f"""{_MARKS}
 local due_at = redis.call('zscore', KEYS[1], ARGV[1])

@@ -100,7 +100,7 @@ class Scheduler:
         for start in range(0, len(due), _AT_ONCE):
             await leadership.keep()
             due_at = dict(due[start : start + _AT_ONCE])
-            left = await self._board.mark(list(due_at), leadership.now)
+            left = await self._board.mark(due_at, leadership.now)
             try:
                 while left:
                     kicker: Any = AsyncKicker(task_name=TASK, broker=self._broker, labels={})

@@ -70,12 +70,25 @@ async def test_concurrent_changes_of_a_seller_both_count(board: Board) -> None:
 
 async def test_a_seller_has_one_place_in_the_queue(board: Board) -> None:
     """Until its slice is over, or the mark has expired because nothing was heard of it."""
-    assert await board.mark(["A", "B"], 1000.0) == ["A", "B"]
-    assert await board.mark(["B", "C", "A"], 1101.0) == ["C"]
+    await board.keep(["A", "B", "C"])
+    assert await board.mark({"A": 0.0, "B": 0.0}, 1000.0) == ["A", "B"]
+    assert await board.mark({"B": 0.0, "C": 0.0, "A": 0.0}, 1101.0) == ["C"]
     assert (await board.queued(1101.0), await board.queued(1102.0)) == (3, 1)
     await board.unmark(["A"])
-    assert await board.mark(["A", "C"], 1101.0) == ["A"]
-    assert await board.mark(["B"], 1103.0) == ["B"]
+    assert await board.mark({"A": 0.0, "C": 0.0}, 1101.0) == ["A"]
+    assert await board.mark({"B": 0.0}, 1103.0) == ["B"]
+
+
+async def test_a_slice_that_ends_while_due_sellers_are_queued_is_not_queued_again(board: Board) -> None:
+    """Its seller was due when they were read. Otherwise the mark of a slice that does nothing would keep it waiting."""
+    await board.put(SellerState(seller="A", due_at=0.1 + 0.2), SellerState(seller="B", due_at=10.0))
+    due = dict(await board.due(10.0))
+    ended = Slice(seller="A", due_at=due["A"], worker="one 1")
+    assert await board.begin(ended)
+    assert await board.end(ended, lambda state, now: replace(state, due_at=now.at + 60))
+    assert await board.mark({**due, "gone": 10.0}, 10.0) == ["B"]
+    later = dict(await board.due((await board.state("A")).due_at))
+    assert await board.mark({"A": later["A"]}, 10.0) == ["A"]
 
 
 async def test_one_worker_has_a_slice(board: Board) -> None:
@@ -124,7 +137,7 @@ async def test_a_slice_whose_mark_is_lost_is_noted_all_the_same(board: Board) ->
     ours = Slice(seller="A", due_at=10.0, worker="one 1")
     assert await board.begin(ours)
     await board.leave(ours)
-    assert await board.mark(["A"], 0.0) == ["A"]
+    assert await board.mark({"A": 10.0}, 0.0) == ["A"]
     assert await board.end(ours, lambda state, now: replace(state, due_at=20.0))
     assert (await board.state("A")).due_at == 20.0
     await board.keep([])
@@ -143,7 +156,7 @@ async def test_a_board_in_numbers(board: Board) -> None:
         SellerState(seller="C", due_at=now - 60, complete_at=now - 9000, revoked=True, reconciled_to={"2h": 5.0}),
         SellerState(seller="D"),
     )
-    await board.mark(["B"], now)
+    await board.mark({"B": now - 60}, now)
     totals = await board.totals()
     assert (totals.sellers, totals.due, totals.queued, totals.new, totals.revoked) == (4, 2, 1, 1, 1)
     assert totals.furthest is not None
