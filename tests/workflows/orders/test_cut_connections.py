@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import gc
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +34,8 @@ from spapi_async.workflows.orders._lease import LEASE
 from spapi_async.workflows.orders._writer import PageWriter
 
 pytest_plugins = ("sync_fixtures",)
+# asyncpg warns about a connection that is cut during its setup and dropped before it notices.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed connection <asyncpg:ResourceWarning")
 
 ORDERS = 60
 CUT = "SELECT pg_terminate_backend(pg_backend_pid())"
@@ -40,6 +43,13 @@ CUT_ALL = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
     " AND pid <> pg_backend_pid()"
 )
+
+
+@pytest.fixture(autouse=True)
+async def dropped_here() -> AsyncGenerator[None]:
+    """Let a connection that was dropped warn in the test that cut it, and close itself while there is a loop."""
+    yield
+    gc.collect()
 
 
 class _Cutting:
@@ -141,8 +151,6 @@ async def test_a_sync_that_is_cut_between_pages_goes_on_with_the_next_run(
         await check(running, postgres_url)
 
 
-# asyncpg warns about a connection that is cut during its setup and dropped before it notices.
-@pytest.mark.filterwarnings("ignore:unclosed connection <asyncpg:ResourceWarning")
 @pytest.mark.parametrize("place", ["inside", "between"])
 async def test_a_follower_whose_connections_are_cut_goes_on_by_itself(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, place: str
