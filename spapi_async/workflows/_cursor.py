@@ -16,6 +16,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from spapi_async.workflows._sql import refuses_writes
+
 __all__ = ["Cursor", "run_on_cursor"]
 
 T = TypeVar("T")
@@ -72,3 +74,5 @@ def _notice_disconnect(connection: Connection, error: Any) -> None:
     if connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, None):
         with contextlib.suppress(SQLAlchemyError):
             connection.exec_driver_sql("SELECT 1")
+    elif refuses_writes(error):
+        connection.invalidate(error)

@@ -20,7 +20,7 @@ import anyio
 from spapi_async.errors import ConfigurationError
 
 try:
-    from sqlalchemy import URL, MetaData, event, func, make_url, select
+    from sqlalchemy import URL, ExceptionContext, MetaData, event, func, make_url, select
     from sqlalchemy.exc import ArgumentError, DisconnectionError
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
     from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
@@ -36,6 +36,7 @@ __all__ = [
     "open_engine",
     "probe_sqlite",
     "reason",
+    "refuses_writes",
     "to_the_end",
     "without_secrets",
 ]
@@ -61,6 +62,7 @@ _EXTRAS = {
 }
 _BUSY_SECONDS = 30  # how long SQLite waits for another process that is writing
 _PING_AFTER_SECONDS = 1.0  # how long a PostgreSQL connection may be idle before it is tested
+_READ_ONLY = "25006"  # the SQLSTATE of a server that only reads
 _LOCK_POLL_SECONDS = 0.1  # between attempts to open a file that another process has locked
 _LONGEST_SECONDS = 90.0  # for one operation of the database
 _CREATION_LOCK = 0x5370_6170_6941_7379  # the key of an advisory lock of PostgreSQL
@@ -146,6 +148,9 @@ def without_secrets(url: str) -> str:
 def open_engine(url: URL, *, read_only: bool = False) -> AsyncEngine:
     """An engine. SQLite waits for other processes, and idle PostgreSQL connections are tested before use.
 
+    Connections to a PostgreSQL server that refuses to write are not used again. In a failover the address may lead to a
+    replica for a while, and such a connection would stay in the pool.
+
     With ``read_only`` an SQLite file, which may be another program's, keeps its journal mode.
     """
     # hide_parameters: they contain personal data, and SQLAlchemy's errors would show them.
@@ -153,6 +158,7 @@ def open_engine(url: URL, *, read_only: bool = False) -> AsyncEngine:
         engine = create_async_engine(url, hide_parameters=True)
         event.listen(engine.sync_engine, "checkin", _note_idle)
         event.listen(engine.sync_engine, "checkout", _test_if_idle)
+        event.listen(engine.sync_engine, "handle_error", _part_with_replica)
         return engine
     options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_SECONDS}, "hide_parameters": True}
     if url.database in (None, "", ":memory:"):
@@ -178,6 +184,17 @@ def _test_if_idle(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
             connection.ping()
         except Exception as error:
             raise DisconnectionError from error
+
+
+def _part_with_replica(context: ExceptionContext) -> None:
+    """Let SQLAlchemy renew its pool, as after a restart of the server."""
+    if refuses_writes(context.original_exception):
+        context.is_disconnect = True
+
+
+def refuses_writes(error: BaseException) -> bool:
+    """Whether the driver's error says that the server only reads."""
+    return getattr(error, "sqlstate", None) == _READ_ONLY
 
 
 def probe_sqlite(engine: AsyncEngine, *, create: bool = True, read_only: bool = False) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import anyio
 import asyncpg
 import pytest
+from insides import database_engine
 from order_databases import emulated_orders
+from sqlalchemy.exc import DBAPIError
 
 from spapi_async import Application
 from spapi_async.emulator.server import Emulator
@@ -121,6 +123,29 @@ async def check(running: Emulator, url: str) -> None:
     async with OrderDatabase(url) as database:
         assert await database.counts() == (len(truth), sum(truth.values()))
         assert sorted([change.order_id async for change in database.changes(limit=None)]) == sorted(truth)
+
+
+async def run_as_admin(database: OrderDatabase, statement: str) -> None:
+    """Run a statement on a connection of its own, which may write."""
+    url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    admin = await asyncpg.connect(url, server_settings={"default_transaction_read_only": "off"})
+    await admin.execute(statement)
+    await admin.close()
+
+
+async def test_a_sync_goes_on_after_a_failover_during_which_the_server_only_read(postgres_url: str) -> None:
+    """Connections that were opened meanwhile stay read-only, and are not used again."""
+    async with emulator() as running, OrderDatabase(postgres_url) as database:
+        name = database.url.database
+        await database_engine(database).dispose()
+        await run_as_admin(database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        try:
+            with pytest.raises(DBAPIError, match="read-only"):
+                await sync(running, database)
+        finally:
+            await run_as_admin(database, f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        assert (await sync(running, database)).failed == ()
+        await check(running, postgres_url)
 
 
 @pytest.mark.parametrize("statement", range(5))

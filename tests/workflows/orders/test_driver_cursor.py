@@ -99,6 +99,30 @@ async def test_a_connection_that_is_cut_is_not_used_again(new_postgres_url: str)
         assert not pids & now
 
 
+async def write_in_vain(engine: AsyncEngine, *, is_own_cursor: bool) -> None:
+    """Write as to a server that only reads."""
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        if is_own_cursor:
+            await run_on_cursor(connection, insert_one)
+        else:
+            await connection.exec_driver_sql("CREATE TABLE refused (id int)")
+
+
+@pytest.mark.parametrize("is_own_cursor", [True, False])
+async def test_a_connection_to_a_server_that_only_reads_is_not_used_again(
+    new_postgres_url: str, is_own_cursor: bool
+) -> None:
+    """In a failover the address may lead to a replica for a while, whose connection would stay in the pool."""
+    async with engine_of(new_postgres_url) as engine:
+        async with engine.connect() as connection:
+            before = (await connection.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one()
+        with pytest.raises(DBAPIError, match="read-only"):
+            await write_in_vain(engine, is_own_cursor=is_own_cursor)
+        async with engine.connect() as connection:
+            assert (await connection.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one() != before
+
+
 async def test_a_connection_that_a_cancellation_cut_off_is_not_used_again(new_database_url: str) -> None:
     """Its statement may still be running."""
     async with engine_of(new_database_url) as engine:
