@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 try:
     from cryptography.fernet import Fernet, InvalidToken, MultiFernet
     from redis.asyncio import Redis
+    from redis.exceptions import ReadOnlyError
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('tokens in Redis need an extra: pip install "spapi-async[redis]"') from error
 
@@ -54,9 +55,10 @@ class RedisTokenStore:
         self._where = address_of(url) if client is None else f"prefix={prefix!r}"
         self._owns_client = client is None
         # The caller bounds each step. With a timeout of its own, redis-py would read with asyncio.wait_for(), which
-        # before Python 3.12 loses a cancellation that coincides with the end of the read.
+        # before Python 3.12 loses a cancellation that coincides with the end of the read. After a failover, the former
+        # primary may go on as a replica: an error in retry_on_error ends the connection to it.
         self._connect: Callable[[], Redis] = lambda: Redis.from_url(
-            url, socket_timeout=None, socket_connect_timeout=timeout
+            url, socket_timeout=None, socket_connect_timeout=timeout, retry_on_error=[ReadOnlyError]
         )
         self._redis: Redis = client or self._connect()
         self._release: AsyncScript = self._redis.register_script(_RELEASE)

@@ -15,6 +15,7 @@ from spapi_async.workflows.orders._reconcile import STAGES
 
 try:
     from redis.asyncio import Redis
+    from redis.exceptions import ReadOnlyError, ResponseError
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('a fleet needs an extra: pip install "spapi-async[fleet]"') from error
 
@@ -257,7 +258,19 @@ class Board:
         )
 
     async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        try:
+            return await self._scripts[script](keys=keys, args=arguments)
+        except ResponseError as error:
+            if not _is_of_replica(error):
+                raise
+        # A failover has made the primary a replica, which has done nothing; its address leads to the new primary now.
+        await self._redis.connection_pool.disconnect(inuse_connections=False)
         return await self._scripts[script](keys=keys, args=arguments)
+
+
+def _is_of_replica(error: ResponseError) -> bool:
+    """Whether a replica has refused to write; redis-py does not know how Redis before version 7 says so of a script."""
+    return isinstance(error, ReadOnlyError) or "-READONLY" in str(error)
 
 
 async def _at_once() -> None:

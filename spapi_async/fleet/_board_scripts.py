@@ -58,6 +58,7 @@ return marked
 and its due time."""
 
 BEGIN = f"""{_MARKS}
+redis.call('hdel', KEYS[2], '')
 local due_at = redis.call('zscore', KEYS[1], ARGV[1])
 if not due_at or tonumber(due_at) ~= tonumber(ARGV[2]) then return 0 end
 local expires_at, worker = mark_of(KEYS[2], ARGV[1])
@@ -66,7 +67,8 @@ redis.call('hset', KEYS[2], ARGV[1], ARGV[5] .. ' ' .. ARGV[3])
 return 1
 """
 """Make the mark of a seller that is due this worker's. KEYS: due, marks; ARGV: seller, due time, worker, now, when the
-mark expires."""
+mark expires. Deleting nothing is a write, too: a primary that a failover has made a replica refuses it, and does not
+answer from what was due before the failover."""
 
 END = f"""{_MARKS}{_STORE}
 local marks = table.remove(KEYS)

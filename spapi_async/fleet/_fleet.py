@@ -157,7 +157,7 @@ class Fleet:
             ConfigurationError: at the start, the directory cannot be read or Redis cannot be reached.
         """
         await self._directory.reload()
-        async with self._opened() as (broker, board, _):
+        async with self._opened() as (broker, board):
             await Scheduler(board, broker, self._directory).run()
 
     # ---- working ----------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ class Fleet:
         async with (
             self._application() as app,
             self._job(reconciled) as job,
-            self._opened() as (broker, board, redis),
+            self._opened() as (broker, board),
         ):
             if self._watch is not None:
                 self._watch(app)
@@ -199,7 +199,7 @@ class Fleet:
 
             broker.register_task(slice_of, task_name=TASK)
             stop = asyncio.Event()
-            tasks = [asyncio.create_task(listen(broker, redis, concurrency, stop))]
+            tasks = [asyncio.create_task(listen(broker, concurrency, stop))]
             if self._progress is not None:
                 tasks.append(asyncio.create_task(report_lag(board, self._progress)))
             try:
@@ -270,8 +270,8 @@ class Fleet:
             yield app
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[tuple[RedisStreamBroker, Board, Any]]:
-        """The queue, the board and their Redis client."""
+    async def _opened(self) -> AsyncIterator[tuple[RedisStreamBroker, Board]]:
+        """The queue and the board."""
         redis = Redis.from_url(self._redis, **connection_of(self._redis))
         board = Board(redis, self.name, slice_seconds=self._slice)
         broker = queue_of(self._redis, self.name, slice_seconds=self._slice)
@@ -280,7 +280,7 @@ class Fleet:
                 await redis.ping()
             except (RedisError, OSError) as error:
                 raise _unreachable(error) from None
-            yield broker, board, redis
+            yield broker, board
         finally:
             with anyio.CancelScope(shield=True):
                 await broker.shutdown()

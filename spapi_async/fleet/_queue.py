@@ -15,7 +15,7 @@ from spapi_async._core.failures import first_of
 
 try:
     from redis.asyncio import Redis
-    from redis.exceptions import RedisError, ResponseError
+    from redis.exceptions import ReadOnlyError, RedisError, ResponseError
     from taskiq import AckableMessage
     from taskiq.receiver import Receiver
     from taskiq_redis import RedisStreamBroker
@@ -120,18 +120,20 @@ def queue_of(redis: str, fleet: str, *, slice_seconds: float) -> Queue:
         idle_timeout=int(slice_seconds * _REDELIVERED_AFTER * 1000),
         xread_block=500,
         maxlen=100_000,
+        retry_on_error=[ReadOnlyError],  # by another connection, because a failover has made the primary a replica
         **connection_of(redis),
     )
 
 
-async def listen(broker: RedisStreamBroker, redis: Any, concurrency: int, stop: asyncio.Event) -> None:
+async def listen(broker: RedisStreamBroker, concurrency: int, stop: asyncio.Event) -> None:
     """Carry out slices from the queue until ``stop`` is set; wait during outages of Redis, which may lose its data."""
     while not stop.is_set():
         receiver = Receiver(broker, run_startup=False, max_async_tasks=concurrency, max_prefetch=0)
         try:
             # The scheduler does not create the consumer group, and it is missing after Redis has lost its data.
-            with contextlib.suppress(ResponseError):  # the group exists already
-                await redis.xgroup_create(broker.queue_name, _WORKERS, id="0", mkstream=True)
+            async with Redis(connection_pool=broker.connection_pool) as redis:
+                with contextlib.suppress(ResponseError):  # the group exists already
+                    await redis.xgroup_create(broker.queue_name, _WORKERS, id="0", mkstream=True)
             await receiver.listen(stop)
         except Exception as error:  # noqa: BLE001 - a worker must not end because of any error of the queue
             kind = type(first_of(error)).__name__  # a group's says nothing

@@ -11,6 +11,7 @@ from cryptography.fernet import Fernet
 from fake_amazon import PLAIN, FakeAmazon, account, authenticator, request
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from redis_failover import redis_with_failover
 from servers import RedisServer, redis_chaos, redis_server, redis_url  # noqa: F401 - fixtures
 
 from spapi_async._core.clock import SystemClock
@@ -141,6 +142,20 @@ async def test_no_call_fails_without_redis(
     assert caplog.text.count(f"redis://127.0.0.1:{redis_chaos.port}/0> cannot be used") == 1
     assert "Atz" not in caplog.text
     await auth.aclose()
+
+
+async def test_a_store_follows_a_failover() -> None:
+    """Its connection to the former primary, which refuses to write, stays open, but is not used again."""
+    async with redis_with_failover() as redis:
+        store = RedisTokenStore(redis.url, keys=[KEY], timeout=60)
+        await store.set("k", b"before", ttl=600)
+        redis.fail_over()
+        with suppress(RedisError):
+            await store.set("k", b"lost", ttl=600)
+        assert await store.acquire("k", "me", ttl=600)
+        await store.set("k", b"after", ttl=600)
+        assert await store.get("k") == b"after"
+        await store.aclose()
 
 
 async def test_a_store_shows_no_secret() -> None:

@@ -25,7 +25,8 @@ from insides import database_engine
 from order_databases import CREDENTIALS
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
-from servers import RedisServer
+from redis_failover import redis_with_failover
+from servers import RedisServer, redis_binaries
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -489,6 +490,28 @@ async def test_a_redis_that_comes_back_empty_holds_a_fleet_up_and_no_more(
             await until(partial(is_complete, postgres_url, emulator))
             assert [process.poll() for process in running] == [None, None]
     assert_no_change_twice(await changes(postgres_url))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("binary", redis_binaries().values(), ids=redis_binaries())
+async def test_a_fleet_follows_a_failover_of_redis(binary: str, tmp_path: Path) -> None:
+    """The former primary goes on as a replica, to which scheduler and worker are still connected."""
+    sellers = SellerDirectory(sellers_file(tmp_path, 3))
+    slices: Counter[str] = Counter()
+
+    async def job(seller: SellingPartner) -> None:
+        slices[seller.name] += 1
+
+    async def all_again() -> bool:
+        return len(slices) == 3 and min(slices.values()) >= 2
+
+    made: dict[str, Any] = {"job": job, "client_id": "a", "client_secret": "b", "every": timedelta(seconds=0.1)}
+    made["slice_seconds"] = 1  # what could not be begun in the failover is queued again four seconds later
+    async with redis_with_failover(binary) as redis, working(Fleet(redis.url, None, sellers, name="own", **made)):
+        await until(all_again)
+        redis.fail_over()
+        slices.clear()
+        await until(all_again)
 
 
 async def test_a_seller_without_a_token_does_not_hold_up_others(redis_url: str, sqlite_url: str) -> None:

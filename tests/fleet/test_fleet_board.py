@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec.structs import replace
 from redis.asyncio import Redis
+from redis_failover import redis_with_failover
+from servers import redis_binaries
 
 from spapi_async.fleet._board import Board, SellerState, Slice, Totals
 
@@ -39,6 +41,21 @@ async def test_a_board_follows_the_directory(board: Board) -> None:
     assert [seller for seller, _ in await board.due(60.0)] == many
     assert await board.state("B") == SellerState(seller="B", due_at=70.0, complete_at=5.0)
     assert len(await board.states()) == 2501
+
+
+@pytest.mark.parametrize("binary", redis_binaries().values(), ids=redis_binaries())
+async def test_a_board_follows_a_failover(binary: str) -> None:
+    """The former primary is not asked when its sellers are due, though a connection to it is open."""
+    async with redis_with_failover(binary) as redis, Redis.from_url(redis.url) as former:
+        board = Board(former, "test", slice_seconds=50)
+        await board.put(SellerState(seller="A", due_at=100.0))
+        redis.fail_over()
+        async with Redis.from_url(redis.url) as client:
+            await Board(client, "test", slice_seconds=50).put(SellerState(seller="A", due_at=200.0))
+        each = Slice(seller="A", due_at=200.0, worker="worker")
+        assert await board.begin(each)
+        assert await board.end(each, lambda state, _: replace(state, due_at=300.0))
+        assert await board.state("A") == SellerState(seller="A", due_at=300.0)
 
 
 async def test_no_command_reads_the_whole_board(redis_url: str, board: Board) -> None:
