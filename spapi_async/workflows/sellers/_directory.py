@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -58,7 +57,8 @@ class SellerDirectory:
         self._source = source if callable(source) else Path(source)
         self._environ = os.environ if environ is None else environ
         self._entries: dict[str, SellerEntry] | None = None
-        self._revoked: dict[str, tuple[str, str]] = {}  # the reason, and the fingerprint of the token
+        self._opened: dict[str, str] = {}  # the credential of each seller's last handle
+        self._revoked: dict[str, tuple[str, str]] = {}  # the reason, and the credential
 
     @classmethod
     def from_table(
@@ -139,12 +139,11 @@ class SellerDirectory:
                 continue
             try:
                 application = _application_of(entry, applications)
-                token = entry.token(self._environ)
-                if self._is_revoked(name, token):
-                    continue
-                seller = entry.open(application, self._environ, token)
+                seller = self._open(name, entry, application)
             except ConfigurationError as error:
                 raise ConfigurationError(f"seller {name}: {error.message}") from None
+            if seller is None:
+                continue
             found.append(ListedSeller(application, seller, entry.tags, entry.marketplaces))
         return found
 
@@ -182,12 +181,18 @@ class SellerDirectory:
         entry = (self._entries or {}).get(listed)
         if entry is None:
             return None
-        token = entry.token(self._environ)
-        return (
-            None
-            if self._is_revoked(listed, token)
-            else entry.open(_application_of(entry, applications), self._environ, token)
-        )
+        return self._open(listed, entry, _application_of(entry, applications))
+
+    def _open(self, name: str, entry: SellerEntry, application: Opener[C]) -> C | None:
+        """A handle on a seller; None if the grant of its token is revoked, which ends with another token."""
+        seller = entry.open(application, self._environ, entry.token(self._environ))
+        revoked = self._revoked.get(name)
+        if revoked is not None:
+            if revoked[1] == seller.key:
+                return None
+            del self._revoked[name]
+        self._opened[name] = seller.key
+        return seller
 
     # ---- revoked grants ---------------------------------------------------------------------------------------------
 
@@ -199,30 +204,27 @@ class SellerDirectory:
     def failed(self, seller: str | Caller, error: BaseException | None) -> bool:
         """Record a failure; returns whether the seller is left out from now on because its grant is revoked.
 
+        A new token that the source or the environment has had since the handle was made is not considered revoked.
+
         Args:
-            seller: the handle, or its ``name``, or its seller id.
+            seller: the handle, or its ``name``, or its seller id: these mean the last handle that was made here.
             error: what was raised.
         """
         if not isinstance(error, LWAError) or error.code not in _REVOKED:
             return False
         name = self._listed_name(seller if isinstance(seller, str) else seller.name)
-        entry = (self._entries or {}).get(name)
-        if entry is None:
+        if name not in (self._entries or {}):
             return False
-        self._revoked[name] = (f"{error.code}: {error.message}", _fingerprint(entry.token(self._environ)))
+        last = self._opened.get(name)
+        failed = last if isinstance(seller, str) else seller.key
+        if failed is None or (last is not None and failed != last):
+            return False
+        self._revoked[name] = (f"{error.code}: {error.message}", failed)
         return True
 
     def _listed_name(self, name: str) -> str:
         entries = self._entries or {}
         return name if name in entries else name.partition("@")[0]
-
-    def _is_revoked(self, name: str, token: str) -> bool:
-        """Whether its grant is revoked; with another token than the revoked one it is not."""
-        revoked = self._revoked.get(name)
-        if revoked is not None and revoked[1] != _fingerprint(token):
-            del self._revoked[name]
-            return False
-        return revoked is not None
 
 
 def _application_of(entry: SellerEntry, applications: Opener[C] | Mapping[str, Opener[C]]) -> Opener[C]:
@@ -237,10 +239,6 @@ def _application_of(entry: SellerEntry, applications: Opener[C] | Mapping[str, O
 def _name(entry: SellerEntry, number: int) -> str:
     """The name of a seller in messages: its id, or its number in the list."""
     return entry.seller_id or f"number {number}"
-
-
-def _fingerprint(token: str) -> str:
-    return hashlib.blake2b(token.encode(), digest_size=8).hexdigest()
 
 
 def _entry_of(row: Mapping[str, Any]) -> SellerEntry:

@@ -134,6 +134,29 @@ async def test_a_revoked_grant_is_skipped_with_its_reason_until_it_is_renewed(tm
     assert not directory.failed("stranger", LWAError("no", code="invalid_grant"))
 
 
+@pytest.mark.parametrize("given", ["name", "handle", "former handle"])
+async def test_a_token_renewed_while_the_former_one_was_in_use_is_not_revoked(given: str) -> None:
+    """The failure of the former token is reported when the new one is already known."""
+    tokens = {"ONE": "Atzr|former"}
+
+    async def provider() -> list[SellerEntry]:
+        return [SellerEntry(seller_id="A1", region="NA", refresh_token_env="ONE")]
+
+    directory = SellerDirectory(provider, environ=tokens)
+    async with application() as app:
+        (former,) = await directory.sellers(app)
+        tokens["ONE"] = "Atzr|renewed"
+        if given == "former handle":
+            assert await directory.seller(app, "A1") is not None
+        error = LWAError("revoked", code="invalid_grant")
+        assert directory.failed("A1@na" if given == "name" else former, error) == (given != "former handle")
+        assert [seller.name for seller in await directory.sellers(app)] == ["A1@na"]
+        assert await directory.seller(app, "A1@na") is not None
+        assert directory.revoked == {}
+        assert directory.failed("A1", error)
+        assert await directory.seller(app, "A1") is None
+
+
 async def test_sellers_may_belong_to_several_applications() -> None:
     """Each entry names its application."""
 
