@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 
 from spapi_async import Application, SellerDirectory, SellingPartner
+from spapi_async._core.failures import first_of
 from spapi_async.errors import ConfigurationError, LeaseError, LeaseLostError, LWAError, SPAPIError
 from spapi_async.fleet._board import Board, Slice
 from spapi_async.fleet._board_time import BoardTime
@@ -164,7 +165,8 @@ class Worker:
 
         return note
 
-    def _judge(self, seller: SellingPartner, error: Exception) -> tuple[Outcome, str]:
+    def _judge(self, seller: SellingPartner, error: BaseException) -> tuple[Outcome, str]:
+        error = first_of(error)  # a group's type says nothing
         if isinstance(error, LeaseError):
             if isinstance(error, LeaseLostError):
                 logger.warning("%s", error)
@@ -176,7 +178,7 @@ class Worker:
         return Outcome.FAILED, why
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """The text of an error without personal data: a database's first line has no values; other texts may have any."""
     if isinstance(error, SPAPIError):
         return str(error)

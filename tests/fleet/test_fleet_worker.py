@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -12,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError
 from virtual_time import virtual_time
 
-from spapi_async import ConfigurationError
+from spapi_async import ConfigurationError, LeaseHeldError
 from spapi_async.fleet._board import SellerState, Slice
 from spapi_async.fleet._board_time import BoardTime
 from spapi_async.fleet._worker import Worker
@@ -176,6 +177,29 @@ async def test_an_entry_that_cannot_be_used_is_its_sellers_failure() -> None:
     (state,) = board.noted
     assert (state.failures, state.reason, state.revoked) == (1, "SELLER_ONE_TOKEN is not set", False)
     assert state.due_at > NOW + 5 + 4
+
+
+@virtual_time
+async def test_an_error_in_a_task_group_of_the_job_counts_as_itself() -> None:
+    """It is shown by its own text; a lease that another process holds is no failure."""
+    errors = [
+        ConfigurationError("no such marketplace"),
+        LeaseHeldError("held", seller="A@na", stream="own", holder="another", expires_at=datetime.now(UTC)),
+    ]
+
+    async def job(_: Any) -> None:
+        async def fail() -> None:
+            raise errors.pop(0)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(fail)
+
+    board = FakeBoard(begin=[True])
+    for _ in range(2):
+        await worker(board, job).slice_of("A@na", 0.0)
+    failed, held = board.noted
+    assert (failed.failures, failed.reason) == (1, "no such marketplace")
+    assert (held.failures, held.reason) == (0, "")
 
 
 @virtual_time
