@@ -110,7 +110,8 @@ async def crawl(
             its journal and the lists ``items.not-found.jsonl`` and ``items.failed.jsonl``.
         marketplaces: the marketplaces to search; by default the sellers' own.
         retry_failed: look up again the identifiers that failed in an earlier run.
-        older_than: look up again the identifiers whose result is older than that.
+        older_than: look up again the identifiers whose result is older than that. An item of which this look-up fails
+            stays in the output as it was; one that no longer exists is removed.
         concurrency: the number of look-ups under way at the same time.
         total: the number of identifiers, if known, for the progress.
         progress: called with the counts whenever results have been written.

@@ -92,21 +92,34 @@ class Journal:
         return None if row is None else row[0]
 
     def due(self, keys: Sequence[Key], *, older_than: float, failed_before: float) -> list[Key]:
-        """The keys without a result, or with one older than ``older_than``, or that failed before ``failed_before``."""
+        """The keys without a result, or with one older than ``older_than``, or that failed before ``failed_before``.
+
+        A key that failed but has a row of an earlier look-up counts as one with a result, too.
+        """
         due = []
         for key in keys:
             row = self.connection.execute(
-                "SELECT status, fetched_at FROM crawled WHERE identifier = ? AND marketplace = ?", key
+                "SELECT status, fetched_at, place FROM crawled WHERE identifier = ? AND marketplace = ?", key
             ).fetchone()
-            if row is None or row[1] < (failed_before if row[0] == FAILED else older_than):
+            if row is None:
+                due.append(key)
+                continue
+            status, fetched_at, place = row
+            before = older_than if status != FAILED else failed_before
+            if fetched_at < (before if place is None else max(before, older_than)):
                 due.append(key)
         return due
 
     def record(self, entries: Iterable[Entry], places: Iterable[int | None], state: dict[str, int]) -> None:
-        """Add results and the state of the output, in the open transaction or else in a new one."""
+        """Add results and the state of the output, in the open transaction or else in a new one.
+
+        A failure says nothing about the item, so the row of an earlier look-up stays valid.
+        """
         with self._committing(state) as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO crawled VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO crawled VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET status = excluded.status,"
+                " fetched_at = excluded.fetched_at, error = excluded.error,"
+                " place = CASE excluded.status WHEN 'failed' THEN place ELSE excluded.place END",
                 [
                     (*each.key, each.status, each.fetched_at, each.error, place)
                     for each, place in zip(entries, places, strict=True)
@@ -148,9 +161,10 @@ class Journal:
         rows = self.connection.execute("SELECT place FROM crawled WHERE place IS NOT NULL ORDER BY place")
         return (place for (place,) in rows)
 
-    def counts(self) -> dict[str, int]:
-        """The number of entries with each status."""
-        return dict(self.connection.execute("SELECT status, count(*) FROM crawled GROUP BY status"))
+    def rows(self) -> int:
+        """The number of valid rows."""
+        (count,) = self.connection.execute("SELECT count(*) FROM crawled WHERE place IS NOT NULL").fetchone()
+        return int(count)
 
     def lines(self, status: str) -> Iterator[bytes]:
         """The entries with a status, as lines of JSON."""

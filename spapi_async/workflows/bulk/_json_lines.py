@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from spapi_async.errors import ConfigurationError
-from spapi_async.workflows.bulk._journal import FOUND, Entry, Journal
+from spapi_async.workflows.bulk._journal import Entry, Journal
 from spapi_async.workflows.bulk._sink import moment, write_lists
 
 __all__ = ["JsonLines"]
@@ -81,7 +81,7 @@ class JsonLines:
         journal = self._journal
         assert journal is not None
         write_lists(self.path, journal)
-        if self._lines > journal.counts().get(FOUND, 0):
+        if self._lines > journal.rows():
             self._compact(journal)
 
     def _compact(self, journal: Journal) -> None:

@@ -89,7 +89,7 @@ class Parquet:
         journal = self._journal
         assert journal is not None
         write_lists(self.path, journal)
-        if not self._merged or self._next > 1:
+        if not self._merged or self._next > 1 or self._pq.read_metadata(self.path).num_rows > journal.rows():
             self._merge(journal)
         for part in self._parts.iterdir():
             part.unlink()

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from spapi_async.workflows.bulk._journal import Entry, Journal
+from spapi_async.workflows.bulk._journal import MISSING, Entry, Journal
 from spapi_async.workflows.bulk._sink import moment
 
 __all__ = ["Table"]
 
 
 class Table:
-    """The table ``items`` in a SQLite database, which also contains the journal: one transaction writes both."""
+    """The table ``items`` in a SQLite database, which also contains the journal: one transaction writes both.
+
+    The place of a row is 0: the key finds it.
+    """
 
     rows = 500
     exclusive = False
@@ -38,7 +41,7 @@ class Table:
         )
 
     def write(self, entries: Sequence[Entry]) -> tuple[list[int | None], dict[str, int]]:
-        """Insert or replace the entries, in a transaction that the journal commits."""
+        """Insert or replace the entries, and delete items that no longer exist; the journal commits the transaction."""
         assert self._journal is not None
         connection = self._journal.connection
         connection.execute("BEGIN IMMEDIATE")
@@ -47,11 +50,15 @@ class Table:
                 "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?)",
                 [(*each.key, moment(each.fetched_at), each.item.decode()) for each in entries if each.item],
             )
+            connection.executemany(
+                "DELETE FROM items WHERE identifier = ? AND marketplace = ?",
+                [each.key for each in entries if each.status == MISSING],
+            )
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        return [None] * len(entries), {}
+        return [0 if each.item else None for each in entries], {}
 
     def finish(self) -> None:
         """Do nothing: the table is complete."""

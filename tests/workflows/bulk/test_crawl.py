@@ -121,6 +121,26 @@ async def test_older_answers_are_fetched_again(target: str) -> None:
     assert sorted(row[0] for row in rows(target)) == sorted([*ASINS, product_at(0, 999).asin])
 
 
+@pytest.mark.parametrize("target", TARGETS)
+async def test_an_item_stays_if_its_next_look_up_fails_and_goes_if_it_no_longer_exists(target: str) -> None:
+    """Amazon's trouble says nothing about the item, which is looked up again when its result is old enough."""
+    *others, last = ASINS[:5]
+    again = timedelta(0)
+
+    async def look_up(asins: list[str], older_than: timedelta | None = None, **data: Any) -> tuple[int, int, int]:
+        async with Emulator(rate_scale=50, **data) as emulator, Application("id", "s", endpoint=emulator.url) as app:
+            seller = app.selling_partner("Atzr|1", marketplace="US")
+            report = await crawl("catalog", [seller], asins, target, older_than=older_than)
+        return report.found, report.missing, report.failed
+
+    assert await look_up([*others, last]) == (5, 0, 0)
+    assert await look_up([*others, last], again, refused_asins=frozenset({last})) == (4, 0, 1)
+    assert await look_up([last], again, refused_asins=frozenset({last})) == (0, 0, 1)
+    assert sorted(row[0] for row in rows(target)) == sorted([*others, last])
+    assert await look_up([last], again, products=4) == (0, 1, 0)
+    assert sorted(row[0] for row in rows(target)) == sorted(others)
+
+
 async def test_failures_are_retried_only_on_request() -> None:
     """A search that Amazon refused is such a failure."""
     bad = ASINS[3]
