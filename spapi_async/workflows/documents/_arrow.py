@@ -6,6 +6,7 @@ another country's format is not changed.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ ROWS_IN_GROUP = 100_000
 """The most rows in a row group of Parquet; only one row group is in memory."""
 
 _BYTES_IN_GROUP = 64 * 1024 * 1024
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def table_of(tables: Sequence[pa.Table]) -> pa.Table:
@@ -39,16 +41,21 @@ def table_of(tables: Sequence[pa.Table]) -> pa.Table:
 class RowGroup:
     """Collects rows as columns of text, and converts them into tables with the types of a schema.
 
+    With the caller's errors="surrogateescape", cells may contain halves of surrogate pairs, which Arrow cannot hold:
+    they become U+FFFD.
+
     Missing cells of a short row are empty; surplus cells of a long row are joined into the last column, with the
     delimiters between them. In a column that is not text, an empty cell is null.
     """
 
-    __slots__ = ("_arrow", "_batches", "_bytes", "_delimiter", "_rows", "_schema", "_text")
+    __slots__ = ("_arrow", "_batches", "_bytes", "_delimiter", "_rows", "_schema", "_text", "mended")
 
     def __init__(self, names: list[str], delimiter: str, types: ColumnTypes | None) -> None:
         arrow = self._arrow = _pyarrow()
         self._delimiter = delimiter
-        self._text = arrow.schema([(name, arrow.string()) for name in names])
+        self.mended = 0
+        """The number of halves of surrogate pairs that became U+FFFD so far."""
+        self._text = arrow.schema([(self._without_surrogates(name), arrow.string()) for name in names])
         self._schema = _typed(self._text, types)
         self._batches: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
@@ -67,9 +74,11 @@ class RowGroup:
             return
         if not even:
             rows = [self._fitted(row) for row in rows]
-        arrow = self._arrow
-        columns = [arrow.array(column, arrow.string()) for column in zip(*rows, strict=True)]
-        batch = arrow.record_batch(columns, schema=self._text)
+        try:
+            batch = self._batch(rows)
+        except UnicodeEncodeError:
+            rows = [[self._without_surrogates(cell) for cell in row] for row in rows]
+            batch = self._batch(rows)
         self._batches.append(batch)
         self._rows += len(rows)
         self._bytes += batch.nbytes
@@ -84,6 +93,16 @@ class RowGroup:
         self._batches, self._rows, self._bytes = [], 0, 0
         columns = [self._cast(table.column(at), field) for at, field in enumerate(self._schema)]
         return self._arrow.table(columns, schema=self._schema)
+
+    def _batch(self, rows: list[list[str]]) -> pa.RecordBatch:
+        arrow = self._arrow
+        columns = [arrow.array(column, arrow.string()) for column in zip(*rows, strict=True)]
+        return arrow.record_batch(columns, schema=self._text)
+
+    def _without_surrogates(self, cell: str) -> str:
+        cell, found = _SURROGATE.subn("\ufffd", cell)
+        self.mended += found
+        return cell
 
     def _cast(self, column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
         types = self._arrow.types

@@ -8,7 +8,7 @@ from contextlib import aclosing, contextmanager
 from time import perf_counter
 
 from spapi_async.errors import DocumentError, DocumentTruncatedError, SPAPIError
-from spapi_async.workflows.documents._charset import TextDecoder, announced_charset, codec_of
+from spapi_async.workflows.documents._charset import TextDecoder, announced_charset, codec_of, utf8_of
 from spapi_async.workflows.documents._download import Download
 from spapi_async.workflows.documents._gzip import Gunzip, Plain, looks_gzipped
 from spapi_async.workflows.documents._not_rows import LONGEST_MAGIC, refuse_binary
@@ -82,12 +82,7 @@ class Body:
         """The text as UTF-8, from which JSON and XML are parsed."""
         async with aclosing(self.texts()) as texts:
             async for text in texts:
-                # With the caller's errors="surrogateescape", invalid bytes became halves of surrogate pairs. They are
-                # turned back into bytes, which the readers mend.
-                try:
-                    yield text.encode("utf-8", "surrogateescape")
-                except UnicodeEncodeError:  # half of a surrogate pair that does not represent a byte
-                    yield text.encode("utf-8", "surrogatepass")
+                yield utf8_of(text)  # the readers mend what is not UTF-8
 
     @contextmanager
     def naming(self) -> Iterator[None]:

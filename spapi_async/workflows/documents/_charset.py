@@ -12,7 +12,7 @@ import re
 
 from spapi_async.errors import ConfigurationError, DocumentError
 
-__all__ = ["FIRST_PIECE", "TextDecoder", "announced_charset", "check_choice", "codec_of"]
+__all__ = ["FIRST_PIECE", "TextDecoder", "announced_charset", "check_choice", "codec_of", "utf8_of"]
 
 FIRST_PIECE = 64 * 1024
 """Bytes (or characters) from which the properties of a file are decided."""
@@ -92,6 +92,17 @@ def check_choice(charset: str | None, errors: str) -> None:
         codecs.lookup_error(errors)
     except LookupError as error:
         raise ConfigurationError(f"errors must be an error handler of bytes.decode, not {errors!r}") from error
+
+
+def utf8_of(text: str) -> bytes:
+    """A decoded text as UTF-8.
+
+    With the caller's errors="surrogateescape", invalid bytes became halves of surrogate pairs; they become bytes again.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a surrogate pair that does not represent a byte
+        return text.encode("utf-8", "surrogatepass")
 
 
 class TextDecoder:

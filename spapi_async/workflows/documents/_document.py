@@ -56,7 +56,7 @@ class Document:
         TransportError: the host could not be reached in time.
     """
 
-    __slots__ = ("_body", "_download", "_ended", "_json", "_table")
+    __slots__ = ("_body", "_download", "_ended", "_group", "_json", "_table")
 
     def __init__(
         self, download: Download, *, charset: str | None = None, errors: str = "replace", ended: Ended | None = None
@@ -66,6 +66,7 @@ class Document:
         self._ended = ended
         self._table: TableReader | None = None
         self._json: JsonValues[Any] | None = None
+        self._group: RowGroup | None = None
 
     @property
     def content_type(self) -> str:
@@ -90,7 +91,8 @@ class Document:
     @property
     def replaced(self) -> int:
         """The number of places so far where bytes were invalid in the charset, or JSON was mended."""
-        return self._body.decoder.replaced + (0 if self._json is None else self._json.mended)
+        mended = sum(each.mended for each in (self._json, self._group) if each is not None)
+        return self._download.replaced + self._body.decoder.replaced + mended
 
     @property
     def delimiter(self) -> str | None:
@@ -354,7 +356,7 @@ class Document:
         async with aclosing(self._tables(layout)) as tables:
             async for table, batch in tables:
                 if group is None and table.names and table.dialect is not None:
-                    group = RowGroup(table.names, table.dialect.delimiter, schema)
+                    group = self._group = RowGroup(table.names, table.dialect.delimiter, schema)
                 if group is not None:
                     group.add(batch.rows, even=batch.even)
                     if group.is_full:

@@ -69,6 +69,9 @@ class Download:
         "total",
     )
 
+    replaced = 0
+    """Invalid bytes that are U+FFFD in what is received: only a file that was joined from decoded ones has them."""
+
     def __init__(
         self,
         resources: Resources,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from spapi_async.errors import DocumentError
 from spapi_async.workflows.documents import Document
+from spapi_async.workflows.documents._charset import utf8_of
 from spapi_async.workflows.reports._joined_xml import JoinedXml
 
 __all__ = ["JoinedFile"]
@@ -42,6 +43,8 @@ class JoinedFile:
         self.requests = 0
         self.total: int | None = None
         self.complete = False
+        self.replaced = 0
+        """Invalid bytes in the parts so far that became U+FFFD."""
 
     async def open(self) -> None:
         """Sends no request: the first part is opened when the first line is read."""
@@ -65,9 +68,10 @@ class JoinedFile:
         for part in self._parts:
             async with part() as document, aclosing(document.iter_text()) as texts:
                 async for text in texts:
-                    yield joined.feed(text).encode()
-            yield joined.end_part().encode()
-        yield joined.end().encode()
+                    yield utf8_of(joined.feed(text))
+                self.replaced += document.replaced
+            yield utf8_of(joined.end_part())
+        yield utf8_of(joined.end())
 
     async def _joined_lines(self) -> AsyncGenerator[bytes, None]:
         header: str | None = None
@@ -91,6 +95,7 @@ class JoinedFile:
                     if size >= _PIECE_CHARACTERS:
                         yield _encoded(held)
                         held, size = [], 0
+                self.replaced += document.replaced
                 if held:
                     yield _encoded(held)
 
@@ -99,4 +104,4 @@ class JoinedFile:
 
 
 def _encoded(lines: list[str]) -> bytes:
-    return "".join([f"{line}\n" for line in lines]).encode()
+    return utf8_of("".join([f"{line}\n" for line in lines]))

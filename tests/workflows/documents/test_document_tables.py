@@ -39,6 +39,19 @@ async def test_every_column_is_text() -> None:
     assert table.to_pydict() == {"sku": ["007", "1E5"], "qty": ["5", ""], "price": ["1.50", "2"]}
 
 
+async def test_escaped_bytes_are_replaced_in_tables(tmp_path: Path) -> None:
+    """The caller asked for ``surrogateescape``, which Arrow cannot hold; names of columns may contain them, too."""
+    reply = s3("200 OK", b"sku\tna\xefve\n1\tCaf\xe9\xe8\n", "Content-Type: text/plain; charset=UTF-8")
+    expected = {"sku": ["1"], "na\ufffdve": ["Caf\ufffd\ufffd"]}
+    async with served(reply) as server:
+        async with document_at(server.url, errors="surrogateescape") as document, document:
+            assert (await document.to_arrow()).to_pydict() == expected
+        assert document.replaced == 3
+        async with document_at(server.url, errors="surrogateescape") as document, document:
+            await document.save_parquet(tmp_path / "items.parquet")
+    assert parquet.read_table(tmp_path / "items.parquet").to_pydict() == expected
+
+
 @pytest.mark.parametrize("schema", [{"qty": pa.int64(), "price": pa.decimal128(9, 2)}, None])
 async def test_a_schema_types_the_columns_it_names(schema: dict[str, pa.DataType] | None) -> None:
     """It is a mapping or Arrow's own; an empty cell is null."""

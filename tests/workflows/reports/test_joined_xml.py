@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import pytest
+from document_fixtures import document_at, s3, served
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spapi_async.errors import DocumentError
+from spapi_async.workflows.documents import Document
+from spapi_async.workflows.reports._joined import JoinedFile
 from spapi_async.workflows.reports._joined_xml import JoinedXml
 
 PART = """<?xml version="1.0" encoding="ISO-8859-1"?>
@@ -60,3 +66,25 @@ def test_incomplete_or_invalid_xml_is_refused(parts: list[str], says: str) -> No
     """A truncated document must not look complete."""
     with pytest.raises(DocumentError, match=says):
         joined(parts, 1000)
+
+
+@pytest.mark.parametrize(("errors", "replaced"), [("replace", 4), ("surrogateescape", 0)])
+async def test_invalid_bytes_in_parts_are_those_of_one_document(errors: str, replaced: int) -> None:
+    """They are counted, or kept for the caller, as in a report that is a single file."""
+    reply = s3(
+        "200 OK", b"<R><a>caf\xe9</a>" + b" " * 5000 + b"<b>\xe8</b></R>", "Content-Type: text/xml; charset=UTF-8"
+    )
+    async with served(reply) as server:
+
+        @asynccontextmanager
+        async def part() -> AsyncIterator[Document]:
+            async with document_at(server.url, errors=errors) as opened, opened:
+                yield opened
+
+        joined_file = cast("Any", JoinedFile([part, part], xml=True))
+        async with Document(joined_file, charset="utf-8", errors=errors) as document:
+            text = await document.text()
+    assert re.findall("<.>(.*?)</.>", text.partition("<R>")[2]) == [
+        each.decode(errors=errors) for each in (b"caf\xe9", b"\xe8") * 2
+    ]
+    assert document.replaced == replaced

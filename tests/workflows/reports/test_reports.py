@@ -181,6 +181,20 @@ async def test_a_long_window_is_read_as_one_stream() -> None:
         assert len(set(split)) == 60
 
 
+@pytest.mark.parametrize("errors", ["replace", "surrogateescape"])
+async def test_invalid_bytes_in_the_parts_of_a_long_window_are_those_of_one_report(errors: str) -> None:
+    """They are counted, or kept for the caller, as in a report that is a single file."""
+    found = []
+    async with reports_emulated(marketplaces=["JP"]) as (_, seller):
+        wanted: dict[str, Any] = {"marketplaces": US, "options": {"emulatorCharset": "windows-31j"}, **window(75)}
+        for kind in (ALL_ORDERS, "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE"):
+            async with seller.reports.download(kind, charset="utf-8", errors=errors, **wanted) as document:
+                rows = [tuple(row.values()) async for row in document.iter_rows()]
+            found.append((rows, document.replaced))
+    assert found[0] == found[1]
+    assert (found[0][1] > 0) is (errors == "replace")
+
+
 async def test_a_long_window_can_have_parts_without_data() -> None:
     """A month without orders adds nothing if the caller chooses so, and is an error otherwise."""
     async with reports_emulated() as (_, seller):
