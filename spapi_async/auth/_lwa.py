@@ -21,7 +21,16 @@ from spapi_async.auth._token import Token
 from spapi_async.credentials import Secret, revealed
 from spapi_async.errors import LWAError, TransportError
 
-__all__ = ["RETRY_DELAYS", "Exchange", "HttpReply", "IssuedTokens", "TokenEndpoint", "lifetime", "token_in"]
+__all__ = [
+    "RETRY_DELAYS",
+    "Exchange",
+    "HttpReply",
+    "IssuedTokens",
+    "TokenEndpoint",
+    "is_transient",
+    "lifetime",
+    "token_in",
+]
 
 ASSUMED_LIFETIME = 60.0
 """A token's lifetime in seconds if the reply does not state it; every recorded reply says 3600."""
@@ -154,7 +163,7 @@ class TokenEndpoint:
             except TransportError:
                 pass
             except LWAError as error:
-                if not _is_transient(error.code, error.status or 0):
+                if not is_transient(error):
                     raise
             # Between half and all of the pause: attempts are spread out, but never immediate.
             await self._clock.sleep(self._uniform(delay / 2, delay))
@@ -180,6 +189,11 @@ class TokenEndpoint:
 def _encoded(fields: Mapping[str, str | Secret]) -> Secret:
     """The form as it is sent; it contains secrets."""
     return Secret(urlencode({name: revealed(value) for name, value in fields.items()}))
+
+
+def is_transient(error: LWAError) -> bool:
+    """Whether Login with Amazon failed, or had too many requests, and did not refuse the grant."""
+    return _is_transient(error.code, error.status or 0)
 
 
 def _is_transient(code: str, status: int) -> bool:

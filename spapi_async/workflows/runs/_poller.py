@@ -12,8 +12,10 @@ from typing import Any
 import anyio
 
 from spapi_async._core.clock import Clock
+from spapi_async.auth._lwa import is_transient
 from spapi_async.errors import (
     DecodeError,
+    LWAError,
     NotFoundError,
     QuotaExceededError,
     RateLimitWaitError,
@@ -23,10 +25,7 @@ from spapi_async.errors import (
 from spapi_async.workflows.runs._job import Job, RunKind
 from spapi_async.workflows.runs._pace import Terms, Waiting, asks_for_list, pause
 
-__all__ = ["PASSING", "Announced", "Poller"]
-
-PASSING = (TransportError, ServerError, QuotaExceededError, RateLimitWaitError, DecodeError)
-"""Failures that are tolerated while polling: a wait of an hour must not fail because of a minute without network."""
+__all__ = ["Announced", "Poller", "passes"]
 
 Announced = dict[tuple[str, str], None]
 """Kinds and ids of jobs that have ended according to a notification, oldest first."""
@@ -39,6 +38,13 @@ _ALONE_PER_LIST = 10
 """A list shows nothing of a job that Amazon does not know, or knows by an earlier time than ours: those that no reply
 has been about for so long are polled by themselves, so many after each list."""
 _MOST_CONCURRENT = 4  # requests, so that one that hangs does not delay the others
+
+
+def passes(error: Exception) -> bool:
+    """Whether a failure is tolerated while polling: a wait of an hour must not fail because of a minute's outage."""
+    if isinstance(error, LWAError):
+        return is_transient(error)
+    return isinstance(error, TransportError | ServerError | QuotaExceededError | RateLimitWaitError | DecodeError)
 
 
 class _Watched:
@@ -264,7 +270,7 @@ class Poller:
         watched.unreadable = watched.unreadable + 1 if isinstance(error, DecodeError) else 0
         longest = _LONGEST_OUTAGE_SECONDS if watched.unreadable < _MOST_UNREADABLE else 0.0
         new = isinstance(error, NotFoundError) and now - watched.waiting.since < _UNKNOWN_AT_FIRST_SECONDS
-        if new or (isinstance(error, PASSING) and now - watched.failing_since < longest):
+        if new or (passes(error) and now - watched.failing_since < longest):
             return
         for future in self._removed(watched):
             future.set_exception(error)

@@ -21,7 +21,7 @@ from spapi_async.errors import (
 )
 from spapi_async.workflows.runs import _steps
 from spapi_async.workflows.runs._job import Job
-from spapi_async.workflows.runs._poller import PASSING
+from spapi_async.workflows.runs._poller import passes
 from spapi_async.workflows.runs._shared import Shared, Turn
 from spapi_async.workflows.runs._steps import Todo, adoptable, claimed, closed, created_after, decide, finished, known
 
@@ -205,7 +205,9 @@ class Run:
         since = datetime.fromtimestamp(entry.attempted_at - _CLOCK_SKEW_SECONDS, UTC)
         try:
             listed = await shared.kind.jobs([self.request], since)
-        except PASSING as error:
+        except SPAPIError as error:
+            if not passes(error):
+                raise
             if last:
                 raise OutcomeUnknownError(
                     f"the reply to a request for a {entry.kind} was lost, and looking it up failed: {error.message}"

@@ -11,9 +11,11 @@ from virtual_time import VirtualTimeLoop, virtual_time
 
 from spapi_async import call_options
 from spapi_async._core.options import current_options
-from spapi_async.errors import ForbiddenError, NotFoundError, ServerError
+from spapi_async.errors import ForbiddenError, LWAError, NotFoundError, ServerError
 from spapi_async.workflows.runs import Job
 from spapi_async.workflows.runs._poller import Poller
+
+OUTAGES = [("temporarily_unavailable", 503), ("server_error", 400), ("invalid_response", 502), ("slow_down", 429)]
 
 
 def poller_of(amazon: FakeAmazon) -> Poller:
@@ -157,6 +159,18 @@ async def test_an_outage_of_a_quarter_of_an_hour_ends_the_wait() -> None:
     with pytest.raises(ServerError):
         await watch(poller_of(amazon), amazon.make())
     assert 900 <= asyncio.get_running_loop().time() < 1100
+
+
+@virtual_time
+async def test_an_outage_of_login_with_amazon_passes() -> None:
+    """Its 503 is an answer, too, but says nothing about the seller's grant; a refused grant ends the wait."""
+    amazon = FakeAmazon(takes=60.0)
+    poller = poller_of(amazon)
+    amazon.trouble = [LWAError("later", code=code, status=status) for code, status in OUTAGES]
+    assert 60 <= await watch(poller, amazon.make()) < 80
+    amazon.trouble = [LWAError("revoked", code="invalid_grant", status=400)]
+    with pytest.raises(LWAError, match="revoked"):
+        await watch(poller, amazon.make())
 
 
 @virtual_time

@@ -14,6 +14,7 @@ from spapi_async.errors import (
     BadRequestError,
     ConfigurationError,
     ConnectionFailedError,
+    LWAError,
     OutcomeUnknownError,
     RateLimitWaitError,
     RequestTimeoutError,
@@ -404,7 +405,8 @@ async def test_a_failed_look_up_is_repeated() -> None:
     """The request is looked for until it is settled."""
     amazon = FakeAmazon()
     amazon.fates = ["unanswered"]
-    amazon.trouble = [ConnectionFailedError("no route"), ServerError("503", status=503)]
+    outage = LWAError("later", code="temporarily_unavailable", status=503)
+    amazon.trouble = [ConnectionFailedError("no route"), outage, ServerError("503", status=503)]
     assert await (await runs_at(amazon).plan(REQUEST)).requested() == "1"
     assert len(amazon.sent_at) == 1
 
