@@ -62,7 +62,7 @@ class FileFormat(enum.StrEnum):
     parquet = "parquet"
 
 
-_FORMAT_OF_ENDING = {".jsonl": FileFormat.jsonl, ".parquet": FileFormat.parquet}
+_FORMAT_OF_ENDING = {f".{each.value}": each for each in FileFormat}
 
 
 class NoDataChoice(enum.StrEnum):
@@ -135,10 +135,13 @@ def get(
     """
     if as_json and out == "-":
         raise ConfigurationError("--json and --out - cannot both write to standard output: name a file")
+    unzipped = out.lower().removesuffix(".gz")
+    file_format = file_format or _FORMAT_OF_ENDING.get(Path(unzipped).suffix)
     if file_format is FileFormat.parquet and out == "-":
         raise ConfigurationError("Parquet cannot be written to standard output: name a file")
+    if file_format is FileFormat.parquet and out.endswith(".gz"):
+        raise ConfigurationError(f"Parquet is compressed already: name a file without .gz, not {out!r}")
     check_out(out)
-    file_format = file_format or _FORMAT_OF_ENDING.get(Path(out).suffix.lower())
     target = Target(
         endpoint=endpoint,
         emulator=emulator,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import json
 import signal
@@ -84,11 +85,17 @@ def test_rows_are_written_as_parquet(spapi_emulator: Emulator, tmp_path: Path) -
 @pytest.mark.spapi_emulator(throttle=False)
 def test_the_name_of_the_file_says_the_format(spapi_emulator: Emulator, tmp_path: Path) -> None:
     """``--format`` takes precedence over the name."""
-    words = [LISTINGS, "--marketplace", "US", "--reuse", "1h"]
+    words = [LISTINGS, "--marketplace", "US", "--option", "emulatorCharset=windows-1252"]
     beginnings = {"a.parquet": b"PAR1", "b.jsonl": b'{"', "c.txt": b"seller-sku\t", "d.tsv": b"seller-sku\t"}
     for name, beginning in beginnings.items():
         assert report(spapi_emulator, *words, "--out", str(tmp_path / name)) == 0
         assert (tmp_path / name).read_bytes().startswith(beginning)
+    brand = "Nørre"
+    assert brand.encode("cp1252") in (tmp_path / "c.txt").read_bytes()
+    assert brand.encode() in (tmp_path / "d.tsv").read_bytes()
+    for name in ("b.jsonl", "d.tsv"):
+        assert report(spapi_emulator, *words, "--out", str(tmp_path / f"{name}.gz")) == 0
+        assert gzip.decompress((tmp_path / f"{name}.gz").read_bytes()) == (tmp_path / name).read_bytes()
     assert report(spapi_emulator, *words, "--out", str(tmp_path / "e.parquet"), "--format", "jsonl") == 0
     assert (tmp_path / "e.parquet").read_bytes().startswith(b'{"')
 
@@ -198,6 +205,7 @@ def test_the_types_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["--out", "-", "--marketplace", "US", "--format", "parquet"], "name a file"),
         (["--out", "x", "--marketplace", "US", "--start", "yesterday"], "--start takes ISO 8601"),
         (["--out", "x", "--marketplace", "US", "--reuse", "soon"], "--reuse takes"),
+        (["--out", "x.parquet.gz", "--marketplace", "US"], "Parquet is compressed already"),
         (["--out", "x", "--marketplace", "US", "--option", "novalue"], "--option takes NAME=VALUE"),
         (["--out", "x", "--marketplace", "US", "--no-data", "empty"], "shows how things are"),
         (["--out", "x", "--marketplace", "US", "--journal", "mysql://x/y"], "not supported"),
