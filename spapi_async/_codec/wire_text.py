@@ -43,7 +43,10 @@ def _timestamp(value: datetime) -> str:
             "is a datetime without a zone, which is ambiguous; "
             "give it one, for example datetime(..., tzinfo=timezone.utc) or value.astimezone()"
         )
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    try:
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    except OverflowError:
+        raise UnsendableError(f"is {value.isoformat()}, which is beyond the calendar in UTC") from None
 
 
 def _decimal(value: Decimal) -> str:

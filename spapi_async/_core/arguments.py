@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from spapi_async.errors import ConfigurationError
@@ -19,10 +19,14 @@ def one_or_more(names: str | Iterable[T]) -> tuple[str | T, ...]:
 
 
 def check_moment(name: str, moment: datetime) -> None:
-    """Refuse a time that could mean any of 24 hours.
+    """Refuse a time that could mean any of 24 hours, or that is not in the calendar of UTC.
 
     Raises:
-        ConfigurationError: it has no time zone, or is no datetime.
+        ConfigurationError: it has no time zone, is no datetime, or is beyond the year 1 or 9999 in UTC.
     """
     if not isinstance(moment, datetime) or moment.tzinfo is None:
         raise ConfigurationError(f"{name} must be a datetime with a time zone, such as tzinfo=UTC, not {moment!r}")
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ConfigurationError(f"{name} is beyond the calendar in UTC: {moment.isoformat()}") from None

@@ -145,7 +145,7 @@ def parse_age(text: str) -> timedelta:
     Raises:
         ConfigurationError: the text has another format.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", text.strip())
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)([mhdw])", text.strip())
     if match is None:
         raise ConfigurationError(f"--older-than takes 30m, 12h, 7d or 2w, not {text!r}")
     return float(match[1]) * {"m": _MINUTE, "h": 60 * _MINUTE, "d": 1440 * _MINUTE, "w": 10080 * _MINUTE}[match[2]]

@@ -147,8 +147,9 @@ def test_ages_have_units_of_one_letter() -> None:
         timedelta(weeks=2),
         timedelta(hours=36),
     ]
-    with pytest.raises(ConfigurationError, match="7d"):
-        parse_age("7 days")
+    for text in ("7 days", "9999999d", f"{'9' * 400}w"):
+        with pytest.raises(ConfigurationError, match="7d"):
+            parse_age(text)
 
 
 def test_a_full_disk_has_the_exit_code_of_a_failed_output() -> None:

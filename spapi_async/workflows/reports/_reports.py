@@ -45,6 +45,7 @@ __all__ = ["Reports"]
 Places = Sequence[Marketplace | str]
 
 _FAILED = ("CANCELLED", "FATAL")
+_KEPT = timedelta(days=90)  # for which Amazon keeps reports
 _MOST_MARKETPLACES_LISTED = 10  # getReports.marketplaceIds
 
 
@@ -283,7 +284,7 @@ class Reports:
         runs = self._runs
         if reuse is None:
             return [await runs.plan(request) for request in requests]
-        since = await runs.store.now() - reuse.total_seconds()
+        since = await runs.store.now() - min(reuse, _KEPT).total_seconds()
         known = [await self._known(request, since) for request in requests]
         listed: Sequence[Job] = ()
         if None in known and self._kind.interchangeable(requests[0]):

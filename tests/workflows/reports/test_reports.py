@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import xml.etree.ElementTree as ET
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -477,6 +477,21 @@ async def test_types_that_cannot_be_scheduled_are_refused() -> None:
         first = datetime(2026, 1, 1)  # noqa: DTZ001
         with pytest.raises(ConfigurationError, match="first must be a datetime with a time zone"):
             await seller.reports.schedule(PENDING, every="P1D", marketplaces=US, first=first)
+
+
+async def test_times_beyond_the_calendar_are_refused() -> None:
+    """Nothing is sent; an age that is longer than Amazon keeps reports means all that it keeps."""
+    early = datetime.min.replace(tzinfo=timezone(timedelta(hours=5)))
+    async with reports_emulated() as (emulator, seller):
+        with pytest.raises(ConfigurationError, match="start is beyond the calendar in UTC: 0001-01-01"):
+            await seller.reports.request(ALL_ORDERS, marketplaces=US, start=early)
+        with pytest.raises(ConfigurationError, match=r"created_since is 0001-01-01.* beyond the calendar in UTC"):
+            await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS], created_since=early)
+        assert calls(emulator) == calls(emulator, "reports_2021_06_30.get_reports") == 0
+        first = await seller.reports.request(LISTINGS, marketplaces=US)
+        async with seller_on(emulator.url) as other:
+            again = await other.reports.request(LISTINGS, marketplaces=US, reuse=timedelta.max)
+        assert again.report_id == first.report_id
 
 
 async def test_a_source_of_notifications_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
