@@ -14,27 +14,25 @@ from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, n
 if TYPE_CHECKING:
     from spapi_async.models.data_kiosk_2023_11_15 import Query
 
-__all__ = ["AFTER", "QueryKind", "job_of"]
+__all__ = ["AFTER", "PAGE", "QueryKind", "job_of"]
 
 AFTER = "after"
-"""The member of a request for a further page: the id of the query before. Amazon's page token may change each time."""
+"""The member of a request for a further page that holds the id of the query before; it is not sent to Amazon."""
+
+PAGE = "paginationToken"
+"""The member that holds Amazon's page token; it is not recorded in the journal, because it may change each time."""
 
 _PAGE_SIZE = 100  # of getQueries
 
 
 class QueryKind:
-    """The queries of one seller.
-
-    Attributes:
-        tokens: page tokens for the requests that are about to be sent, by the id of the query before.
-    """
+    """The queries of one seller."""
 
     name = "query"
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
         self._api = DataKiosk20231115(caller)
-        self.tokens: dict[str, str] = {}
 
     @property
     def get_rate(self) -> float:
@@ -48,9 +46,7 @@ class QueryKind:
 
     async def create(self, request: Mapping[str, Any]) -> str:
         """CreateQuery, for the first page or a further one."""
-        body = {"query": request["query"]}
-        if AFTER in request:
-            body["paginationToken"] = self.tokens[request[AFTER]]
+        body = {name: value for name, value in request.items() if name != AFTER}
         made = await self._api.create_query(body=body)
         return new_id(made.query_id, "query", operation=CREATE_QUERY.name)
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from spapi_async._core.frames import forget_locals
 from spapi_async.errors import DecodeError, QueryCancelledError, QueryFatalError
-from spapi_async.workflows.data_kiosk._kind import AFTER, QueryKind
+from spapi_async.workflows.data_kiosk._kind import AFTER, PAGE
 from spapi_async.workflows.documents import Document, Documents
 from spapi_async.workflows.runs import Job, Run, Runs, error_messages_in, explanation_in
 
@@ -140,14 +140,8 @@ class QueryRun:
 
     async def _next_page(self, after: str, token: str) -> Run:
         """Request the page after that of a query, with Amazon's latest page token for it."""
-        kind = self._runs.kind
-        assert isinstance(kind, QueryKind)
         run = await self._runs.plan({"query": self.query, AFTER: after})
-        kind.tokens[after] = token
-        try:
-            await run.requested()
-        finally:
-            kind.tokens.pop(after, None)
+        await run.requested({PAGE: token})
         return run
 
     async def close(self) -> None:

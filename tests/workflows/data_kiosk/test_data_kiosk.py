@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import runpy
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,6 +19,7 @@ from order_databases import CREDENTIALS
 
 from spapi_async import (
     Application,
+    BadRequestError,
     ConfigurationError,
     DecodeError,
     OutcomeUnknownError,
@@ -27,6 +30,7 @@ from spapi_async import (
 from spapi_async._core.journal import RunStore
 from spapi_async.cli.application import run as run_command
 from spapi_async.emulator import Emulator
+from spapi_async.workflows.data_kiosk import QueryRun
 from spapi_async.workflows.journal import Journal
 from spapi_async.workflows.runs import explanation_of
 
@@ -63,6 +67,11 @@ def queries_made(emulator: Emulator) -> int:
     return sum(len(list(seller.jobs.newest_first("query"))) for seller in emulator.world.sellers)
 
 
+async def rows_of(run: QueryRun) -> list[Any]:
+    """The rows of all pages."""
+    return [row async for row in run.rows()]
+
+
 class Units(msgspec.Struct, rename="camel"):
     """Units of one product."""
 
@@ -88,6 +97,18 @@ async def test_rows_of_all_pages_come_as_one_stream() -> None:
         async with seller.data_kiosk.download(query("PAGED"), Row) as typed:
             assert {type(row) async for row in typed} == {Row}
         assert queries_made(emulator) == 6
+
+
+async def test_two_readers_of_a_query_do_not_need_each_other(tmp_path: Path) -> None:
+    """Amazon refuses the next page to one of them, while the other waits to request the same page."""
+    journal = Journal(f"sqlite:///{tmp_path}/runs.db")
+    async with emulated(journal) as (emulator, seller):
+        runs = [await seller.data_kiosk.request(query("PAGED")) for _ in range(2)]
+        await runs[0].wait()
+        emulator.faults({"operation": CREATE, "status": 400, "delay": 0.5})
+        found = await asyncio.gather(*[rows_of(run) for run in runs], return_exceptions=True)
+    assert [type(each) for each in found if isinstance(each, Exception)] == [BadRequestError]
+    assert next(len(each) for each in found if isinstance(each, list)) == len(products_sold(emulator))
 
 
 async def test_a_query_without_data_has_no_rows() -> None:
