@@ -48,6 +48,7 @@ class Run:
         "_late",
         "_looks",
         "_lost",
+        "_seen",
         "_shared",
         "_store",
         "_supplement",
@@ -61,6 +62,7 @@ class Run:
         self._job = job
         self._given_up = False
         self._looks = self._lost = self._late = 0
+        self._seen = entry.version, shared.clock.monotonic()
         self._supplement: Mapping[str, Any] = {}
         self.entry = entry
         self.request: dict[str, Any] = msgspec.json.decode(entry.request)
@@ -126,7 +128,8 @@ class Run:
 
     async def _advance(self, goal: Stage) -> None:
         while _ORDER.index(self.entry.stage) < _ORDER.index(goal):
-            step = decide(self.entry, await self._store.now(), looks=self._looks, given_up=self._given_up)
+            now, seen = await self._store.now(), self._seen_seconds()
+            step = decide(self.entry, now, seen=seen, looks=self._looks, given_up=self._given_up)
             if step.todo is Todo.SEND:
                 await self._send()
             elif step.todo is Todo.WATCH:
@@ -142,6 +145,13 @@ class Run:
                 self._looks += 1
                 await self._shared.clock.sleep(step.again_in)
                 await self._reload()
+
+    def _seen_seconds(self) -> float:
+        """For how many seconds this object has seen the entry in its present version."""
+        now = self._shared.clock.monotonic()
+        if self._seen[0] != self.entry.version:
+            self._seen = self.entry.version, now
+        return now - self._seen[1]
 
     async def _send(self) -> None:
         async with AsyncExitStack() as stack:

@@ -56,12 +56,14 @@ class Step(msgspec.Struct, frozen=True):
     again_in: float = 0.0
 
 
-def decide(entry: Entry, now: float, *, looks: int = 0, given_up: bool = False) -> Step:
+def decide(entry: Entry, now: float, *, seen: float = 0.0, looks: int = 0, given_up: bool = False) -> Step:
     """The next step.
 
     Args:
         entry: the run's entry in the journal.
         now: the time by the journal's clock.
+        seen: for how many seconds this process has seen the entry as it is. A claim is at least as old, even if the
+            journal's clock was set back after it.
         looks: how often this process has looked up the lost request.
         given_up: whether the claim was this process's own, and its call has ended.
     """
@@ -71,7 +73,7 @@ def decide(entry: Entry, now: float, *, looks: int = 0, given_up: bool = False) 
         return Step(Todo.WATCH)
     if entry.stage is not Stage.SENDING:
         return Step(Todo.NOTHING)
-    since_claim = now - (entry.claimed_at or 0.0)
+    since_claim = max(now - (entry.claimed_at or 0.0), seen)
     if not given_up and since_claim < POLITE_SECONDS:
         return Step(Todo.PAUSE, min(POLITE_SECONDS - since_claim, 0.5))
     left = SETTLED_SECONDS - since_claim

@@ -250,6 +250,25 @@ async def test_a_process_killed_while_it_sent_is_followed_by_one_that_looks() ->
 
 
 @virtual_time
+async def test_a_clock_that_was_set_back_does_not_hold_up_the_next_process() -> None:
+    """A process was killed while it sent, and its claim is an hour ahead: it is settled after a minute all the same."""
+    amazon = FakeAmazon()
+    store = LastingStore(amazon.clock)
+    planned = (await runs_at(amazon, store).plan(REQUEST)).entry
+    later = await store.now() + 3600
+    store.replace(planned, stage=Stage.SENDING, claimed_at=later, attempted_at=later)
+    assert await (await runs_at(amazon, store).plan(REQUEST)).requested() == "1"
+    assert amazon.sent_at == [pytest.approx(_steps.SETTLED_SECONDS, abs=1)]
+    # Another process's new claim counts from when it is seen.
+    run = await runs_at(amazon, store).plan({**REQUEST, "marketplaceIds": ["CA"]})
+    await asyncio.sleep(3600)
+    store.replace(run.entry, stage=Stage.SENDING, claimed_at=later + 3600, attempted_at=later + 3600)
+    began = amazon.clock.monotonic()
+    assert await run.requested() == "2"
+    assert amazon.sent_at[1] - began == pytest.approx(_steps.SETTLED_SECONDS, abs=1)
+
+
+@virtual_time
 async def test_two_processes_with_the_same_request_send_it_once() -> None:
     """The second one sees the first one's claim and then its report."""
     amazon = FakeAmazon()
