@@ -57,10 +57,8 @@ def kill_after(owner: type, name: str) -> None:
     setattr(owner, name, last)
 
 
-async def main(endpoint: str, target: str, count: int, *, again: bool) -> None:
+async def crawl_products(endpoint: str, target: str, count: int, *, again: bool = False) -> None:
     """Crawl ``count`` ASINs."""
-    for sink in (JsonLines, Table, Parquet):
-        sink.rows = 40
     async with Application("id", "secret", endpoint=endpoint) as app:
         seller = app.selling_partner("Atzr|1", marketplace="US")
         asins = [product_at(0, n).asin for n in range(count)]
@@ -71,4 +69,6 @@ if __name__ == "__main__":
     steps = sys.argv[4:]
     for each in steps:
         kill_at(each)
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), again="again" in steps))
+    for sink in (JsonLines, Table, Parquet):
+        sink.rows = 40
+    asyncio.run(crawl_products(sys.argv[1], sys.argv[2], int(sys.argv[3]), again="again" in steps))
