@@ -257,9 +257,9 @@ def test_there_is_no_forecast_for_an_unknown_number() -> None:
 
 
 async def foreseen(
-    folder: Path, sources: list[Source], *, coarse: bool = False
+    folder: Path, sources: list[Source], *, orders: int, coarse: bool = False
 ) -> tuple[list[tuple[float, float]], float]:
-    """Run a sync of 250 orders in virtual time: the predicted ends from a tenth of it on, and the real one."""
+    """Run a sync in virtual time: the predicted ends from a tenth of it on, and the real one."""
     clock, done, found = virtual_hours.Hourglass(), 0, []
     scope = anyio.CancelScope()
 
@@ -267,7 +267,7 @@ async def foreseen(
         nonlocal done
         if isinstance(event, PageStored):
             done += event.orders if coarse else event.completed
-        elif isinstance(event, OrdersForecast) and done >= 25:
+        elif isinstance(event, OrdersForecast) and done >= orders / 10:
             left = event.listed_in if coarse else event.seconds
             if left is not None:
                 found.append((clock.monotonic(), clock.monotonic() + left))
@@ -276,7 +276,7 @@ async def foreseen(
 
     days = 700 if coarse else 60
     async with (
-        Emulator(orders=250, days=days, processing=120, clock=clock) as emulator,
+        Emulator(orders=orders, days=days, processing=120, clock=clock) as emulator,
         Application("app", "secret", endpoint=emulator.url, clock=clock) as app,
     ):
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
@@ -291,10 +291,13 @@ async def foreseen(
 
 
 @pytest.mark.parametrize(
-    ("sources", "coarse"), [(["search"], False), (["ids", "orders_v0"], False), (["ids", "reports"], True)]
+    ("sources", "orders", "coarse"),
+    [(["search"], 120, False), (["ids", "orders_v0"], 250, False), (["ids", "reports"], 120, True)],
 )
-def test_the_end_is_foreseen_from_a_tenth_of_the_work_on(tmp_path: Path, sources: list[Source], coarse: bool) -> None:
+def test_the_end_is_foreseen_from_a_tenth_of_the_work_on(
+    tmp_path: Path, sources: list[Source], orders: int, coarse: bool
+) -> None:
     """The error is at most a tenth of the whole time, for any sources."""
-    found, end = virtual_hours.run(foreseen(tmp_path, sources, coarse=coarse))
+    found, end = virtual_hours.run(foreseen(tmp_path, sources, orders=orders, coarse=coarse))
     assert len(found) > 5
     assert max(abs(at / end - 1) for _, at in found) < 0.1

@@ -81,7 +81,7 @@ async def test_several_sources_fetch_the_same_orders_as_searches_alone(sqlite_ur
 
     There are so many orders that searches have not read them all when the first report is ready.
     """
-    async with emulator(orders=160) as running:
+    async with emulator(orders=90) as running:
         report = await backfill(running, sqlite_url, sources, page_size=2)
         assert report.failed == ()
         stored, truth = stored_orders(sqlite_url), emulated_orders(running)
