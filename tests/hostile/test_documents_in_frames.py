@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import codecs
+import functools
 import gzip
 import json
 import random
@@ -90,17 +91,23 @@ def cut(content: bytes) -> tuple[bytes, ...]:
     return s3("200 OK", content[: len(content) // 2], "ETag: x", length=len(content)), refused
 
 
+@functools.cache
+def gzipped(content: bytes) -> bytes:
+    """Compressed once for all readers."""
+    return gzip.compress(content, 1)
+
+
 def damaged(content: bytes) -> bytes:
     """Gzipped, with a block of another file in the middle."""
-    packed = gzip.compress(content, 1)
+    packed = gzipped(content)
     half = len(packed) // 2
     return packed[:half] + bytes(100) + packed[half + 100 :]
 
 
 FAULTS: dict[str, Callable[[bytes], tuple[bytes, ...]]] = {
     "cut": cut,
-    "truncated gzip": lambda content: (s3("200 OK", gzip.compress(content, 1)[:-9_000]),),
-    "wrong checksum": lambda content: (s3("200 OK", gzip.compress(content, 1)[:-8] + bytes(8)),),
+    "truncated gzip": lambda content: (s3("200 OK", gzipped(content)[:-9_000]),),
+    "wrong checksum": lambda content: (s3("200 OK", gzipped(content)[:-8] + bytes(8)),),
     "damaged gzip": lambda content: (s3("200 OK", damaged(content)),),
 }
 
