@@ -11,7 +11,7 @@ import pytest
 import warm_python
 
 PROGRAM = """
-import asyncio, atexit, os, sys, threading
+import atexit, os, sys, threading
 print(sys.argv, sys.path[0], __name__, os.getcwd(), os.environ["ASKED"], sys.modules["__main__"].__dict__ is globals())
 print(sorted(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else "")
 print(os.getpid() == os.getpgrp(), sys.flags, sys.stdin.read(), sys.stdout.encoding.lower(), sys.stderr.errors)
@@ -59,6 +59,17 @@ def test_output_that_cannot_be_written_at_the_end_is_an_error() -> None:
     process = warm_python.start(["-c", program], env=env, stderr=subprocess.PIPE)
     _, err = process.communicate()
     assert (process.returncode, err.splitlines()[-1]) == (120, b"OSError: [Errno 28] No space left on device")
+
+
+def test_a_closed_stream_is_closed_as_in_a_new_interpreter() -> None:
+    """``sys`` has None in its place, and the next file gets its number."""
+    program = (
+        "import os, sys; print('lost'); sys.stderr.write(f'{sys.stdout} {sys.__stdout__} {os.open(os.devnull, 0)}')"
+    )
+    shell = ["bash", "-c", '"$@" >&-', "bash", sys.executable, "-c", program]
+    cold = subprocess.run(shell, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    warm = warm_python.start(["-c", program], stdout=warm_python.CLOSED, stderr=subprocess.PIPE)
+    assert (warm.communicate()[1], warm.returncode) == (cold.stderr, cold.returncode)
 
 
 def test_modules_run_as_programs() -> None:

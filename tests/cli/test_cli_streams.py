@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,20 +28,41 @@ def shell(redirection: str, *words: str, warm: bool = False) -> tuple[int, str, 
     return done.returncode, done.stdout, done.stderr
 
 
+def with_closed_output(*words: str) -> tuple[int, str, str]:
+    """The same, without a standard output."""
+    process = warm_python.start(
+        ["-m", "spapi_async", *words],
+        env={**os.environ, **CREDENTIALS}, stdout=warm_python.CLOSED, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    _, complaint = process.communicate(timeout=120)
+    return process.wait(), "", complaint.decode()
+
+
+def with_full_output(*words: str) -> tuple[int, str, str]:
+    """The same, on a disk that is full."""
+    return shell(">/dev/full", *words, warm=True)
+
+
 @pytest.mark.parametrize(
-    ("redirection", "says", "warm"),
-    [(">&-", "Bad file descriptor", False), (">/dev/full", "No space left on device", True)],
+    ("command", "says"),
+    [(with_closed_output, "Bad file descriptor"), (with_full_output, "No space left on device")],
     ids=["closed", "full"],
 )
 @pytest.mark.spapi_emulator(throttle=False)
 def test_output_that_cannot_be_written_is_an_error(
-    spapi_emulator: Emulator, tmp_path: Path, redirection: str, says: str, warm: bool
+    spapi_emulator: Emulator, tmp_path: Path, command: Callable[..., tuple[int, str, str]], says: str
 ) -> None:
     """It is one line with the code of a failed file, also when a socket would get the stream's descriptor."""
     report = ["report", LISTINGS, "--marketplace", "US", "--out", "-", "--endpoint", spapi_emulator.url]
     for words in ([*report, "--journal", f"sqlite:///{tmp_path / 'runs.db'}"], ["report", "types"]):
-        code, _, complaint = shell(redirection, *words, warm=warm)
+        code, _, complaint = command(*words)
         assert (code, says in complaint, len(complaint.splitlines())) == (7, True, 1), complaint
+
+
+def test_output_that_is_closed_before_the_imports_is_an_error() -> None:
+    """No import replaces it."""
+    code, _, complaint = shell(">&-", "report", "types")
+    assert (code, complaint) == (7, "spapi-async: Bad file descriptor\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")

@@ -29,7 +29,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["Process", "interpreter", "start", "warm_workers"]
+__all__ = ["CLOSED", "Process", "interpreter", "start", "warm_workers"]
+
+CLOSED = -100
+"""A stream that is closed when the program starts, as by ``>&-`` in a shell."""
 
 
 class Process:
@@ -100,7 +103,7 @@ def start(
     stderr: int | None = None,
     start_new_session: bool = False,
 ) -> Process:
-    """Start a program; its streams are its parent's if None, else DEVNULL or PIPE of ``subprocess`` (no ``stdin``)."""
+    """Start a program; its streams are its parent's if None, else ``CLOSED``, or DEVNULL or PIPE (no ``stdin``)."""
     env = dict(os.environ if env is None else env)
     for name in {*env, *os.environ}:  # the interpreter reads them before the program's first line
         if name.startswith("PYTHON") and name not in ("PYTHONUNBUFFERED", "PYTHON_COLORS"):
@@ -119,7 +122,13 @@ def start(
             else:
                 streams.append(None)
                 numbers.append(inherited if asked is None else nowhere.fileno())
-        request = {"words": [*map(str, words)], "env": env, "cwd": str(cwd or Path.cwd()), "session": start_new_session}
+        request = {
+            "words": [*map(str, words)],
+            "env": env,
+            "cwd": str(cwd or Path.cwd()),
+            "session": start_new_session,
+            "closed": [number for number, asked in enumerate((stdin, stdout, stderr)) if asked == CLOSED],
+        }
         _server().ask(request, numbers)
     return Process(status, *streams)
 

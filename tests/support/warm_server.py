@@ -144,6 +144,11 @@ def _begin(request: Mapping[str, Any]) -> Program:
         text = io.TextIOWrapper(binary, errors=errors, line_buffering=number == 2, write_through=not buffering)
         setattr(sys, name, text)
         setattr(sys, f"__{name}__", text)
+    for number in request["closed"]:
+        os.close(number)
+        name = ("stdin", "stdout", "stderr")[number]
+        setattr(sys, name, None)
+        setattr(sys, f"__{name}__", None)
     sys.excepthook = _as_if_alone
     return _program(request["words"])
 
