@@ -65,17 +65,17 @@ def test_searching_a_text_takes_time_in_proportion_to_its_length(words: str) -> 
     def seconds(times: int) -> float:
         text = (words * times).encode()
         best = 1e9
-        for _ in range(5):
+        for _ in range(3):
             started = time.process_time()
-            for _ in range(5):
+            for _ in range(3):
                 verdict_on(text)
                 error_from_reply(GET_ORDER, 403, {}, text)
             best = min(best, time.process_time() - started)
         return best
 
     longest = LONGEST_PEER_TEXT // len(words)
-    assert seconds(longest) < 40 * seconds(longest // 8) + 0.005
-    assert seconds(100 * longest) < 0.25
+    assert seconds(longest) < 40 * seconds(longest // 8) + 0.003
+    assert seconds(100 * longest) < 0.15
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_words_count_within_one_sentence_and_in_order(text: str, verdict: Verdic
 
 
 async def test_a_reply_that_inflates_without_end_is_refused() -> None:
-    """A third of a megabyte of gzip holds three hundred; the error names the bound and how to raise it."""
-    bomb = gzip.compress(bytes(100_000_000), 9)
+    """A third of a megabyte of gzip holds seventy; the error names the bound and how to raise it."""
+    bomb = gzip.compress(bytes(70_000_000), 1)
     async with raw_server(answering(reply(bomb, "200 OK", "Content-Encoding: gzip"))) as server:
         pool = SessionPool(user_agent="t/1")
         with pytest.raises(DecodeError, match=r"larger than 67,108,864 bytes.*max_reply_size"):
