@@ -16,7 +16,7 @@ import warm_python
 from sqs_server import ENVIRONMENT, counts, send
 
 EXAMPLE = Path(__file__).parents[3] / "examples/notifications/notifications.py"
-COUNT = int(os.environ.get("NOTIFICATIONS", "1000"))
+COUNT = int(os.environ.get("NOTIFICATIONS", "400"))
 DELIVERED_TWICE = COUNT // 20
 
 
