@@ -25,6 +25,8 @@ from hostile_kinds import (
     whole,
 )
 
+__all__ = ["BELOW_JSON"]
+
 # --- the connection --------------------------------------------------------------------------------------------------
 
 
@@ -209,3 +211,6 @@ for _charset in ("utf-16", "latin-1", "klingon", "utf-8; charset=utf-16"):
     transforms(
         f"charset_{_charset[:7]}", lambda good, _: text_of(good), f"Content-Type: application/json; charset={_charset}"
     )
+
+BELOW_JSON = frozenset(FAULTS)
+"""The kinds of this module."""
