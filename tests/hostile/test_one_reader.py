@@ -34,7 +34,7 @@ PAGE_2026: dict[str, Any] = {
             "proceeds": {"grandTotal": {"amount": "19.990", "currencyCode": "USD"}},
             "orderItems": [{"orderItemId": "7", "quantityOrdered": 2, "product": {"asin": "B01", "title": "Tee"}}],
         }
-        for number in range(4)
+        for number in range(2)
     ],
     "pagination": {"nextToken": "t"},
     "lastUpdatedBefore": "2026-01-03T00:00:00Z",
@@ -49,7 +49,7 @@ PAGE_V0: dict[str, Any] = {
                 "OrderStatus": "Shipped",
                 "OrderTotal": {"CurrencyCode": "USD", "Amount": "19.99"},
             }
-            for number in range(4)
+            for number in range(2)
         ],
         "NextToken": "t",
         "LastUpdatedBefore": "2026-01-03T00:00:00Z",
