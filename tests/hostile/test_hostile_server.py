@@ -15,14 +15,13 @@ def test_the_server_knows_many_ways_to_misbehave() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", [2026, 2027])
-async def test_every_guarantee_holds_against_a_hostile_server(seed: int) -> None:
+async def test_every_guarantee_holds_against_a_hostile_server() -> None:
     """No call is late, no effect doubled, no foreign error raised, no secret shown, no item lost, nothing left open.
 
     ``python tests/support/hostile_campaign.py SEED FAULTS`` repeats a seed, with any number of faults.
     """
-    campaign = await run_campaign(seed, FAULTED)
-    assert campaign.complaints == [], f"seed {seed}"
+    campaign = await run_campaign(2026, FAULTED)
+    assert campaign.complaints == []
     assert campaign.faulted >= FAULTED
     assert campaign.kinds >= 0.9 * len(FAULTS)
     assert min(campaign.calls.values()) > 3

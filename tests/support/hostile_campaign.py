@@ -125,6 +125,9 @@ Step = Callable[[Campaign, HostileServer, SellingPartner, int], Any]
 
 
 def _steps(rng: random.Random) -> Iterator[Step]:
+    """Some steps of each kind, since a busy machine has time for few of them, and then any number in any order."""
+    for step, _ in WEIGHTS:
+        yield from [step] * 4
     while True:
         yield rng.choices([step for step, _ in WEIGHTS], weights=[weight for _, weight in WEIGHTS])[0]
 
