@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -63,20 +61,9 @@ async def backend(emulator: Emulator, redis_url: str) -> AsyncIterator[str]:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    words = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "backend:api",
-        "--workers",
-        "2",
-        "--port",
-        str(port),
-        "--log-level",
-        "error",
-    ]
+    words = ["-m", "uvicorn", "backend:api", "--workers", "2", "--port", str(port), "--log-level", "error"]
     variables = {**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": emulator.url, "SP_API_REDIS": redis_url}
-    process = await asyncio.create_subprocess_exec(*words, env=variables, cwd=EXAMPLES / "web")
+    process = warm_python.start(words, env=variables, cwd=EXAMPLES / "web")
     url = f"http://127.0.0.1:{port}"
     try:
         async with aiohttp.ClientSession() as client:
@@ -91,9 +78,9 @@ async def backend(emulator: Emulator, redis_url: str) -> AsyncIterator[str]:
         yield url
     finally:
         process.terminate()
-        with anyio.move_on_after(15):
-            await process.wait()
-        if process.returncode is None:
+        try:
+            await anyio.to_thread.run_sync(process.wait, 15)
+        except subprocess.TimeoutExpired:
             process.kill()
 
 
