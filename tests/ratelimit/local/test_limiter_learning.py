@@ -158,14 +158,14 @@ async def test_a_smaller_burst_is_learned_from_simultaneous_requests() -> None:
     """Ten leave together and five are refused, so the bucket holds five."""
     limiter, op = LocalRateLimiter(), operation(5.0, 10)
     amazon = SimulatedAmazon(5.0, 5, latency=(0.01, 0.01))
-    flights = [asyncio.create_task(amazon.request(await permit(limiter, op))) for _ in range(10)]
+    flights = [amazon.request(await permit(limiter, op)) for _ in range(10)]
     await asyncio.gather(*flights)
     assert len(amazon.refused) == 5
     assert limiter.limits()[0].burst == 5
     await saturate(limiter, op, account(), amazon.request, seconds=10)
     await asyncio.sleep(60)
     before = len(amazon.refused)
-    await asyncio.gather(*[asyncio.create_task(amazon.request(await permit(limiter, op))) for _ in range(10)])
+    await asyncio.gather(*[amazon.request(await permit(limiter, op)) for _ in range(10)])
     assert len(amazon.refused) == before
 
 
@@ -195,7 +195,7 @@ async def test_a_larger_burst_is_tried_less_and_less_often() -> None:
     limiter, op = LocalRateLimiter(), operation(5.0, 10)
     amazon = SimulatedAmazon(5.0, 5, latency=(0.01, 0.01))
     for _ in range(400):
-        await asyncio.gather(*[asyncio.create_task(amazon.request(await permit(limiter, op))) for _ in range(10)])
+        await asyncio.gather(*[amazon.request(await permit(limiter, op)) for _ in range(10)])
         await asyncio.sleep(5)
     assert len(amazon.refused) <= 0.01 * len(amazon.served)
 
@@ -205,7 +205,7 @@ async def test_a_burst_that_has_grown_is_learned() -> None:
     """After enough calls without a 429 the published burst is used again."""
     limiter, op = LocalRateLimiter(), operation(5.0, 10)
     amazon = SimulatedAmazon(5.0, 5, latency=(0.01, 0.01))
-    await asyncio.gather(*[asyncio.create_task(amazon.request(await permit(limiter, op))) for _ in range(10)])
+    await asyncio.gather(*[amazon.request(await permit(limiter, op)) for _ in range(10)])
     amazon.bucket.burst = 10
     await saturate(limiter, op, account(), amazon.request, seconds=200)
     assert limiter.limits()[0].burst == 10

@@ -114,11 +114,13 @@ def test_traffic_with_any_jitter_is_never_refused(
         low, high = sorted(latency)
         amazon = SimulatedAmazon(rate, burst, latency=(low, high), seed=seed)
         limiter, op = LocalRateLimiter(), operation(rate, burst)
-        async with asyncio.TaskGroup() as flights:
-            for pause in pauses:
-                await asyncio.sleep(pause * amazon.random.choice([0.0, 0.0, 1.0]) / rate)
-                permit = await limiter.acquire(op, account(), priority=Priority.NORMAL, max_wait=None)
-                flights.create_task(amazon.request(permit))
+        flights = []
+        for pause in pauses:
+            await asyncio.sleep(pause * amazon.random.choice([0.0, 0.0, 1.0]) / rate)
+            permit = await limiter.acquire(op, account(), priority=Priority.NORMAL, max_wait=None)
+            flights.append(amazon.request(permit))
+        for flight in flights:
+            await flight
         return len(amazon.refused)
 
     assert run(scenario()) == 0
