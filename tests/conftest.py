@@ -12,10 +12,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+import secret_watch
 import warm_python
 from hypothesis import HealthCheck, settings, strategies
 from hypothesis.internal.conjecture import providers
-from secret_watch import pytest_runtest_makereport, watch_for_secrets
 from servers import redis_chaos, redis_server, redis_url
 from shared_postgres import postgres_server, postgres_url
 from short_reports import leave_out_what_says_nothing
@@ -26,14 +26,11 @@ import spapi_async
 __all__ = [
     "postgres_server",
     "postgres_url",
-    "pytest_runtest_makereport",
     "redis_chaos",
     "redis_server",
     "redis_url",
-    "same_in_every_run",
     "sqs_endpoint",
     "sqs_queue",
-    "watch_for_secrets",
 ]
 
 # Hypothesis tries the same examples in every run, however slow the machine: a change is judged by what it changes, not
@@ -48,19 +45,20 @@ _NO_CONSTANTS = providers._local_constants
 providers._get_local_constants = lambda: _NO_CONSTANTS
 
 
-@pytest.fixture(autouse=True)
-def same_in_every_run(request: pytest.FixtureRequest) -> Generator[None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Seed ``random``, from which the library draws its jitter, and restore logging, which a framework may set up.
 
-    Each test gets the same numbers in every run. It is one fixture because each that every test has takes time.
+    Each test gets the same numbers in every run. It is a hook because a fixture that every test has takes longer.
     """
-    random.seed(request.node.nodeid)
+    random.seed(item.nodeid)
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
-    yield
+    done = yield
     if root.level != level:  # each change clears the level caches of all loggers
         root.setLevel(level)
     root.handlers[:] = handlers
+    return done
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -86,8 +84,9 @@ def pytest_testnodeready() -> None:
     strategies.text().validate()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Refuse to test another checkout, which is what happens if one virtual environment is used for several."""
+    config.pluginmanager.register(secret_watch)
     tested, here = (Path(module).resolve().parents[1] for module in (spapi_async.__file__, __file__))
     if tested != here:
         raise pytest.UsageError(f"this would test the code in {tested}: pip install -e {here}")
@@ -102,15 +101,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection() -> Generator[None, object, object]:
     """What modules and tests are made of stays: no collection need look at it, meanwhile (a tenth of this) or later.
 
-    Later that is a tenth of the time, most of it for the generated models. And what tests make lives as long as they
-    do, so that looking for garbage every 700 objects finds none: every 10,000 is a twentieth cheaper.
+    Later that is a tenth of the time, most of it for the generated models. Garbage that is there already stays, too: to
+    find it takes each worker 0.2 s. And what tests make lives as long as they do, so that looking for garbage every 700
+    objects finds none: every 10,000 is a twentieth cheaper.
     """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.enable()
-        gc.collect()
         gc.freeze()
         gc.set_threshold(10_000)
 
@@ -140,8 +139,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
     mixed = sorted(items, key=lambda item: zlib.crc32(item.nodeid.partition("::")[0].encode()))
-    long = [item for item in mixed if item.get_closest_marker("long")]
-    short = [item for item in mixed if not item.get_closest_marker("long")]
+    long, short = list[pytest.Item](), list[pytest.Item]()
+    for item in mixed:
+        (long if item.get_closest_marker("long") else short).append(item)
     total, at = len(items), 0
     items.clear()
     for worker in range(workers):

@@ -1,10 +1,17 @@
 """The watch over the suite detects secrets."""
 
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from secret_watch import SecretWatch, looks_secret, pytest_runtest_makereport
+from secret_watch import (
+    SecretWatch,
+    looks_secret,
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
+    pytest_runtest_teardown,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +57,18 @@ def test_a_test_that_prints_a_secret_fails(printed: str, outcome: str) -> None:
         hook.send(report)
     assert returned.value.value.outcome == outcome
     assert "IwEBI" not in str(report.longrepr)
+
+
+@pytest.mark.parametrize("logger", ["spapi_async.engine", "asyncio", "aiohttp.client"])
+def test_a_test_that_logs_a_secret_fails(logger: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records of every level are watched from before its fixtures are made until after they have ended."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # this test is watched, too
+    item: Any = SimpleNamespace(stash=pytest.Stash())
+    next(pytest_runtest_setup(item))
+    teardown = pytest_runtest_teardown(item)
+    next(teardown)
+    logging.getLogger(logger).debug("got Atza|IwEBI")
+    with pytest.raises(AssertionError) as failed:
+        teardown.send(None)
+    assert "IwEBI" not in str(failed.value)
+    assert logging.getLogger().handlers == []

@@ -1,21 +1,26 @@
 """Watches the whole suite for secrets: every log record at DEBUG, and everything that a test prints.
 
-In ``tests/conftest.py``::
-
-    from secret_watch import pytest_runtest_makereport, watch_for_secrets  # noqa: F401
-
-A test during which something that looks like a token, a client secret or a presigned URL's signature is logged or
-printed fails, whatever else it tests. Tests that plant secrets of their own mark them with ``MARK``.
+It is a plugin of pytest, which ``tests/conftest.py`` registers. A test during which something that looks like a token,
+a client secret or a presigned URL's signature is logged or printed fails, whatever else it tests. Tests that plant
+secrets of their own mark them with ``MARK``.
 """
 
 import logging
 import re
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 
 import pytest
 
-__all__ = ["SecretWatch", "looks_secret", "pytest_runtest_makereport", "watch_for_secrets"]
+__all__ = [
+    "SecretWatch",
+    "looks_secret",
+    "pytest_runtest_makereport",
+    "pytest_runtest_setup",
+    "pytest_runtest_teardown",
+]
+
+_LOGGERS = [logging.getLogger(name) for name in ("spapi_async", "asyncio", "aiohttp")]
 
 # Prefixes of Login with Amazon's tokens and of client secrets, and the signature of a presigned URL.
 _SECRET = re.compile(r"(Atz[ar]|Atc|Atz\.sprdt)\|[\w+/=|-]{3}|amzn1\.oa2-cs\.|X-Amz-Signature=\w|MARK(?!ETPLACE)")
@@ -43,18 +48,28 @@ class SecretWatch(logging.Handler):
             self.leaks.append(f"{record.name}, {record.pathname}:{record.lineno}: {kind}…")
 
 
-@pytest.fixture(autouse=True)
-def watch_for_secrets() -> Iterator[None]:
-    """Fail the test during which a secret is logged, at any level."""
-    watch, root = SecretWatch(), logging.getLogger()
-    for logger in map(logging.getLogger, ("spapi_async", "asyncio", "aiohttp")):
+_WATCH = pytest.StashKey[SecretWatch]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Watch what the test and its fixtures log, at any level."""
+    watch = item.stash[_WATCH] = SecretWatch()
+    for logger in _LOGGERS:
         if logger.level != logging.DEBUG:  # each change clears the level caches of all loggers
             logger.setLevel(logging.DEBUG)
-    root.addHandler(watch)
+    logging.getLogger().addHandler(watch)
+    yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Fail the test during which a secret was logged."""
+    watch = item.stash[_WATCH]
     try:
         yield
     finally:
-        root.removeHandler(watch)
+        logging.getLogger().removeHandler(watch)
     assert watch.leaks == []
 
 
