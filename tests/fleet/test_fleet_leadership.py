@@ -20,10 +20,13 @@ class SetBoard(Board):
     """A board whose Redis has a clock that a test sets."""
 
     set_by = 0.0
+    looks = 0
+    """How often somebody has looked at the clock."""
 
     async def clock(self) -> Clock:
         """As it is set."""
         found = await super().clock()
+        self.looks += 1
         return replace(found, wall=found.wall + self.set_by)
 
 
@@ -52,9 +55,10 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_leadership, "LOOK", 0.0)
 
 
-async def turns(count: int = 50) -> None:
-    """Let others run: some looks at the board."""
-    for _ in range(count):
+async def looks(board: SetBoard, standing_by: asyncio.Task[None]) -> None:
+    """Let the scheduler that stands by look at the board, unless it no longer does."""
+    until = board.looks + 3
+    while board.looks < until and not standing_by.done():
         await asyncio.sleep(0.001)
 
 
@@ -67,14 +71,14 @@ async def test_a_scheduler_that_gives_no_sign_of_life_is_replaced(board: SetBoar
     await first.take()
     standing_by = asyncio.create_task(second.take())
     for _ in range(10):
-        await turns()
+        await looks(board, standing_by)
         uptime.now += SILENCE - 1
         await first.keep()
         board.set_by += set_by / 10
-    await turns()
+    await looks(board, standing_by)
     assert not standing_by.done()
     uptime.now += SILENCE
-    await standing_by
+    await asyncio.wait_for(standing_by, 60)
     with pytest.raises(TakenOverError):
         await first.keep()
     with pytest.raises(TakenOverError):
@@ -154,11 +158,11 @@ async def test_a_long_list_of_due_sellers_takes_nobodys_right_to_schedule(
     scheduler: Any = Scheduler(board, None, Listed())  # type: ignore[arg-type]
     working = asyncio.create_task(scheduler.run())
     while not (await board.clock()).scheduler:
-        await turns(1)
+        await asyncio.sleep(0.001)
     second = Leadership(board, uptime=uptime)
     standing_by = asyncio.create_task(second.take())
     while len(sent) < len(many):
-        await turns(1)
+        await asyncio.sleep(0.001)
         assert not working.done()
         assert not standing_by.done()
     assert sent == many
