@@ -226,9 +226,11 @@ def prose_of(node: Any) -> Iterator[str]:
 
 def docstrings_of(path: Path) -> Iterator[str]:
     """The docstrings of a module without their code spans."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    nodes: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    for node in nodes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield re.sub(r"``[^`]*``", " ", ast.get_docstring(node) or "")
+            nodes += node.body
 
 
 def test_none_of_amazons_sentences_is_copied() -> None:
