@@ -12,11 +12,12 @@ from virtual_time import run
 from spapi_async.ratelimit import LocalRateLimiter, Permit
 
 CALLS = 1000
+CALLS_WITH_STALLS = 500
 
 
-async def used(rate: float, burst: int, latency: tuple[float, float], seed: int) -> tuple[float, int]:
+async def used(rate: float, burst: int, latency: tuple[float, float]) -> tuple[float, int]:
     """The part of the steady quota that was used, and how many requests were refused."""
-    amazon = SimulatedAmazon(rate, burst, latency=latency, seed=seed)
+    amazon = SimulatedAmazon(rate, burst, latency=latency)
     seconds = CALLS / rate
     await saturate(LocalRateLimiter(), operation(rate, burst), account(), amazon.request, seconds=seconds)
     start = burst / rate + 0.05 * seconds
@@ -24,12 +25,11 @@ async def used(rate: float, burst: int, latency: tuple[float, float], seed: int)
     return served / ((seconds - start) * rate), len(amazon.refused)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("burst", [10, 40])
 @pytest.mark.parametrize("rate", [0.5, 5.0, 20.0])
-def test_jitter_costs_nothing_while_the_burst_covers_it(rate: float, burst: int, seed: int) -> None:
+def test_jitter_costs_nothing_while_the_burst_covers_it(rate: float, burst: int) -> None:
     """With 0-200 ms each way, at least 97 % of the quota is used, and no request is refused."""
-    part, refused = run(used(rate, burst, (0.0, 0.2), seed))
+    part, refused = run(used(rate, burst, (0.0, 0.2)))
     assert refused == 0
     assert part >= 0.995
 
@@ -42,14 +42,14 @@ def test_a_burst_of_one_is_never_overdrawn(rate: float, least: float) -> None:
     one before can have arrived, and itself arrives 100 ms later on average: at most 95 %, 67 % and 33 % of 0.5, 5 and
     20 a second.
     """
-    part, refused = run(used(rate, 1, (0.0, 0.2), 1))
+    part, refused = run(used(rate, 1, (0.0, 0.2)))
     assert refused == 0
     assert part >= least
 
 
 def test_a_steady_network_costs_a_burst_of_one_little() -> None:
     """With 2 ms of jitter on 50 ms, 97 % of 5/s are used."""
-    part, refused = run(used(5.0, 1, (0.049, 0.051), 1))
+    part, refused = run(used(5.0, 1, (0.049, 0.051)))
     assert refused == 0
     assert part >= 0.97
 
@@ -78,9 +78,9 @@ def test_a_network_that_stalls_costs_no_refusal(rate: float, burst: int, standst
             await amazon.request(permit)
 
         standing = asyncio.create_task(stand_still())
-        await saturate(limiter, op, account(), send, seconds=CALLS / rate)
+        await saturate(limiter, op, account(), send, seconds=CALLS_WITH_STALLS / rate)
         standing.cancel()
-        return len(amazon.served) / (CALLS + burst), len(amazon.refused)
+        return len(amazon.served) / (CALLS_WITH_STALLS + burst), len(amazon.refused)
 
     part, refused = run(scenario())
     assert refused == 0
