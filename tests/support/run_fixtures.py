@@ -6,7 +6,7 @@ import pytest
 
 from spapi_async.workflows.runs import _poller, _steps
 
-__all__ = ["impatient", "quick_polls"]
+__all__ = ["impatient", "quick_looks", "quick_polls"]
 
 
 @pytest.fixture
@@ -16,7 +16,16 @@ def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request whose reply is lost counts as settled after a moment instead of a minute."""
-    for name, seconds in (("POLITE_SECONDS", 0.05), ("LOOK_AGAIN_SECONDS", 0.1), ("SETTLED_SECONDS", 0.3)):
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request whose reply is lost is looked up after a moment and soon again; as usual, it is settled in a minute.
+
+    Until it is settled, a list without it does not mean that it was not made, however slow the machine.
+    """
+    for name, seconds in (("POLITE_SECONDS", 0.05), ("LOOK_AGAIN_SECONDS", 0.1)):
         monkeypatch.setattr(_steps, name, seconds)
+
+
+@pytest.fixture
+def impatient(quick_looks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a request counts as settled after a moment, too: the next look decides, and may be the first."""
+    monkeypatch.setattr(_steps, "SETTLED_SECONDS", 0.3)

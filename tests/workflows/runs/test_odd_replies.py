@@ -15,7 +15,7 @@ from spapi_async.models.feeds_2021_06_30 import Feed, FeedProcessingStatus
 from spapi_async.workflows.runs import job_from, places_of
 
 pytest_plugins = ("run_fixtures",)
-pytestmark = pytest.mark.usefixtures("quick_polls", "impatient")
+pytestmark = pytest.mark.usefixtures("quick_polls", "quick_looks")
 
 KINDS = {
     "report": ("reports_2021_06_30", "reports", "reportDocumentId"),
@@ -119,6 +119,7 @@ async def test_an_invalid_list_is_requested_again(
     assert made(emulator, kind) == 1
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_list_that_stays_invalid_sends_nothing_twice(
     emulator: Emulator, seller: SellingPartner, kind: str
