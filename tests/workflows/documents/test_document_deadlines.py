@@ -1,4 +1,7 @@
-"""How long a document may take: ``deadline`` bounds all of it, ``timeout`` the time without data."""
+"""How long a document may take: ``deadline`` bounds all of it, ``timeout`` the time without data.
+
+The time is virtual, since on a busy machine a tenth of a second may pass before anything was sent.
+"""
 
 import asyncio
 from typing import Any
@@ -6,6 +9,7 @@ from typing import Any
 import pytest
 from document_fixtures import document_at, emulated, s3
 from raw_server import RawServer, raw_server, stay_silent
+from virtual_hours import in_virtual_hours
 
 from spapi_async import RequestTimeoutError, call_options
 
@@ -27,6 +31,7 @@ async def read(server: RawServer, way: str = "read") -> None:
 
 
 @pytest.mark.parametrize("way", ["read", "text", "json"])
+@in_virtual_hours
 async def test_a_deadline_bounds_a_document_that_trickles(way: str) -> None:
     """The timeout does not apply, and the download is not resumed."""
     async with raw_server(trickle) as server:
@@ -36,6 +41,7 @@ async def test_a_deadline_bounds_a_document_that_trickles(way: str) -> None:
     assert len(server.requests) == 1
 
 
+@in_virtual_hours
 async def test_a_deadline_bounds_the_opening() -> None:
     """The host may not answer or always be busy, or the API not return the URL."""
     busy = s3("503 Slow Down", b"")
@@ -64,6 +70,7 @@ async def test_a_deadline_bounds_the_opening() -> None:
         (s3("200 OK", b"half", length=8), "broke"),
     ],
 )
+@in_virtual_hours
 async def test_a_deadline_names_what_went_wrong_before_it(first: bytes, why: str) -> None:
     """A host that answers nonsense is not taken for a slow one, at the opening or when a download resumes."""
     replies = [first]
@@ -83,6 +90,7 @@ async def test_a_deadline_names_what_went_wrong_before_it(first: bytes, why: str
     assert caught.value.__cause__ is not None
 
 
+@in_virtual_hours
 async def test_a_deadline_says_nothing_of_failures_that_were_overcome() -> None:
     """The download had resumed and was under way: it was only slow."""
     replies = [s3("503 Slow Down", b""), HEAD]
@@ -98,6 +106,7 @@ async def test_a_deadline_says_nothing_of_failures_that_were_overcome() -> None:
     assert "attempt" not in caught.value.message
 
 
+@in_virtual_hours
 async def test_a_deadline_counts_from_the_opening() -> None:
     """It counts neither from where the options were set nor from where the document was made."""
     body = s3("200 OK", b"whole")
@@ -112,6 +121,7 @@ async def test_a_deadline_counts_from_the_opening() -> None:
                 assert await document.read() == b"whole"
 
 
+@in_virtual_hours
 async def test_a_timeout_bounds_the_time_without_data() -> None:
     """The call option overrides the application's."""
     async with raw_server(stay_silent) as server:
@@ -119,6 +129,7 @@ async def test_a_timeout_bounds_the_time_without_data() -> None:
             await read(server)
 
 
+@in_virtual_hours
 async def test_an_upload_is_bounded_too() -> None:
     """The same deadline and the same timeout apply."""
     async with raw_server(stay_silent) as server, emulated() as (emulator, seller):
