@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ import msgspec
 import pytest
 import warm_python
 from order_databases import CREDENTIALS, emulated_orders, stored_orders
+from servers import free_port
 
 from spapi_async.cli.application import run
 from spapi_async.emulator.server import Emulator
@@ -27,7 +27,7 @@ async def test_follow_runs_until_a_signal(tmp_path: Path, number: signal.Signals
     url = f"sqlite:///{tmp_path / 'orders.db'}"
     anchor = datetime.now(UTC).timestamp() - 3600
     async with Emulator(orders=40, rate_scale=1000, search_delay=0.0, anchor=anchor) as emulator:
-        port = _free_port()
+        port = free_port()
         process = _start(url, emulator.url, "--metrics", str(port))
         try:
             await _until(lambda: (tmp_path / "orders.db").exists() and _stored(url) == 40)
@@ -69,12 +69,6 @@ def test_options_that_do_not_go_together_are_refused(tmp_path: Path, words: list
     """Nothing is opened."""
     assert run(["sync", "orders", "--emulator", "--database", f"sqlite:///{tmp_path / 'o.db'}", *words]) == 2
     assert not (tmp_path / "o.db").exists()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _start(url: str, endpoint: str, *more: str) -> warm_python.Process:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ import pytest
 import warm_python
 from anyio.from_thread import start_blocking_portal
 from order_databases import CREDENTIALS
+from servers import free_port
 
 from spapi_async import Application, Priority, call_options
 from spapi_async._core.options import current_options
@@ -58,9 +58,7 @@ def test_call_options_reach_the_loop_in_the_background() -> None:
 @asynccontextmanager
 async def backend(emulator: Emulator, redis_url: str) -> AsyncIterator[str]:
     """``examples/web`` behind uvicorn with two workers."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     words = ["-m", "uvicorn", "backend:api", "--workers", "2", "--port", str(port), "--log-level", "error"]
     variables = {**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": emulator.url, "SP_API_REDIS": redis_url}
     process = warm_python.start(words, env=variables, cwd=EXAMPLES / "web")
