@@ -52,7 +52,7 @@ async def test_each_kind_of_server_shares_both_buckets_and_every_feedback(binary
 async def test_each_kind_of_server_may_be_killed_and_restarted_empty(binary: str) -> None:
     """Calls continue meanwhile, and the quota is shared again afterwards."""
     with RedisServer(binary=binary) as server:
-        async with limiters(server.url, 1, timeout=0.5) as (limiter,), asyncio.timeout(60):
+        async with limiters(server.url, 1) as (limiter,), asyncio.timeout(60):
             (await permit(limiter, FAST)).observe(200, None)
             server.kill()
             with pytest.raises(ConnectionFailedError):
@@ -96,7 +96,7 @@ async def test_a_slot_that_moved_is_followed() -> None:
 async def test_a_dead_node_delays_no_call() -> None:
     """Calls whose keys are gone are served from this process's share of the quota, as are the others."""
     with RedisCluster() as cluster:
-        async with limiters(cluster.url, 1, cluster=True, timeout=0.5) as (limiter,), asyncio.timeout(60):
+        async with limiters(cluster.url, 1, cluster=True) as (limiter,), asyncio.timeout(60):
             (await permit(limiter, SLOW)).observe(200, None)
             cluster.owner(key_of("spapi")).kill()
             with pytest.raises(ConnectionFailedError):
