@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -61,12 +62,13 @@ async def backend(emulator: Emulator, redis_url: str) -> AsyncIterator[str]:
     port = free_port()
     words = ["-m", "uvicorn", "backend:api", "--workers", "2", "--port", str(port), "--log-level", "error"]
     variables = {**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": emulator.url, "SP_API_REDIS": redis_url}
-    process = warm_python.start(words, env=variables, cwd=EXAMPLES / "web")
+    process = warm_python.start(words, env=variables, cwd=EXAMPLES / "web", start_new_session=True)
     url = f"http://127.0.0.1:{port}"
     try:
         async with aiohttp.ClientSession() as client:
-            with anyio.fail_after(60):
+            with anyio.fail_after(300):  # three interpreters import everything, one minute long on a busy machine
                 while True:
+                    assert process.poll() is None
                     try:
                         async with client.get(f"{url}/health") as reply:
                             assert reply.status == 200
@@ -77,9 +79,10 @@ async def backend(emulator: Emulator, redis_url: str) -> AsyncIterator[str]:
     finally:
         process.terminate()
         try:
-            await anyio.to_thread.run_sync(process.wait, 15)
+            await anyio.to_thread.run_sync(process.wait, 60)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # with its workers
+            process.wait()
 
 
 async def request_order(url: str, order_id: str) -> None:
