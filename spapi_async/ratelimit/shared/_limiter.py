@@ -262,8 +262,7 @@ class SharedRateLimiter:
 
     async def _leave_loop(self) -> None:
         """The loop ends and the limiter was not closed: leases expire by themselves."""
-        await self._link.aclose(list, self._timeout)
-        self._drop(False)
+        await self._drop(False)()  # closing comes last: it may be cut off, and the next loop needs an open link
 
     def _drop(self, forked: bool) -> Leftover:  # noqa: FBT001 - HomeLoop calls it
         """Start again in another loop, or in a forked child as another process; learned rates are kept."""

@@ -74,3 +74,29 @@ def test_a_loop_that_ends_during_an_exchange_ends(redis_url: str, steps: int) ->
 
     asyncio.run(leave())
     asyncio.run(go_on())
+
+
+def test_a_loop_that_ends_before_the_connection_is_closed_leaves_a_limiter_that_works(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing is cut off, as on a machine that is slow just then; the next loop gets its token."""
+    limiter, what = RedisRateLimiter(redis_url, timeout=5.0), some_operation(rate=1 / 3600)  # none is leased ahead
+
+    async def leave() -> None:
+        await acquire(limiter, what)
+        store = link_of(limiter).store
+        disconnect = store.disconnect
+
+        async def slowly() -> None:
+            await disconnect()
+            await asyncio.sleep(3600)
+
+        monkeypatch.setattr(store, "disconnect", slowly)
+
+    async def go_on() -> None:
+        await acquire(limiter, what)
+        await limiter.aclose()
+
+    asyncio.run(leave())
+    monkeypatch.undo()
+    asyncio.run(go_on())
