@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from datetime import timedelta
@@ -120,7 +121,7 @@ async def crawl(
     Calls have the priority BULK unless a ``call_options`` block sets another one.
 
     Raises:
-        ConfigurationError: an argument is invalid, the output and its journal do not match, or another crawl uses them.
+        ConfigurationError: an argument is invalid, the output and its journal do not match, or they are in use.
         AuthError, ForbiddenError: the sellers may not make the call; a later run continues.
         OSError, sqlite3.Error: the output could not be written, for example because the disk is full; what was written
             before stays valid.
@@ -149,7 +150,7 @@ async def crawl(
     keys = run.due(identifiers, places, older_than=older, retry_failed=retry_failed)
     priority = current_options().priority
     try:
-        await anyio.to_thread.run_sync(target.open, journal)
+        await run.open()
         with call_options(priority=Priority.BULK if priority is Priority.NORMAL else priority):
             await run.run(look_up, keys, width)
         return run.report()
@@ -222,6 +223,22 @@ class Run:
         self._failures_in_a_row = 0
         self._is_torn = False  # whether the output may end with part of a row, which the next run removes
         self._lock = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Open the journal, then the output.
+
+        Raises:
+            ConfigurationError: one of them cannot be used, or is in use.
+        """
+
+        def open_both() -> None:
+            try:
+                self._journal.open()
+                self._sink.open(self._journal)
+            except sqlite3.Error as error:
+                raise self._journal.unusable(error) from None
+
+        await self._in_thread(open_both)
 
     async def due(
         self,

@@ -50,41 +50,48 @@ class Entry(NamedTuple):
 class Journal:
     """The journal of one crawl; its methods block, and only one thread may use it at a time."""
 
+    connection: sqlite3.Connection
+
     def __init__(self, path: Path, description: str, *, exclusive: bool) -> None:
         self.path = path
-        try:
-            self.connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=2.0)
-        except sqlite3.Error as error:
-            raise self._unusable(error) from None
-        try:
-            if exclusive:  # a second crawl with the same file would cut off this crawl's output
-                self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self.connection.execute("PRAGMA journal_mode = WAL")
-            self.connection.execute("PRAGMA synchronous = NORMAL")
-            self.connection.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            self.close()
-            if exclusive and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-                raise ConfigurationError(
-                    f"{path} is in use, probably by another crawl with this output: wait until it has ended, or choose "
-                    "another output"
-                ) from None
-            raise self._unusable(error) from None
+        self._description = description
+        self._exclusive = exclusive
+        self._opened: sqlite3.Connection | None = None
+
+    def open(self) -> None:
+        """Open the file, and create it if it does not exist; waits up to two seconds for its lock.
+
+        Raises:
+            ConfigurationError: it belongs to a crawl of something else.
+            sqlite3.Error: as for :meth:`unusable`.
+        """
+        self._opened = self.connection = sqlite3.connect(
+            self.path, check_same_thread=False, isolation_level=None, timeout=2.0
+        )
+        if self._exclusive:  # a second crawl with the same file would cut off this crawl's output
+            self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection.execute("PRAGMA synchronous = NORMAL")
+        self.connection.executescript(_SCHEMA)
         before = self.state("what")
         if before is None:
-            self.connection.execute("INSERT INTO crawl_state VALUES ('what', ?)", (description,))
-        elif before != description:
-            self.close()
+            self.connection.execute("INSERT INTO crawl_state VALUES ('what', ?)", (self._description,))
+        elif before != self._description:
             raise ConfigurationError(
-                f"{path} belongs to a crawl of {before}, not of {description}: choose another output"
+                f"{self.path} belongs to a crawl of {before}, not of {self._description}: choose another output"
             )
 
-    def _unusable(self, error: sqlite3.Error) -> ConfigurationError:
-        return ConfigurationError(f"cannot use {self.path} as the journal of a crawl: {error}")
+    def unusable(self, error: sqlite3.Error) -> ConfigurationError:
+        """What to raise if the file, or the output in it, could not be opened."""
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            return ConfigurationError(f"cannot use {self.path} as the journal of a crawl: {error}")
+        user = "probably by another crawl with this output" if self._exclusive else "by a program that writes to it"
+        return ConfigurationError(f"{self.path} is in use, {user}: wait until it has ended, or choose another output")
 
     def close(self) -> None:
-        """Close the file."""
-        self.connection.close()
+        """Close the file, if it was opened."""
+        if self._opened is not None:
+            self._opened.close()
 
     def state(self, name: str) -> int | str | None:
         """A value that was recorded with the entries."""

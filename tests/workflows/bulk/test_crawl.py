@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -324,21 +325,73 @@ async def test_an_output_that_another_crawl_uses_is_refused(target: str, monkeyp
     assert sorted(row[0] for row in rows(target)) == sorted(ASINS[:6])
 
 
-def test_a_journal_that_cannot_be_used_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So it is if another crawl has locked it: Python 3.13 warns of a database that was not closed."""
+@pytest.mark.parametrize("absent", ["everything", "items", "crawl_state"])
+async def test_a_database_that_another_program_locks_is_refused(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says so, whatever the crawl must write there first: the file, the table or the kind of the crawl."""
+    do_not_wait_for_locks(monkeypatch)
+    async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        with closing(sqlite3.connect("items.db", isolation_level=None)) as other:
+            if absent != "everything":
+                await crawl("catalog", [seller], ASINS[:1], "sqlite:///items.db")
+                other.execute(f"DELETE FROM {absent}" if absent == "crawl_state" else "DROP TABLE items")
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(ConfigurationError, match=r"^items\.db is in use, by a program that writes to it: wait"):
+                await crawl("catalog", [seller], ASINS[:5], "sqlite:///items.db")
+            other.execute("ROLLBACK")
+        assert (await crawl("catalog", [seller], ASINS[:5], "sqlite:///items.db")).found
+
+
+async def test_the_event_loop_runs_while_a_crawl_waits_for_a_lock() -> None:
+    """Here it is what releases the lock."""
+    async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        with closing(sqlite3.connect("items.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            crawling = asyncio.create_task(crawl("catalog", [seller], ASINS[:5], "sqlite:///items.db"))
+            await asyncio.sleep(0)  # the crawl begins
+            other.execute("ROLLBACK")
+            assert (await crawling).found == 5
+
+
+async def test_a_crawl_cancelled_while_it_opens_its_journal_closes_it(connections: list[sqlite3.Connection]) -> None:
+    """The thread that opens it is awaited first."""
+    async with Emulator() as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        crawling = asyncio.create_task(crawl("catalog", [seller], ASINS[:5], "items.jsonl"))
+        await asyncio.sleep(0)
+        crawling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await crawling
+    (connection,) = connections
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.total_changes  # noqa: B018
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[sqlite3.Connection]:
+    """The databases that were opened."""
     opened: list[sqlite3.Connection] = []
     connect = sqlite3.connect
 
     def connected(*arguments: Any, **options: Any) -> sqlite3.Connection:
         opened.append(connect(*arguments, **options))
-        return opened[0]
+        return opened[-1]
 
     monkeypatch.setattr(sqlite3, "connect", connected)
-    write("items.journal", "this is not a database")
-    with pytest.raises(ConfigurationError, match=r"cannot use items\.journal as the journal of a crawl"):
-        Journal(Path("items.journal"), "catalog", exclusive=True)
+    return opened
+
+
+async def test_a_journal_that_cannot_be_used_is_closed(connections: list[sqlite3.Connection]) -> None:
+    """So it is if another crawl has locked it: Python 3.13 warns of a database that was not closed."""
+    write("items.jsonl.journal", "this is not a database")
+    async with Emulator() as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        with pytest.raises(ConfigurationError, match=r"cannot use items\.jsonl\.journal as the journal of a crawl"):
+            await crawl("catalog", [seller], ASINS[:5], "items.jsonl")
+    (connection,) = connections
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-        opened[0].total_changes  # noqa: B018
+        connection.total_changes  # noqa: B018
 
 
 def test_two_hundred_failures_in_a_row_end_a_crawl() -> None:
@@ -468,6 +521,7 @@ def test_parts_that_the_journal_does_not_know_are_deleted(tmp_path: Path) -> Non
     """A crawl that was killed after it had written a part looks up the identifiers in it again."""
     sink = Parquet(tmp_path / "items.parquet")
     journal = Journal(sink.journal_path, "items", exclusive=False)
+    journal.open()
     sink.open(journal)
     for asin in ("B0", "B1"):
         places, state = sink.write([Entry(Key(asin, "US"), FOUND, 1.0, b"{}")])
