@@ -3,7 +3,7 @@
 Exception reporters (Sentry, rich, structlog, ``TracebackException`` with ``capture_locals``) print the local variables
 of every frame that an exception passed through, its causes' included. The frames of aiohttp and of this library hold
 headers with tokens, forms with client secrets, presigned URLs and bodies with buyers in them. Those of pyarrow and of
-Python's codecs hold the rows and the text of a document.
+Python's codecs hold the rows and the text of a document. What the caller's own frames hold is the caller's business.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["forget_locals", "forgetting_locals"]
+__all__ = ["forget_locals", "forgetting_locals", "without_arguments"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,8 +48,7 @@ def forget_locals(error: BaseException) -> None:
 def forgetting_locals(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Decorates a coroutine function: when an error leaves it, :func:`forget_locals` is called.
 
-    The function's own frame has ended by then, so that its local variables are dropped, too. Its arguments are not:
-    they are also in the frame that calls it.
+    The function's own frame has ended by then, so that its arguments and local variables are dropped, too.
     """
 
     @wraps(function)
@@ -58,6 +57,12 @@ def forgetting_locals(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable
             return await function(*args, **kwargs)
         except BaseException as error:
             forget_locals(error)
+            del args, kwargs  # the error shows the local variables of this frame, too
             raise
 
     return call
+
+
+def without_arguments(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Callable[[], T]:
+    """The call as a function without arguments, for a thread: the frames of anyio keep what they pass on."""
+    return lambda: function(*args, **kwargs)

@@ -9,10 +9,9 @@ import functools
 import gzip
 import json
 import random
-import resource
 import sys
 import traceback
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +31,7 @@ from spapi_async import DecodeError, DocumentError, RequestTimeoutError, SPAPIEr
 from spapi_async.workflows.documents import Document, label_bytes
 from spapi_async.workflows.runs import explanation_in
 
-pytest_plugins = ("run_fixtures",)
+pytest_plugins = ("disk_fixtures", "run_fixtures")
 
 _RNG = random.Random(1)
 NAMES = [f"MARK-{_RNG.randbytes(24).hex()}" for _ in range(6_000)]  # does not compress to little
@@ -185,15 +184,6 @@ async def test_an_error_handler_that_raises_shows_no_text(charset: str) -> None:
         error = await error_of(opened_and_read(document, READERS["iter_text"][1], Path()))
     assert isinstance(error, LookupError)
     assert_no_secret(error, charset)
-
-
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """No file may become larger than 100 KB, as if the disk were full."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems end the process")

@@ -8,6 +8,7 @@ from typing import Any
 
 from spapi_async._core.caller import Caller
 from spapi_async._core.events import DocumentFinished
+from spapi_async._core.frames import forgetting_locals
 from spapi_async._core.operation import Operation
 from spapi_async._core.resources import Resources
 from spapi_async.errors import ConfigurationError, DocumentUrlExpiredError
@@ -111,6 +112,7 @@ class Documents:
 
         return self._document(locate, _URL, charset, errors, progress)
 
+    @forgetting_locals
     async def upload(
         self,
         data: bytes | bytearray | memoryview | Path | AsyncIterable[bytes],

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import anyio
 
+from spapi_async._core.frames import without_arguments
 from spapi_async._core.options import current_options
 from spapi_async._core.resources import Resources
 from spapi_async.errors import ConfigurationError, DecodeError, DocumentError, SPAPIError, TransportError
@@ -66,7 +67,7 @@ class Content:
         """The MD5 in base64, as in the header Content-MD5."""
         digest = hashlib.md5(usedforsecurity=False)
         if isinstance(self._data, bytes):
-            await anyio.to_thread.run_sync(digest.update, self._data)
+            await anyio.to_thread.run_sync(without_arguments(digest.update, self._data))
         else:
             async for piece in self.pieces():
                 digest.update(piece)
@@ -220,7 +221,7 @@ async def _spooled(data: AsyncIterable[bytes]) -> anyio.AsyncFile[bytes]:
     file = anyio.wrap_file(await anyio.to_thread.run_sync(tempfile.TemporaryFile))
     try:
         async for piece in data:
-            await file.write(piece)
+            await anyio.to_thread.run_sync(without_arguments(file.wrapped.write, piece))
     except BaseException:
         with anyio.CancelScope(shield=True):
             await file.aclose()

@@ -13,12 +13,13 @@ from typing import Any
 import anyio
 
 from spapi_async._core.caller import Caller
+from spapi_async._core.frames import forgetting_locals, without_arguments
 from spapi_async._core.resources import Resources
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.documents import Documents
 from spapi_async.workflows.feeds._kind import CONTENT, DOCUMENT, FeedKind
-from spapi_async.workflows.feeds._listings import ListingsFeed
+from spapi_async.workflows.feeds._listings import ListingsFeed, Piece
 from spapi_async.workflows.feeds._result import FeedResult
 from spapi_async.workflows.feeds._run import FeedRun
 from spapi_async.workflows.feeds._submitted import Outcomes
@@ -53,6 +54,7 @@ class Feeds:
         self._documents = Documents(caller, resources)
         self._kind = FeedKind(caller)
 
+    @forgetting_locals
     async def submit(
         self,
         feed_type: FeedType | str,
@@ -71,6 +73,7 @@ class Feeds:
         )
         return await run.result()
 
+    @forgetting_locals
     async def request(
         self,
         feed_type: FeedType | str,
@@ -131,10 +134,17 @@ class Feeds:
                 "a listings feed must contain the seller's id: give seller_id to app.selling_partner, or set "
                 "SP_API_SELLER_ID"
             )
-        pieces = listings.pieces(self._caller.seller_id)
+        yield Outcomes(await self._submit_listings(listings, marketplaces, self._caller.seller_id))
+
+    @forgetting_locals
+    async def _submit_listings(
+        self, listings: ListingsFeed, marketplaces: Places, seller_id: str
+    ) -> list[tuple[Piece, FeedRun]]:
         kind = FEED_TYPES.JSON_LISTINGS_FEED
-        submitted = [(piece, await self.request(kind, piece.content, marketplaces=marketplaces)) for piece in pieces]
-        yield Outcomes(submitted)
+        return [
+            (piece, await self.request(kind, piece.content, marketplaces=marketplaces))
+            for piece in listings.pieces(seller_id)
+        ]
 
     def wake_on(self, messages: AsyncIterable[Any]) -> AbstractAsyncContextManager[None]:
         """During the block, a FEED_PROCESSING_FINISHED notification wakes the run of its feed.
@@ -173,7 +183,7 @@ async def _hashed(content: Content) -> AsyncIterator[tuple[bytes | Path, str]]:
         async with await anyio.open_file(path, "wb") as file:
             async for piece in content:
                 digest.update(piece)
-                await file.write(piece)
+                await anyio.to_thread.run_sync(without_arguments(file.wrapped.write, piece))
         yield path, digest.hexdigest()
 
 

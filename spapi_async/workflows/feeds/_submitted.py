@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
+from spapi_async._core.frames import forget_locals
 from spapi_async.errors import DocumentError
 from spapi_async.workflows.feeds._listings import Message, Piece
 from spapi_async.workflows.feeds._result import REPORT_OPERATION, FeedIssue, FeedResult
@@ -58,9 +59,19 @@ class Outcomes:
             DocumentError: a processing report does not show the outcomes.
             SPAPIError: Amazon cannot be polled.
         """
-        for piece, run in self._submitted:
-            for outcome in outcomes_of(piece.messages, await run.result()):
-                yield outcome
+        outcome: ListingOutcome | None = None
+        try:
+            for number in range(len(self._submitted)):
+                for outcome in await self._outcomes(number):
+                    yield outcome
+        except BaseException as error:
+            forget_locals(error)
+            del outcome  # the error shows the local variables of this frame, too
+            raise
+
+    async def _outcomes(self, number: int) -> list[ListingOutcome]:
+        piece, run = self._submitted[number]
+        return outcomes_of(piece.messages, await run.result())
 
 
 def outcomes_of(messages: Sequence[Message], result: FeedResult) -> list[ListingOutcome]:
