@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from time import perf_counter
 
-from spapi_async.errors import DocumentError, DocumentTruncatedError, SPAPIError
+from spapi_async.errors import DocumentError, DocumentTruncatedError
 from spapi_async.workflows.documents._charset import TextDecoder, announced_charset, codec_of, utf8_of
 from spapi_async.workflows.documents._download import Download
 from spapi_async.workflows.documents._gzip import Gunzip, Plain, looks_gzipped
@@ -69,14 +69,13 @@ class Body:
     async def texts(self) -> AsyncGenerator[str, None]:
         """The content as text, in pieces of about as many characters; some may be empty."""
         start = b""
-        with self.naming():
-            async with aclosing(self.pieces()) as pieces:
-                async for piece in pieces:
-                    if len(start) < LONGEST_MAGIC:
-                        start += piece[:LONGEST_MAGIC]
-                        refuse_binary(start)
-                    yield self.decoder.decode(piece)
-            yield self.decoder.decode(b"", final=True)
+        async with aclosing(self.pieces()) as pieces:
+            async for piece in pieces:
+                if len(start) < LONGEST_MAGIC:
+                    start += piece[:LONGEST_MAGIC]
+                    refuse_binary(start)
+                yield self.decoder.decode(piece)
+        yield self.decoder.decode(b"", final=True)
 
     async def utf8(self) -> AsyncGenerator[bytes, None]:
         """The text as UTF-8, from which JSON and XML are parsed."""
@@ -84,25 +83,15 @@ class Body:
             async for text in texts:
                 yield utf8_of(text)  # the readers mend what is not UTF-8
 
-    @contextmanager
-    def naming(self) -> Iterator[None]:
-        """Add the operation to an error that has none."""
-        try:
-            yield
-        except SPAPIError as error:
-            error.operation = error.operation or self._download.operation
-            raise
-
     async def _inflated(self) -> AsyncGenerator[bytes, None]:
-        with self.naming():
-            if self._begun:
-                raise DocumentError("a document can be read only once: open it again")
-            if not self._download.headers:
-                raise DocumentError("the document is not open: use 'async with'")
-            self._begun = True
-            async with aclosing(self._download.chunks()) as chunks, aclosing(self._gunzipped(chunks)) as pieces:
-                async for piece in pieces:
-                    yield piece
+        if self._begun:
+            raise DocumentError("a document can be read only once: open it again")
+        if not self._download.headers:
+            raise DocumentError("the document is not open: use 'async with'")
+        self._begun = True
+        async with aclosing(self._download.chunks()) as chunks, aclosing(self._gunzipped(chunks)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def _gunzipped(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         start, gzipped = b"", None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from spapi_async._core.closing import uncancelled
 from spapi_async._core.frames import forget_locals, forgetting_locals
+from spapi_async.errors import SPAPIError
 from spapi_async.workflows.documents._batches import (
     Tables,
     cells_of,
@@ -234,7 +235,7 @@ class Document:
     @forgetting_locals
     async def text(self) -> str:
         """The whole content as text."""
-        return "".join([text async for text in self._body.texts()])
+        return "".join([text async for text in self.iter_text()])
 
     @overload
     async def json(self) -> Any: ...
@@ -249,10 +250,9 @@ class Document:
         Raises:
             DecodeError: it is not JSON, or not of the type.
         """
-        content = b"".join([piece async for piece in self._body.utf8()])
         values = self._json = JsonValues(type)
-        with self._body.naming():
-            return values.value(content)
+        with self._naming():
+            return values.value(b"".join([piece async for piece in self._body.utf8()]))
 
     @forgetting_locals
     async def to_arrow(
@@ -276,7 +276,7 @@ class Document:
         from spapi_async.workflows.documents._arrow import table_of
 
         layout = Layout.given(delimiter, quotes=quotes, skip=skip, header=header)
-        with self._body.naming():
+        with self._naming():
             return table_of([group.take() async for group in self._row_groups(layout, schema)])
 
     @forgetting_locals
@@ -301,7 +301,7 @@ class Document:
 
         layout, count = Layout.given(delimiter, quotes=quotes, skip=skip, header=header), 0
         async with unfinished_file(path) as unfinished, ParquetFile(unfinished) as file:
-            with self._body.naming():
+            with self._naming():
                 async for group in self._row_groups(layout, schema):
                     count += len(group)
                     await file.write(group)
@@ -330,7 +330,7 @@ class Document:
         batch: Iterable[T] = ()
         item: Any = None
         try:
-            with self._body.naming():
+            with self._naming():
                 async with aclosing(batches):
                     async for batch in batches:
                         for item in batch:
@@ -338,6 +338,15 @@ class Document:
         except BaseException as error:
             forget_locals(error)
             del batch, item  # the error shows the local variables of this frame, too
+            raise
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Add the operation to an error that has none."""
+        try:
+            yield
+        except SPAPIError as error:
+            error.operation = error.operation or self._download.operation
             raise
 
     async def _tables(self, layout: Layout) -> Tables:

@@ -7,8 +7,9 @@ import struct
 import time
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator
-from typing import cast
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from document_fixtures import document_at, emulated, read_all, report_at, s3, served
@@ -18,6 +19,7 @@ from virtual_time import StandingTimeLoop
 
 from spapi_async import DocumentError, DocumentTruncatedError, RequestTimeoutError, TransportError
 from spapi_async._engine.transport import SessionPool
+from spapi_async.workflows.documents import Document
 
 TEXT = b"sku\tqty\r\n" + b"A-1\t5\r\n" * 40
 ZIPPED = gzip.compress(TEXT, mtime=0)
@@ -241,6 +243,30 @@ async def test_a_broken_upload_does_not_show_the_url() -> None:
     while error is not None:
         assert "marked" not in f"{error!r} {error}"
         error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda document, _: document.read(),
+        lambda document, _: document.text(),
+        lambda document, _: document.json(),
+        lambda document, _: document.to_arrow(),
+        lambda document, folder: document.save_parquet(folder / "rows.parquet"),
+        lambda document, folder: document.save(folder / "rows.txt"),
+        lambda document, _: anext(document.iter_rows()),
+    ],
+    ids=["read", "text", "json", "to_arrow", "save_parquet", "save", "iter_rows"],
+)
+async def test_an_error_names_the_operation_whichever_method_reads(
+    read: Callable[[Document, Path], Awaitable[Any]], tmp_path: Path
+) -> None:
+    """What finds the damage knows only bytes."""
+    reply = s3("200 OK", gzip.compress(TEXT)[:-1])
+    async with served(reply) as server, document_at(server.url) as document, document:
+        with pytest.raises(DocumentTruncatedError) as caught:
+            await read(document, tmp_path)
+    assert caught.value.operation == "test.get_document"
 
 
 async def test_a_document_is_read_once() -> None:
