@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 
-from spapi_async._core.frames import forget_locals
 from spapi_async._engine.translation import translated
 
 __all__ = ["CHUNK", "OpenedReply"]
@@ -34,9 +33,6 @@ class OpenedReply:
                 chunk = await self.reply.content.read(CHUNK)
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 failure = translated(error, "", f"no byte from {host} for {silence:g} s", host=host)
-            except BaseException as error:
-                forget_locals(error)
-                raise
             else:
                 if not chunk:
                     return
