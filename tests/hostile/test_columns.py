@@ -17,6 +17,7 @@ from spapi_async._codec.response import Response, decode
 from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
 from spapi_async.emulator import Emulator
 from spapi_async.errors import DecodeError
+from spapi_async.workflows.orders import _source
 from spapi_async.workflows.orders._columns import PAGE, ColumnsPage, quick_row
 from spapi_async.workflows.orders._page import Unreadable
 from spapi_async.workflows.orders._rows import V2026, OrderRow
@@ -153,6 +154,21 @@ def test_an_order_that_does_not_fit_is_read_by_the_model(change: dict[str, Any])
     pages = both(page_with(ORDER, {**ORDER, "orderId": "902-0000002-0000000", **change}))
     assert pages is not None
     assert content(pages[0]) == content(pages[1])
+
+
+def test_only_the_order_that_does_not_fit_is_read_by_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order beside it is not read twice."""
+    read: list[OrderRow | None] = []
+
+    def reading(raw: bytes) -> OrderRow | None:
+        read.append(quick_row(raw))
+        return read[-1]
+
+    monkeypatch.setattr(_source, "quick_row", reading)
+    pages = both(page_with(ORDER, {**ORDER, "orderId": "902-0000002-0000000", "salesChannel": None}))
+    assert pages is not None
+    assert read[1] is None
+    assert pages[0].rows[0] is read[0]
 
 
 def test_damaged_pages_make_the_same_rows() -> None:
