@@ -15,6 +15,7 @@ from spapi_async.api.listings_items_2021_08_01 import PATCH_LISTINGS_ITEM
 from spapi_async.credentials import Account, Grant
 from spapi_async.marketplaces import Region
 from spapi_async.ratelimit._book import PlanBook, Selection
+from spapi_async.ratelimit._conversion import enlarged
 from spapi_async.ratelimit.shared._store import Feedback, LimitSpec
 from spapi_async.ratelimit.shared.redis._script import limit_keys, parse_key
 
@@ -251,6 +252,24 @@ def test_a_token_given_back_to_a_window_removes_its_oldest_entry(
     speaker.ask(2, more=more, waiting=(0, 0, 0), feedback=back)
     state = msgspec.msgpack.decode(speaker.client.get(f"{KEYS[0]}|rule"))
     assert [moment - now for moment in state["log"]] == pytest.approx(left, abs=0.001)
+
+
+@pytest.mark.parametrize("requests", [3, 4, 5])
+@pytest.mark.parametrize("gone", [60.0, 4000.0, None])
+def test_entries_that_were_pushed_out_return_only_to_a_larger_window(
+    speaker: Speaker, gone: float | None, requests: int
+) -> None:
+    """As in the limiter of one process. A window of four, two of whose requests were given back, stays as it is."""
+    rule = LimitSpec(kind="rule", rate=4 / 3600, burst=4, seconds=3600.0)
+    now = speaker.ask(1, more={"rule": rule}, waiting=(0, 0, 0)).now
+    state = msgspec.msgpack.decode(speaker.client.get(f"{KEYS[0]}|rule"))
+    state.update(log=[now - 50.0, now - 10.0], **({} if gone is None else {"gone": now - gone}))
+    speaker.client.set(f"{KEYS[0]}|rule", msgspec.msgpack.encode(state))
+    other = msgspec.structs.replace(rule, rate=requests / 3600, burst=requests)
+    speaker.ask(2, more={"rule": other}, waiting=(0, 0, 0))
+    state = msgspec.msgpack.decode(speaker.client.get(f"{KEYS[0]}|rule"))
+    expected = enlarged([50.0, 10.0], 4, gone, requests, 3600.0)
+    assert [now - moment for moment in state["log"]] == pytest.approx(expected, abs=0.001)
 
 
 @pytest.mark.parametrize(("bursts", "requests"), [([10], 10), ([10, 4], 10), ([10], 4)])
