@@ -191,9 +191,9 @@ def _encoded(fields: Mapping[str, str | Secret]) -> Secret:
     return Secret(urlencode({name: revealed(value) for name, value in fields.items()}))
 
 
-def is_transient(error: LWAError) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether Login with Amazon failed, or had too many requests, and did not refuse the grant."""
-    return _is_transient(error.code, error.status or 0)
+    return isinstance(error, LWAError) and _is_transient(error.code, error.status or 0)
 
 
 def _is_transient(code: str, status: int) -> bool:

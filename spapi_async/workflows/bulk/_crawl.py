@@ -15,11 +15,10 @@ import msgspec
 
 from spapi_async._core.arguments import one_or_more
 from spapi_async._core.options import Priority, call_options, current_options
+from spapi_async.auth._lwa import is_transient
 from spapi_async.errors import (
-    AuthError,
     ClosedError,
     ConfigurationError,
-    ForbiddenError,
     NotFoundError,
     QuotaExceededError,
     RateLimitWaitError,
@@ -28,6 +27,7 @@ from spapi_async.errors import (
     TransportError,
 )
 from spapi_async.marketplaces import Marketplace
+from spapi_async.workflows._refusal import refuses_seller
 from spapi_async.workflows.bulk._fan_out import Done, Failed, Outcomes, fan_out
 from spapi_async.workflows.bulk._journal import FAILED, FOUND, MISSING, Entry, Journal, Key
 from spapi_async.workflows.bulk._kinds import LookUp, kind_named
@@ -301,11 +301,11 @@ class Run:
         if isinstance(error, NotFoundError):
             self._failures_in_a_row = 0
             return Entry(outcome.item, MISSING, now)
-        if isinstance(error, AuthError | ForbiddenError | ClosedError | RateLimitWaitError) or not isinstance(
-            error, SPAPIError
-        ):
+        if not isinstance(error, SPAPIError) or isinstance(error, ClosedError | RateLimitWaitError):
             raise error
-        if isinstance(error, TransportError | ServerError | QuotaExceededError):
+        if refuses_seller(error):
+            raise error
+        if is_transient(error) or isinstance(error, TransportError | ServerError | QuotaExceededError):
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= _MOST_FAILURES:
                 error.add_note(f"{_MOST_FAILURES} look-ups in a row failed: crawl again later with retry_failed=True")

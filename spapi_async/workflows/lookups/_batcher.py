@@ -15,10 +15,8 @@ from spapi_async._core.options import CallOptions, context_of
 from spapi_async._core.timer import Timer, timer_at
 from spapi_async.errors import (
     ApiError,
-    AuthError,
     BadRequestError,
     ClosedError,
-    ForbiddenError,
     NotFoundError,
     QuotaExceededError,
     RateLimitWaitError,
@@ -31,6 +29,7 @@ from spapi_async.workflows.lookups._departure import (
     Departure,
     Flight,
     Lane,
+    absence,
     current,
     nothing,
     shared_options,
@@ -363,10 +362,12 @@ class Batcher(Generic[G, K]):
             self._queue.halve(part.asks)
         elif isinstance(error, RateLimitWaitError):
             self._too_slow(part, error)
-        elif isinstance(error, AuthError | ForbiddenError) and [flight.caller] != self._callers:
-            # This seller's grant is not valid; continue with the other sellers.
+        elif isinstance(error, SPAPIError) and (seconds := absence(error)) and [flight.caller] != self._callers:
+            # This seller gets no token, or may not make the call; continue with the other sellers.
             if flight.caller in self._callers:
                 self._callers.remove(flight.caller)
+                if seconds < math.inf:
+                    self._loop.call_later(seconds, self._callers.append, flight.caller)
             self._failure = error
             self._queue.put_back(part.asks)
         elif len(part.asks) == 1 and isinstance(error, SPAPIError):

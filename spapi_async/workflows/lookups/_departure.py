@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from spapi_async._core.caller import Caller
 from spapi_async._core.options import CallOptions, Priority
+from spapi_async.auth._lwa import is_transient
+from spapi_async.errors import SPAPIError
+from spapi_async.workflows._refusal import refuses_seller
 from spapi_async.workflows.lookups._queue import Ask, Part
 
 K = TypeVar("K")
 
-__all__ = ["WORTH_A_SINGLE", "Departure", "Flight", "Lane", "current", "nothing", "shared_options"]
+__all__ = ["WORTH_A_SINGLE", "Departure", "Flight", "Lane", "absence", "current", "nothing", "shared_options"]
 
 _PRIORITIES = tuple(Priority)  # the value of each is its index
 
 WORTH_A_SINGLE = 0.05
 """Seconds until the batch's next token from which a request for one item is worth its processor time."""
+
+_OUTAGE_SECONDS = 10.0  # without the seller for which Login with Amazon gave no token; its calls would fail at once
 
 
 class Lane(NamedTuple):
@@ -48,6 +54,13 @@ class Flight:
         self.wanted = len(part.asks)
         self.begun = False
         self.task: asyncio.Task[None] | None = None
+
+
+def absence(error: SPAPIError) -> float:
+    """Seconds for which other sellers take over from one whose call failed: for ever if it was refused."""
+    if is_transient(error):
+        return _OUTAGE_SECONDS
+    return math.inf if refuses_seller(error) else 0.0
 
 
 def current(ask: Ask[K]) -> Ask[K]:

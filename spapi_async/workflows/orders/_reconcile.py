@@ -18,6 +18,7 @@ import msgspec
 from spapi_async._core.clock import Clock
 from spapi_async._core.failures import first_of
 from spapi_async._core.options import Priority, call_options
+from spapi_async.auth._lwa import is_transient
 from spapi_async.errors import AuthError, ClosedError, LeaseHeldError, LeaseLostError, NotFoundError, SPAPIError
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, moment
 from spapi_async.workflows.orders._database import OrderDatabase
@@ -111,14 +112,15 @@ class Reconciler:
         """Reconcile what is due; if no report can be obtained now, leave it to the next round.
 
         Raises:
-            SPAPIError: no token was obtained for the seller, or the application was closed.
+            SPAPIError: the seller's grant was refused, or the application was closed.
         """
         try:
             async with self._job.held(self._database, holder, wait=wait) as lease:
                 await self.go_on(lease)
         except* SPAPIError as failures:
             error = first_of(failures)
-            if isinstance(error, AuthError | ClosedError | LeaseHeldError | LeaseLostError):
+            ends = isinstance(error, AuthError | ClosedError | LeaseHeldError | LeaseLostError)
+            if ends and not is_transient(error):
                 raise error from None
             if is_refused(error):
                 self._job.drop(self._reports.name, error)

@@ -15,7 +15,6 @@ from spapi_async._core.clock import Clock
 from spapi_async.auth._lwa import is_transient
 from spapi_async.errors import (
     DecodeError,
-    LWAError,
     NotFoundError,
     QuotaExceededError,
     RateLimitWaitError,
@@ -42,9 +41,9 @@ _MOST_CONCURRENT = 4  # requests, so that one that hangs does not delay the othe
 
 def passes(error: Exception) -> bool:
     """Whether a failure is tolerated while polling: a wait of an hour must not fail because of a minute's outage."""
-    if isinstance(error, LWAError):
-        return is_transient(error)
-    return isinstance(error, TransportError | ServerError | QuotaExceededError | RateLimitWaitError | DecodeError)
+    return is_transient(error) or isinstance(
+        error, TransportError | ServerError | QuotaExceededError | RateLimitWaitError | DecodeError
+    )
 
 
 class _Watched:

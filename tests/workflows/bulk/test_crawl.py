@@ -17,7 +17,16 @@ import pytest
 from crawl_outputs import TARGETS, do_not_wait_for_locks, rows
 from raw_server import raw_server, reply
 
-from spapi_async import Application, ConfigurationError, Event, LWAError, Marketplace, NotFoundError, ServerError
+from spapi_async import (
+    Application,
+    ConfigurationError,
+    Event,
+    LWAError,
+    Marketplace,
+    NotFoundError,
+    ServerError,
+    SPAPIError,
+)
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.data.products import product_at
 from spapi_async.workflows.bulk import CrawlProgress, crawl
@@ -394,18 +403,19 @@ async def test_a_journal_that_cannot_be_used_is_closed(connections: list[sqlite3
         connection.total_changes  # noqa: B018
 
 
-def test_two_hundred_failures_in_a_row_end_a_crawl() -> None:
+@pytest.mark.parametrize("error", [ServerError("down", status=503), LWAError("down", code="slow_down", status=429)])
+def test_two_hundred_failures_in_a_row_end_a_crawl(error: SPAPIError) -> None:
     """One answer in between, found or not, restarts the count."""
     run = Run(None, None, total=None, seconds_for=float, progress=None)  # type: ignore[arg-type]
     key = Key("a", "US")
-    down = Failed(key, ServerError("down", status=503))
+    down = Failed(key, error)
     for answer in (Done(key, b"{}"), Failed(key, NotFoundError("no", status=404))):
         for _ in range(199):
             run.entry(down)
         assert run.entry(answer).status in {FOUND, MISSING}
     for _ in range(199):
         run.entry(down)
-    with pytest.raises(ServerError):
+    with pytest.raises(type(error)):
         run.entry(down)
 
 

@@ -418,6 +418,24 @@ def test_a_revoked_seller_is_left_out(error: SPAPIError) -> None:
 
 
 @virtual_time
+async def test_other_sellers_take_over_during_an_outage_of_login_with_amazon() -> None:
+    """Only one that gets no token is left out, and only for some seconds; without others, its callers get the error."""
+    outage = LWAError("later", code="temporarily_unavailable", status=503)
+    first, second = NumbersSeller(name="first", gone=outage), NumbersSeller(name="second")
+    numbers = Numbers(first, second)
+    assert await asyncio.gather(*(numbers.get(2 * n) for n in range(100))) == [20 * n for n in range(100)]
+    assert len(first.sent) <= 4
+    second.gone = outage
+    with pytest.raises(LWAError, match="later"):
+        await numbers.get(2)
+    first.gone = None
+    await asyncio.sleep(10)
+    before = len(first.sent)
+    assert await asyncio.gather(*(numbers.get(2 * n) for n in range(100))) == [20 * n for n in range(100)]
+    assert len(first.sent) > before
+
+
+@virtual_time
 async def test_closing_the_application_ends_the_wait() -> None:
     """It ends at once, not when the token would have come."""
     shared = resources()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import msgspec
 import pytest
@@ -13,7 +14,7 @@ from insides import database_engine
 from order_databases import emulated_orders
 from sqlalchemy import text
 
-from spapi_async import Application, SPAPIError
+from spapi_async import Application, LWAError, SPAPIError
 from spapi_async._core.clock import SystemClock
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async.emulator.server import Emulator
@@ -197,3 +198,15 @@ async def test_a_sync_whose_reports_fail_is_complete(sqlite_url: str, status: in
         assert report.failed == ()
         assert len([event for event in heard if isinstance(event, SourceDropped)]) == said
         assert await database.checkpoint(seller.name, earlier.stream) == earlier
+
+
+async def test_an_outage_of_login_with_amazon_leaves_it_to_the_next_round(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a report that fails, the orders are stored already; a refused grant fails the seller."""
+    async with synced(sqlite_url) as (_, _, reconciler):
+        for code, status, fails in (("temporarily_unavailable", 503, False), ("invalid_grant", 400, True)):
+            error = LWAError("no token", code=code, status=status)
+            monkeypatch.setattr(reconciler, "go_on", AsyncMock(side_effect=error))
+            with pytest.raises(LWAError) if fails else nullcontext():
+                await reconciler.round("holder", wait=False)
