@@ -31,6 +31,9 @@ def translated() -> Iterator[None]:
         raise kind(f"SQS {error.operation_name}: {code or 'no error code'}") from error
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
         raise TransportError(f"SQS cannot be reached: {type(error).__name__}") from error
+    except (exceptions.CredentialRetrievalError, exceptions.MetadataRetrievalError) as error:
+        # There are credentials, but whoever issues them does not answer now: a container's agent, or STS.
+        raise TransportError(f"the AWS credentials for SQS cannot be fetched: {error}") from error
     except exceptions.BotoCoreError as error:  # no credentials, no region, an argument of the wrong kind
         raise ConfigurationError(f"SQS: {error}") from error
     except (

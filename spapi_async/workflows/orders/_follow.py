@@ -11,7 +11,7 @@ from typing import Any, Literal
 import anyio
 
 from spapi_async._core.clock import Clock, SystemClock
-from spapi_async.errors import ConfigurationError, DecodeError
+from spapi_async.errors import ConfigurationError, DecodeError, SPAPIError
 from spapi_async.workflows.notifications import Notification, parse
 from spapi_async.workflows.orders._arguments import (
     check_regions,
@@ -49,6 +49,7 @@ logger = logging.getLogger("spapi_async.workflows.orders")
 MessageSource = AsyncIterable[Any] | AbstractAsyncContextManager[AsyncIterable[Any]]
 """An :class:`SqsQueue`, or any async iterable of messages for :func:`spapi_async.workflows.notifications.parse`."""
 
+_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0  # seconds until messages that cannot be read are opened again
 _SWEEP = 3600.0  # seconds between two deletions of expired personal data
 
 
@@ -81,7 +82,8 @@ async def follow_orders(
         sellers: handles from ``app.selling_partner``; give their ``seller_id`` where ``messages`` are read.
         database: as for :func:`sync_orders`.
         messages: ORDER_CHANGE notifications: an :class:`SqsQueue`, or any async iterable of messages. Other types, and
-            notifications of other sellers, are ignored.
+            notifications of other sellers, are ignored. If they cannot be read, orders are still searched for, and
+            the source is opened again after a growing pause.
         since: where a seller without a checkpoint starts; two years back by default.
         every: the time in which there is at most one search and one list; by default as often as quota sustains.
         marketplaces: as for :func:`sync_orders`.
@@ -96,7 +98,7 @@ async def follow_orders(
         clock: the source of time.
 
     Raises:
-        ConfigurationError: an argument or the database is invalid.
+        ConfigurationError: an argument, the database or the queue is invalid.
     """
     places, datasets = places_in(marketplaces), datasets_in(datasets)
     clock = clock or SystemClock()
@@ -136,7 +138,7 @@ async def follow_orders(
                     for follower in followers:
                         group.start_soon(follower.run, holder)
                     if messages is not None:
-                        group.start_soon(_listen, messages, names)
+                        group.start_soon(_listen_for_ever, messages, names, clock)
         finally:
             if isinstance(sink, OrderDatabase):
                 await save_quota(quotas.values(), sink, moment(clock))
@@ -213,6 +215,26 @@ def _names(followers: Iterable[Follower]) -> dict[str, list[Follower]]:
         if follower.seller.seller_id is not None:
             found.setdefault(follower.seller.seller_id, []).append(follower)
     return found
+
+
+async def _listen_for_ever(messages: MessageSource, names: Mapping[str, Sequence[Follower]], clock: Clock) -> None:
+    """Pass hints on until the source ends; one that fails is opened again after a growing pause."""
+    pause = _FIRST_PAUSE
+    while True:
+        opened_at = clock.monotonic()
+        try:
+            await _listen(messages, names)
+        except ConfigurationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - messages are only hints: searches find the orders without them
+            what = error if isinstance(error, SPAPIError) else type(error).__name__
+            logger.warning("messages cannot be read now (%s); orders are still searched for", what)
+        else:
+            return
+        if clock.monotonic() - opened_at > _LONGEST_PAUSE:
+            pause = _FIRST_PAUSE
+        await clock.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 async def _listen(messages: MessageSource, names: Mapping[str, Sequence[Follower]]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from botocore.exceptions import CredentialRetrievalError, MetadataRetrievalError
 from fake_sqs import FakeSqs
 from virtual_time import virtual_time
 
@@ -31,9 +32,11 @@ async def first(messages: Any) -> Any:
 
 @virtual_time
 async def test_a_reader_survives_an_outage() -> None:
-    """Pauses double up to half a minute; then the message comes."""
+    """Pauses double up to half a minute; then the message comes. AWS may also fail to issue credentials for a while."""
     sqs = FakeSqs([body(1)])
-    sqs.troubles = [TransportError("gone")] * 8
+    agent = {"error_msg": "the agent is busy"}
+    issuing = [CredentialRetrievalError(provider="container-role", **agent), MetadataRetrievalError(**agent)]
+    sqs.troubles = [TransportError("gone"), *issuing, *[TransportError("gone")] * 5]
     async with sqs.messages() as messages:
         assert (await first(messages)).key == "id-1"
     assert sqs.received_at == [0, 1, 3, 7, 15, 31, 61, 91, 121]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from order_databases import emulated_orders, query, stored_orders
 from request_counts import requests_of
 from virtual_hours import Hourglass, in_virtual_hours
 
-from spapi_async import Application, ConfigurationError
+from spapi_async import Application, ConfigurationError, TransportError
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async.emulator.server import Emulator
 from spapi_async.workflows.orders import (
@@ -227,6 +227,64 @@ async def test_an_order_that_could_not_be_stored_is_fetched_again(
             await watch.until(lambda: added in stored_orders(sqlite_url))
         assert refused == [added]
         assert [event.error for event in watch.of(SellerFailed)] == ["disk I/O error"]
+
+
+class Flaky(AbstractAsyncContextManager[AsyncIterator[Any]]):
+    """A source of messages that cannot be opened at first, and later breaks after each message."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.sent: list[Any] = []
+        self.opened_at: list[float] = []
+        self.broke_at: list[float] = []
+
+    async def __aenter__(self) -> AsyncIterator[Any]:
+        self.opened_at.append(Hourglass().monotonic())
+        if len(self.opened_at) < 3:
+            raise self.error
+        return self._messages()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+    async def _messages(self) -> AsyncIterator[Any]:
+        while not self.sent:
+            await anyio.sleep(1)
+        yield self.sent.pop(0)
+        self.broke_at.append(Hourglass().monotonic())
+        raise ValueError("a proxy cut the connection")
+
+
+@in_virtual_hours
+async def test_messages_that_cannot_be_read_for_a_while_do_not_end_the_follower(
+    sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are only hints: each failure is logged, and the source is opened again after a growing pause."""
+    source = Flaky(TransportError("the AWS credentials for SQS cannot be fetched"))
+    async with emulator(search_delay=120.0) as running:
+        options = {"messages": source, "sources": ["search"], "every": EVER}
+        async with followed(running, sqlite_url, **options) as watch:
+            await watch.until(lambda: bool(watch.of(PageStored)) and query(sqlite_url, UNREAD) == [(0,)])
+            await anyio.sleep(400)  # after five minutes of reading, the next pause is a short one again
+            for added in running.change_orders(add=2)["added"]:
+                source.sent.append(message(added))
+                await watch.until(lambda added=added: added in stored_orders(sqlite_url))  # type: ignore[misc]
+            await watch.until(lambda: len(source.opened_at) == 5)
+        assert not watch.of(SellerFailed)
+    assert [round(at) for at in source.opened_at[:3]] == [0, 5, 15]
+    assert [round(source.opened_at[3] - source.broke_at[0]), round(source.opened_at[4] - source.broke_at[1])] == [5, 10]
+    assert "messages cannot be read now (the AWS credentials" in caplog.text
+    assert "messages cannot be read now (ValueError)" in caplog.text
+
+
+async def test_a_queue_that_does_not_exist_ends_the_follower(sqlite_url: str) -> None:
+    """It is a mistake of the caller, like any other invalid argument."""
+    missing = Flaky(ConfigurationError("SQS ReceiveMessage: QueueDoesNotExist"))
+    async with emulator() as running:
+        with pytest.raises(ExceptionGroup) as caught:
+            async with followed(running, sqlite_url, messages=missing, sources=["search"]):
+                await anyio.sleep(10)
+    assert [str(error) for error in caught.value.exceptions] == ["SQS ReceiveMessage: QueueDoesNotExist"]
 
 
 @in_virtual_hours
