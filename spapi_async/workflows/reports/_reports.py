@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from spapi_async.models.reports_2021_06_30 import Report
 
 __all__ = ["Reports"]
+
+logger = logging.getLogger("spapi_async.workflows.reports")
 
 Places = Sequence[Marketplace | str]
 
@@ -335,7 +338,12 @@ class Reports:
         filters |= {name: moment for name, moment in window.items() if moment is not None}
         async for report in self._api.iter_reports(**filters):
             if isinstance(report, msgspec.Struct):  # lenient decoding leaves an item that is not an object as it is
-                yield report
+                try:
+                    job_of(report)
+                except DecodeError as error:  # one report does not keep the others from being found
+                    logger.warning("a report in the list is left out: %s", error.message)
+                else:
+                    yield report
 
     async def _scheduled(self, body: Mapping[str, Any]) -> str | None:
         """The id of an existing schedule that is equal."""

@@ -406,6 +406,19 @@ async def test_reports_that_amazon_made_are_listed_and_read() -> None:
         assert calls(emulator) == 0
 
 
+async def test_a_report_that_cannot_be_read_does_not_hide_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """It is left out, and logged: one has no status, one no id, and one something else for the id of its document."""
+    usual = {"reportType": SETTLEMENT, "createdTime": "2026-01-02T00:00:00Z", "processingStatus": "DONE"}
+    broken: list[dict[str, Any]] = [{"processingStatus": None}, {"reportId": None}, {"reportDocumentId": [7]}]
+    reports = [{**usual, "reportId": str(number), **change} for number, change in enumerate([*broken, {}, {}])]
+    async with reports_emulated() as (emulator, seller):
+        emulator.faults({"operation": GET_REPORTS.name, "times": 2, "status": 200, "body": {"reports": reports}})
+        runs = [run async for run in seller.reports.iter_available(SETTLEMENT)]
+        assert [run.report_id for run in runs] == ["3", "4"]
+        assert (await seller.reports.latest(SETTLEMENT)).report_id == "3"
+    assert caplog.text.count("a report in the list is left out") == 6
+
+
 async def test_a_report_is_found_by_its_id() -> None:
     """Any application may have requested it; it is waited for if it is not done."""
     async with reports_emulated(processing=0.6) as (emulator, seller):
