@@ -26,13 +26,14 @@ BEGINNING_SIZE = 16 * 1024
 class Body:
     """The content of a download, read once: as bytes, as text, or as text in UTF-8."""
 
-    __slots__ = ("_begun", "_charset", "_download", "_errors", "beginning", "bytes_read", "decoder")
+    __slots__ = ("_begun", "_charset", "_download", "_errors", "_is_open", "beginning", "bytes_read", "decoder")
 
     def __init__(self, download: Download, charset: str | None, errors: str) -> None:
         self._download = download
         self._charset = charset
         self._errors = errors
         self._begun = False
+        self._is_open = False
         self.decoder = TextDecoder(errors=errors)
         self.bytes_read = 0
         self.beginning = b""
@@ -49,6 +50,7 @@ class Body:
             SPAPIError: as :meth:`Download.open`.
         """
         await self._download.open()
+        self._is_open = True
         asked = codec_of(self._charset) if self._charset else None
         announced = announced_charset(self.content_type)
         self.decoder = TextDecoder(asked, codec_of(announced) if announced else None, self._errors)
@@ -86,7 +88,7 @@ class Body:
     async def _inflated(self) -> AsyncGenerator[bytes, None]:
         if self._begun:
             raise DocumentError("a document can be read only once: open it again")
-        if not self._download.headers:
+        if not self._is_open:
             raise DocumentError("the document is not open: use 'async with'")
         self._begun = True
         async with aclosing(self._download.chunks()) as chunks, aclosing(self._gunzipped(chunks)) as pieces:

@@ -187,6 +187,18 @@ async def test_a_host_that_is_busy_is_asked_again() -> None:
         await read_all(busy)
 
 
+async def test_a_reply_without_headers_is_read() -> None:
+    """A proxy may send none; the end of the connection is then the end of the document."""
+
+    async def bare(request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + TEXT)
+        await writer.drain()
+        writer.close()
+
+    async with raw_server(bare) as server, document_at(server.url) as document, document:
+        assert await document.read() == TEXT
+
+
 async def test_the_read_timeout_bounds_the_time_without_data() -> None:
     """It runs while nothing comes."""
     async with raw_server(stay_silent) as server, document_at(server.url, read=0.05) as document:
