@@ -51,7 +51,7 @@ def kill_after(owner: type, name: str) -> None:
 
     def last(self: Any, *arguments: Any) -> None:
         original(self, *arguments)
-        if owner is Journal or str(arguments[0]) == sys.argv[2]:
+        if owner is Journal or arguments[0].name == Path(sys.argv[2]).name:
             os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(owner, name, last)

@@ -12,7 +12,7 @@ import msgspec
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.bulk._journal import Entry, Journal
-from spapi_async.workflows.bulk._sink import moment, write_lists
+from spapi_async.workflows.bulk._sink import moment, resolved, write_lists
 
 __all__ = ["JsonLines"]
 
@@ -98,7 +98,7 @@ class JsonLines:
             new.flush()
             os.fsync(new.fileno())
         journal.moved((), {"moving": 1})
-        draft.replace(self.path)
+        draft.replace(resolved(self.path))
         self._settle(journal)
 
     def _settle(self, journal: Journal) -> None:
@@ -115,7 +115,8 @@ class JsonLines:
         self._end, self._lines = end, len(moves)
 
     def _draft(self) -> Path:
-        return self.path.with_name(self.path.name + ".draft")
+        file = resolved(self.path)
+        return file.with_name(file.name + ".draft")
 
     def close(self) -> None:
         """Close the file."""

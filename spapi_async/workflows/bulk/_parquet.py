@@ -14,7 +14,7 @@ from typing import Any
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.bulk._journal import Entry, Journal, Key
-from spapi_async.workflows.bulk._sink import write_lists
+from spapi_async.workflows.bulk._sink import resolved, write_lists
 
 __all__ = ["Parquet"]
 
@@ -96,12 +96,13 @@ class Parquet:
         self._parts.rmdir()
 
     def _merge(self, journal: Journal) -> None:
-        draft = self.path.with_name(self.path.name + ".draft")
+        file = resolved(self.path)
+        draft = file.with_name(file.name + ".draft")
         with self._pq.ParquetWriter(draft, self._schema, compression="zstd") as writer:
             for number in range(self._next):
                 for table in self._row_groups(number):
                     writer.write_table(self._current(table, number, journal))
-        draft.replace(self.path)
+        draft.replace(file)
         # Until this is recorded the parts are valid, and the next run would merge them again.
         journal.moved(None, {"parts": 1, "merged": 1})
 

@@ -6,6 +6,7 @@ returns the place of each row, so that the journal can distinguish valid rows fr
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Protocol
 
 from spapi_async.workflows.bulk._journal import FAILED, MISSING, Entry, Journal
 
-__all__ = ["Sink", "list_beside", "moment", "write_lists"]
+__all__ = ["Sink", "list_beside", "moment", "resolved", "write_lists"]
 
 
 class Sink(Protocol):
@@ -38,6 +39,11 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Close files."""
+
+
+def resolved(path: Path) -> Path:
+    """The file to which a link leads, or else the path itself: a draft replaces this file, so that the link stays."""
+    return Path(os.path.realpath(path))
 
 
 def list_beside(path: Path, name: str) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.bulk._json_lines import JsonLines
-from spapi_async.workflows.bulk._sink import Sink
+from spapi_async.workflows.bulk._sink import Sink, resolved
 from spapi_async.workflows.bulk._table import Table
 
 __all__ = ["open_sink"]
@@ -32,8 +32,9 @@ def open_sink(target: str | Path) -> Sink:
 
 
 def _checked(path: Path) -> Path:
-    if not path.absolute().parent.is_dir():
-        raise ConfigurationError(f"the folder {path.absolute().parent} does not exist")
+    folder = resolved(path).parent
+    if not folder.is_dir():
+        raise ConfigurationError(f"the folder {folder} does not exist")
     if path.exists() and not path.is_file():
         raise ConfigurationError(f"{path} is a folder or a device, not a file")
     return path

@@ -49,6 +49,30 @@ def write(name: str, content: str) -> None:
     Path(name).write_text(content, encoding="utf-8")
 
 
+def make_link(name: str, to: str, *, makes_folder: bool = True) -> None:
+    """A link to a file that does not exist yet, in another folder."""
+    if makes_folder:
+        Path(to).parent.mkdir()
+    Path(name).symlink_to(to)
+
+
+def content(link: str, folder: str) -> tuple[bool, list[str]]:
+    """Whether this is a link, and the files of a folder."""
+    return Path(link).is_symlink(), [each.name for each in Path(folder).iterdir()]
+
+
+def move_within_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse to move a file into another folder, as if that were on another disk."""
+    replace = Path.replace
+
+    def within(self: Path, target: Path) -> Path:
+        if self.resolve().parent != target.resolve().parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", within)
+
+
 def make_others(folder: str, device: str) -> None:
     """A folder and a device that is always full."""
     Path(folder).mkdir()
@@ -129,6 +153,19 @@ async def test_older_answers_are_fetched_again(target: str) -> None:
         last = await crawl("catalog", [seller], [*ASINS, product_at(0, 999).asin], target)
     assert (fresh.found, stale.found, last.found) == (0, 100, 1)
     assert sorted(row[0] for row in rows(target)) == sorted([*ASINS, product_at(0, 999).asin])
+
+
+@pytest.mark.parametrize("target", TARGETS[:2])
+async def test_a_link_to_the_output_is_followed(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file to which it leads gets every item, also when it is replaced by a file without old rows."""
+    make_link(target, f"folder/{target}")
+    move_within_folders(monkeypatch)
+    async with Emulator(rate_scale=100) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        for asins in (ASINS[:40], ASINS[:10]):
+            await crawl("catalog", [seller], asins, target, older_than=timedelta(0))
+            assert sorted(row[0] for row in rows(f"folder/{target}")) == sorted(ASINS[:40])
+            assert content(target, "folder") == (True, [target])
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -302,7 +339,8 @@ async def test_an_output_that_is_not_the_crawls_own_is_refused() -> None:
                 await crawl("catalog", [seller], ASINS[:5], target)
         with pytest.raises(ConfigurationError, match="do not match"):
             await crawl("catalog", [seller], ASINS[:5], "mine.jsonl")
-        for target in ("items.csv", "nowhere/items.jsonl", "postgresql://x"):
+        make_link("lost.parquet", "nowhere/items.parquet", makes_folder=False)
+        for target in ("items.csv", "nowhere/items.jsonl", "lost.parquet", "postgresql://x"):
             with pytest.raises(ConfigurationError):
                 await crawl("catalog", [seller], ASINS[:5], target)
         with pytest.raises(ConfigurationError, match="no crawl of 'orders'"):
