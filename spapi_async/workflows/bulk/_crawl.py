@@ -15,19 +15,15 @@ import msgspec
 
 from spapi_async._core.arguments import one_or_more
 from spapi_async._core.options import Priority, call_options, current_options
-from spapi_async.auth._lwa import is_transient
 from spapi_async.errors import (
     ClosedError,
     ConfigurationError,
     NotFoundError,
-    QuotaExceededError,
     RateLimitWaitError,
-    ServerError,
     SPAPIError,
-    TransportError,
 )
 from spapi_async.marketplaces import Marketplace
-from spapi_async.workflows._refusal import refuses_seller
+from spapi_async.workflows._refusal import is_outage, refuses_seller
 from spapi_async.workflows.bulk._fan_out import Done, Failed, Outcomes, fan_out
 from spapi_async.workflows.bulk._journal import FAILED, FOUND, MISSING, Entry, Journal, Key
 from spapi_async.workflows.bulk._kinds import LookUp, kind_named
@@ -126,6 +122,8 @@ async def crawl(
         OSError, sqlite3.Error: the output could not be written, for example because the disk is full; what was written
             before stays valid.
     """
+    if concurrency is not None and concurrency < 1:
+        raise ConfigurationError(f"concurrency must be 1 or more, not {concurrency!r}")
     chosen = kind_named(kind, sellers)
     places = _places(sellers, marketplaces)
     sellers = _sellers_in_regions(sellers, places)
@@ -305,7 +303,7 @@ class Run:
             raise error
         if refuses_seller(error):
             raise error
-        if is_transient(error) or isinstance(error, TransportError | ServerError | QuotaExceededError):
+        if is_outage(error):
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= _MOST_FAILURES:
                 error.add_note(f"{_MOST_FAILURES} look-ups in a row failed: crawl again later with retry_failed=True")

@@ -49,6 +49,11 @@ def write(name: str, content: str) -> None:
     Path(name).write_text(content, encoding="utf-8")
 
 
+def files() -> list[str]:
+    """The files in the current folder."""
+    return [each.name for each in Path().iterdir()]
+
+
 def make_link(name: str, to: str, *, makes_folder: bool = True) -> None:
     """A link to a file that does not exist yet, in another folder."""
     if makes_folder:
@@ -345,6 +350,16 @@ async def test_an_output_that_is_not_the_crawls_own_is_refused() -> None:
                 await crawl("catalog", [seller], ASINS[:5], target)
         with pytest.raises(ConfigurationError, match="no crawl of 'orders'"):
             await crawl("orders", [seller], ASINS[:5], "items.jsonl")
+
+
+@pytest.mark.parametrize("concurrency", [0, -1])
+async def test_a_concurrency_below_one_is_refused(concurrency: int) -> None:
+    """Nothing has been written by then."""
+    async with Application("id", "secret") as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        with pytest.raises(ConfigurationError, match=f"1 or more, not {concurrency}"):
+            await crawl("catalog", [seller], [], "items.jsonl", concurrency=concurrency)
+    assert files() == []
 
 
 @pytest.mark.parametrize("target", TARGETS[:2])
