@@ -1,6 +1,7 @@
 """What `import spapi_async` imports, and what it must not."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,12 @@ PACKAGE = Path(spapi_async.__file__).parent
 HEAVY = ("spapi_async.api", "spapi_async.models", "redis", "sqlalchemy", "aiohttp.web", "typer", "rich", "cryptography")
 
 
-def loaded_after(statement: str) -> set[str]:
+@functools.cache
+def loaded_after(statement: str) -> frozenset[str]:
     """The modules loaded in a fresh interpreter after a statement."""
     code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+    return frozenset(done.stdout.split())
 
 
 def test_importing_the_package_stays_light() -> None:
