@@ -9,6 +9,8 @@ import statistics
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from source_blocks import parse_where
+
 import spapi_async
 
 PACKAGE = Path(spapi_async.__file__).parent
@@ -49,21 +51,17 @@ def rank(part: str) -> int:
 @functools.cache
 def named_modules(path: Path) -> frozenset[str]:
     """What a module imports of the package: in functions, only for type checkers, and by a name in a string."""
-    return frozenset(_named(ast.parse(_up_to_the_last_import(path.read_text(encoding="utf-8")))))
-
-
-def _up_to_the_last_import(source: str) -> str:
-    """The text to the end of the definition that names the package last; what follows, most of a model, is not read."""
-    last = max(source.rfind("spapi_async"), source.rfind("from ."))
-    end = source.find("\n\n\n", last)
-    return source if end < 0 else source[: end + 1]
+    trees = parse_where(path.read_text(encoding="utf-8"), lambda block: "spapi_async" in block or "from ." in block)
+    return frozenset(name for tree in trees for name in _named(tree))
 
 
 def _named(tree: ast.Module) -> Iterator[str]:
-    loggers = {id(part) for node in ast.walk(tree) if _is_logger(node) for part in ast.walk(node)}
-    for node in ast.walk(tree):
-        if id(node) in loggers:
+    ahead: list[ast.AST] = [tree]
+    while ahead:
+        node = ahead.pop()
+        if _is_logger(node):
             continue
+        ahead += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from source_blocks import parse_where
+
 import spapi_async
 
 PACKAGE = Path(spapi_async.__file__).parent
@@ -55,10 +57,8 @@ def may_hold_privates(source: str) -> bool:
 
 def privates_in(path: Path) -> Iterator[str]:
     """Private names of other objects that a test reads, sets or imports; private modules do not count."""
-    source = path.read_text(encoding="utf-8")
-    if not may_hold_privates(source):
-        return
-    for node in ast.walk(ast.parse(source)):
+    trees = parse_where(path.read_text(encoding="utf-8"), may_hold_privates)
+    for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Attribute):
             own = isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}
             private = node.attr.startswith("_") and not node.attr.startswith("__") and node.attr not in NAMED_TUPLE
