@@ -21,7 +21,7 @@ def at(value: Any, path: Path) -> Any:
     """The value of a decoded reply at a JSON path; keys that the model does not know have none."""
     for key in path:
         if isinstance(value, msgspec.Struct):
-            names = {field.encode_name: field.name for field in msgspec.structs.fields(value)}
+            names = dict(zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True))
             value = getattr(value, names[str(key)]) if key in names else None
         elif value is not None:
             value = value[key]

@@ -182,10 +182,9 @@ def test_replies_outside_2xx_become_the_error_with_amazons_code_and_message() ->
 def differences(value: Any, encoded: Any, original: Any, path: str) -> Iterator[str]:
     """The paths at which a re-encoded body differs from the original; keys that the model does not know are skipped."""
     if isinstance(value, msgspec.Struct) and isinstance(original, dict):
-        for field in msgspec.structs.fields(value):
-            key = field.encode_name
+        for name, key in zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True):
             if key in original and key in encoded:
-                yield from differences(getattr(value, field.name), encoded[key], original[key], f"{path}.{key}")
+                yield from differences(getattr(value, name), encoded[key], original[key], f"{path}.{key}")
             elif encoded.get(key) != original.get(key):
                 yield f"{path}.{key}"
     elif isinstance(value, list) and isinstance(original, list) and len(value) == len(original):

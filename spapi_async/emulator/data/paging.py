@@ -92,7 +92,9 @@ def _wire_name(operation: Operation[Any], name: str) -> str:
     wire = next((p.wire_name for p in operation.parameters if name in (p.name, p.wire_name)), None)
     if wire is not None or operation.body_type is None:
         return wire or name
-    return next((f.encode_name for f in msgspec.structs.fields(operation.body_type) if f.name == name), name)
+    body = operation.body_type
+    names: dict[str, str] = dict(zip(body.__struct_fields__, body.__struct_encode_fields__, strict=True))
+    return names.get(name, name)
 
 
 def put_page(call: Call, declared: Any, value: Any, page: Page, *, surroundings: Make, items: Make) -> None:
