@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 from secret_watch import looks_secret
 
 from spapi_async.cli.application import run
@@ -198,11 +199,20 @@ def test_a_missing_extra_is_one_line(missing: str) -> None:
 
 def test_a_missing_database_extra_is_one_line() -> None:
     """Without sqlalchemy the sync says what to install."""
-    program = "import sys; sys.modules['sqlalchemy'] = None; from spapi_async.cli import main; main()"
+    program = """
+import sys
+
+for name in [name for name in sys.modules if name.partition(".")[0] in ("spapi_async", "sqlalchemy")]:
+    del sys.modules[name]
+sys.modules["sqlalchemy"] = None
+from spapi_async.cli import main
+main()
+"""
     words = ["sync", "orders", "--database", "sqlite://", "--emulator"]
-    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == 'spapi-async: order sync needs an extra: pip install "spapi-async[sync]"\n'
+    process = warm_python.start(["-c", program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, complaint = process.communicate()
+    assert (process.returncode, out) == (2, b"")
+    assert complaint == b'spapi-async: order sync needs an extra: pip install "spapi-async[sync]"\n'
 
 
 @pytest.mark.parametrize("option", ["--max-wait", "--deadline"])
