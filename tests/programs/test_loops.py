@@ -92,11 +92,11 @@ async def test_one_application_in_several_runs(parts: str, environ: dict[str, st
 
 @every_part
 async def test_an_application_for_each_run(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """Sixty tasks of a worker do not close their applications: one line says what to do."""
+    """Twenty tasks of a worker do not close their applications: one line says what to do."""
     source = f"""
     async def task():
         await order(application({PARTS[parts]}))
-    for _ in range(60):
+    for _ in range(20):
         asyncio.run(task())
     """
     outcome = await run_program(source, tmp_path, environ)
