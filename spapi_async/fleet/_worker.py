@@ -6,7 +6,8 @@ import contextlib
 import itertools
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -82,7 +83,9 @@ class Worker:
         with anyio.CancelScope() as scope:
             self._running.add(scope)
             try:
-                if await self._board.begin(each):
+                # The mark of a queued slice keeps its seller out of the queue: given up, it would delay the next one.
+                until = anyio.current_time() + self._board.runs
+                if await _patiently(partial(self._board.begin, each), until=until):
                     await self._carry_out(each)
             except RedisError as error:
                 # The work is stored, but on the board the seller is still due: its slice is carried out again.
@@ -106,7 +109,9 @@ class Worker:
                 why = self._directory.revoked.get(each.seller.partition("@")[0], "not in the directory")
             else:
                 outcome, why = await self._outcome(each, seller)
-        if not await self._noted(each, self._noting(each.seller, seller, outcome, why), until=began + self._board.runs):
+        # In an outage, for as long as the seller is kept: else all is done a second time.
+        note = partial(self._board.end, each, self._noting(each.seller, seller, outcome, why))
+        if not await _patiently(note, until=began + self._board.runs):
             logger.warning("the board has changed since a slice of %s began; its result is not noted", each.seller)
 
     async def _listed(self, name: str) -> SellingPartner | None:
@@ -139,18 +144,6 @@ class Worker:
                 if not await self._board.begin(each):
                     scope.cancel()
 
-    async def _noted(
-        self, each: Slice, change: Callable[[SellerState, BoardTime], SellerState], *, until: float
-    ) -> bool:
-        """Note an outcome; in an outage of Redis, for as long as the seller is kept: else all is done a second time."""
-        while True:
-            try:
-                return await self._board.end(each, change)
-            except RedisError:
-                if anyio.current_time() >= until:
-                    raise
-            await anyio.sleep(PAUSE)
-
     def _noting(
         self, name: str, seller: SellingPartner | None, outcome: Outcome, why: str
     ) -> Callable[[SellerState, BoardTime], SellerState]:
@@ -176,6 +169,17 @@ class Worker:
         if isinstance(error, LWAError) and self._directory.failed(seller, error):
             return Outcome.REVOKED, why
         return Outcome.FAILED, why
+
+
+async def _patiently(command: Callable[[], Awaitable[bool]], *, until: float) -> bool:
+    """The answer of the board; in an outage of Redis, the command is repeated until then."""
+    while True:
+        try:
+            return await command()
+        except RedisError:
+            if anyio.current_time() >= until:
+                raise
+        await anyio.sleep(PAUSE)
 
 
 def _said(error: BaseException) -> str:

@@ -506,7 +506,7 @@ async def test_a_fleet_follows_a_failover_of_redis(binary: str, tmp_path: Path) 
         return len(slices) == 3 and min(slices.values()) >= 2
 
     made: dict[str, Any] = {"job": job, "client_id": "a", "client_secret": "b", "every": timedelta(seconds=0.1)}
-    made["slice_seconds"] = 1  # what could not be begun in the failover is queued again four seconds later
+    made["slice_seconds"] = 1  # a slice that cannot be begun for 1.5 s is queued again after four
     async with redis_with_failover(binary) as redis, working(Fleet(redis.url, None, sellers, name="own", **made)):
         await until(all_again)
         redis.fail_over()

@@ -9,12 +9,15 @@ from typing import Any
 
 import anyio
 import pytest
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError
+from servers import RedisServer
 from virtual_time import virtual_time
 
 from spapi_async import ConfigurationError, LeaseHeldError
-from spapi_async.fleet._board import SellerState, Slice
+from spapi_async.fleet import _worker
+from spapi_async.fleet._board import Board, SellerState, Slice
 from spapi_async.fleet._board_time import BoardTime
 from spapi_async.fleet._worker import Worker
 
@@ -66,7 +69,7 @@ class FakeDirectory:
         return type("Seller", (), {"name": name})()
 
 
-def worker(board: FakeBoard, job: Any, directory: FakeDirectory | None = None) -> Worker:
+def worker(board: FakeBoard | Board, job: Any, directory: FakeDirectory | None = None) -> Worker:
     """A worker with a slice of 50 seconds."""
     parts: Any = (None, job, board, directory or FakeDirectory())
     return Worker(
@@ -109,12 +112,12 @@ async def test_a_seller_is_kept_to_a_job_that_cleans_up() -> None:
 
     asked_at: list[float] = []
 
-    class Board(FakeBoard):
+    class Asked(FakeBoard):
         async def begin(self, each: Slice) -> bool:
             asked_at.append(seconds())
             return await super().begin(each)
 
-    board = Board(begin=[True, True, RedisConnectionError(), True])
+    board = Asked(begin=[True, True, RedisConnectionError(), True])
     await worker(board, job).slice_of("A@na", 0.0)
     assert asked_at == [0.0, 25.0, 50.0, 75.0, 100.0]
     assert seconds() == 110
@@ -138,6 +141,45 @@ async def test_an_outage_of_redis_does_not_make_work_be_done_twice(error: Except
     await worker(board, job).slice_of("A@na", 0.0)
     assert 60 + 75 <= seconds() <= 60 + 77
     assert (board.noted, board.left) == ([], 1)
+
+
+async def test_a_slice_that_cannot_begin_in_an_outage_begins_after_it(
+    redis_chaos: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis refuses writes for a moment, as in a failover; without it, its seller would wait until the mark expires."""
+    monkeypatch.setattr(_worker, "PAUSE", 0.01)
+
+    async def job(_: Any) -> None: ...
+
+    async with Redis.from_url(redis_chaos.url) as client:
+        board = Board(client, "test", slice_seconds=50)
+        await board.keep(["A@na"])
+        await board.mark({"A@na": 0.0}, (await board.clock()).now.at)
+        redis_chaos.command("REPLICAOF", "127.0.0.1", "1")
+        running = asyncio.create_task(worker(board, job).slice_of("A@na", 0.0))
+        while redis_chaos.calls("evalsha") < 8 and not running.done():
+            await asyncio.sleep(0.001)
+        redis_chaos.command("REPLICAOF", "NO", "ONE")
+        await asyncio.wait_for(running, 60)
+        (state,) = await board.states()
+        assert state.complete_at is not None
+        assert await board.queued(0.0) == 0
+
+
+@virtual_time
+async def test_a_slice_that_cannot_begin_waits_until_the_queue_delivers_it_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Then it leaves its place with the worker to another one."""
+
+    async def job(_: Any) -> None:
+        raise AssertionError("it began")
+
+    board = FakeBoard(begin=[RedisConnectionError()])
+    await worker(board, job).slice_of("A@na", 0.0)
+    assert 75 <= seconds() <= 77
+    assert (board.noted, board.left) == ([], 1)
+    assert "a slice of A@na was not begun" in caplog.text
 
 
 @virtual_time
