@@ -97,18 +97,7 @@ class Worker:
 
     async def _carry_out(self, each: Slice) -> None:
         began = anyio.current_time()
-        outcome, why, seller = Outcome.FAILED, "", None
-        try:
-            seller = await self._listed(each.seller)
-        except ConfigurationError as error:
-            why = error.message
-            logger.warning("%s failed: %s", each.seller, why)
-        else:
-            if seller is None:
-                outcome = Outcome.REVOKED
-                why = self._directory.revoked.get(each.seller.partition("@")[0], "not in the directory")
-            else:
-                outcome, why = await self._outcome(each, seller)
+        outcome, why, seller = await self._outcome(each)
         # In an outage, for as long as the seller is kept: else all is done a second time.
         note = partial(self._board.end, each, self._noting(each.seller, seller, outcome, why))
         if not await _patiently(note, until=began + self._board.runs):
@@ -121,20 +110,37 @@ class Worker:
             seller = await self._directory.seller(self._app, name)
         return seller
 
-    async def _outcome(self, each: Slice, seller: SellingPartner) -> tuple[Outcome, str]:
-        """Do the job until it is done, fails or is cut off; the seller is kept to it, also while it cleans up."""
-        outcome, why = Outcome.CUT_OFF, ""
+    async def _outcome(self, each: Slice) -> tuple[Outcome, str, SellingPartner | None]:
+        """Look the seller up and do the job, in the time of a slice; the seller is kept to it, also while it cleans up.
+
+        A directory that takes all of that time has failed: the job has not begun, and would not begin at once either.
+        """
+        outcome, why, seller = Outcome.FAILED, "the directory of sellers does not answer", None
         async with anyio.create_task_group() as group:
             with anyio.move_on_after(self._slice) as scope:
                 group.start_soon(self._keep, each, scope)
                 try:
-                    await self._job(seller)
-                except Exception as error:  # noqa: BLE001 - any error concerns only this seller
-                    outcome, why = self._judge(seller, error)
-                else:
-                    outcome = Outcome.COMPLETE
+                    seller = await self._listed(each.seller)
+                    if seller is None:
+                        outcome = Outcome.REVOKED
+                        why = self._directory.revoked.get(each.seller.partition("@")[0], "not in the directory")
+                    else:
+                        outcome, why = Outcome.CUT_OFF, ""  # unless the job ends by itself
+                        outcome, why = await self._done(seller)
+                except ConfigurationError as error:
+                    why = error.message
             group.cancel_scope.cancel()
-        return outcome, why
+        if seller is None and outcome is Outcome.FAILED:
+            logger.warning("%s failed: %s", each.seller, why)
+        return outcome, why, seller
+
+    async def _done(self, seller: SellingPartner) -> tuple[Outcome, str]:
+        """Do the job until it is done or fails."""
+        try:
+            await self._job(seller)
+        except Exception as error:  # noqa: BLE001 - any error concerns only this seller
+            return self._judge(seller, error)
+        return Outcome.COMPLETE, ""
 
     async def _keep(self, each: Slice, scope: anyio.CancelScope) -> None:
         """Keep the seller while the slice runs; cut the slice off if another one has the seller."""

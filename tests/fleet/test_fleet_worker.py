@@ -222,6 +222,30 @@ async def test_an_entry_that_cannot_be_used_is_its_sellers_failure() -> None:
 
 
 @virtual_time
+async def test_a_directory_that_does_not_answer_is_waited_for_as_long_as_a_slice_lasts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Then the worker is free for others, and the seller set aside; it is kept to the slice until then."""
+
+    class Silent(FakeDirectory):
+        async def seller(self, _: Any, name: str) -> Any:
+            await asyncio.sleep(1000)
+
+    async def job(_: Any) -> None:
+        raise AssertionError("it began")
+
+    board = FakeBoard(begin=[True])
+    await worker(board, job, Silent()).slice_of("A@na", 0.0)
+    assert seconds() == 50
+    (state,) = board.noted
+    assert (state.failures, state.reason, state.revoked) == (1, "the directory of sellers does not answer", False)
+    assert "A@na failed: the directory of sellers does not answer" in caplog.text
+    board = FakeBoard(begin=[True, False], end=[False])
+    await worker(board, job, Silent()).slice_of("A@na", 0.0)
+    assert seconds() == 50 + 25
+
+
+@virtual_time
 async def test_an_error_in_a_task_group_of_the_job_counts_as_itself() -> None:
     """It is shown by its own text; a lease that another process holds is no failure."""
     errors = [
