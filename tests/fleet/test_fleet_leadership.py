@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import pytest
 from msgspec.structs import replace
 from redis.asyncio import Redis
@@ -117,6 +118,19 @@ async def test_a_clock_set_back_stops_nobody(board: SetBoard) -> None:
     assert [seller for seller, _ in await board.due(second.now + 60)] == ["A"]
 
 
+@pytest.mark.usefixtures("elsewhere")
+async def test_who_schedules_again_counts_only_the_time_since_the_others_last_sign(board: SetBoard) -> None:
+    """What it has itself seen pass since it scheduled last is on the board already."""
+    uptime = Uptime()
+    first, second = (Leadership(board, uptime=uptime) for _ in range(2))
+    await first.take()
+    for leaving, taking in ((first, second), (second, first)):
+        await leaving.leave()
+        uptime.now, board.set_by = uptime.now + 1000, board.set_by + 1000
+        await taking.take()
+    assert first.now == pytest.approx((await board.clock()).wall, abs=20)
+
+
 async def test_a_scheduler_that_was_killed_on_this_machine_is_replaced_at_once(
     board: SetBoard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,3 +183,35 @@ async def test_a_long_list_of_due_sellers_takes_nobodys_right_to_schedule(
     working.cancel()
     await asyncio.wait([working])
     await standing_by
+
+
+async def test_a_scheduler_that_stops_gives_back_what_it_has_not_queued(
+    board: SetBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the sellers that it has marked nor its right to schedule has to expire; the queue hangs as it stops."""
+    hanging = asyncio.Event()
+
+    class Kicker:
+        def __init__(self, **_: Any) -> None: ...
+
+        async def kiq(self, seller: str, _: float) -> None:
+            if seller == "B":
+                hanging.set()
+                await anyio.sleep_forever()
+
+    class Listed:
+        async def reload(self) -> None: ...
+
+        async def names(self) -> list[str]:
+            return ["A", "B", "C"]
+
+    monkeypatch.setattr("spapi_async.fleet._scheduler.AsyncKicker", Kicker)
+    scheduler: Any = Scheduler(board, None, Listed())  # type: ignore[arg-type]
+    async with anyio.create_task_group() as group:
+        group.start_soon(scheduler.run)
+        with anyio.fail_after(30):
+            await hanging.wait()
+        assert await board.queued(0.0) == 3
+        group.cancel_scope.cancel()
+    assert await board.queued(0.0) == 1
+    assert (await board.clock()).scheduler == ""

@@ -49,6 +49,51 @@ async def test_slices_of_a_killed_worker_are_delivered_again(redis: Any, queue: 
     assert await redis.xpending_range(*GROUP, "-", "+", 10) == []
 
 
+async def test_a_slice_that_another_worker_claims_at_the_same_time_stays_that_workers(
+    redis: Any, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the stream: acknowledged here, it would be lost with the other worker."""
+    lost, *_ = [await redis.xadd(GROUP[0], {"data": str(number)}) for number in range(3)]
+    await redis.xreadgroup(GROUP[1], "the killed", {GROUP[0]: ">"}, count=1)
+    claim = Redis.xclaim
+
+    async def claimed_before(client: Any, name: str, group: str, _: str, *rest: Any) -> list[Any]:
+        await claim(client, name, group, "another", *rest)
+        return []
+
+    monkeypatch.setattr(Redis, "xclaim", claimed_before)
+    messages = queue.listen()
+    assert [(await anext(messages)).data for _ in range(2)] == [b"1", b"2"]
+    await messages.aclose()
+    assert lost in [each["message_id"] for each in await redis.xpending_range(*GROUP, "-", "+", 10, "another")]
+
+
+async def test_lost_slices_are_looked_for_every_few_seconds(
+    redis_url: str, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only when a worker starts, and not after each slice."""
+    now = 0.0
+    monkeypatch.setattr(anyio, "current_time", lambda: now)
+    for number in range(5):
+        await redis.xadd(GROUP[0], {"data": str(number)})
+    queue = queue_of(redis_url, "test", slice_seconds=0.0)
+    messages = queue.listen()
+
+    async def taken() -> bytes:
+        message = await anext(messages)
+        await message.ack()  # type: ignore[misc]
+        return message.data
+
+    assert [await taken() for _ in range(2)] == [b"0", b"1"]
+    await redis.xreadgroup(GROUP[1], "the killed", {GROUP[0]: ">"}, count=1)
+    now = 4.0
+    assert await taken() == b"3"
+    now = 10.0
+    assert await taken() == b"2"
+    await messages.aclose()
+    await queue.shutdown()
+
+
 async def test_what_cannot_be_acknowledged_is_delivered_again(
     redis: Any, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -52,7 +55,8 @@ class FakeBoard:
         return is_noted
 
     async def leave(self, _: Slice) -> None:
-        """It is over, noted or not."""
+        """It is over, noted or not; like a command to Redis, this does not happen in a cancelled scope."""
+        await anyio.lowlevel.checkpoint()
         self.left += 1
 
 
@@ -61,6 +65,7 @@ class FakeDirectory:
 
     def __init__(self, error: Exception | None = None) -> None:
         self._error = error
+        self.revoked: dict[str, str] = {}
 
     async def seller(self, _: Any, name: str) -> Any:
         """Its handle."""
@@ -243,6 +248,72 @@ async def test_a_directory_that_does_not_answer_is_waited_for_as_long_as_a_slice
     board = FakeBoard(begin=[True, False], end=[False])
     await worker(board, job, Silent()).slice_of("A@na", 0.0)
     assert seconds() == 50 + 25
+
+
+@virtual_time
+async def test_a_seller_that_the_directory_does_not_know_yet_is_looked_for_again() -> None:
+    """The scheduler's directory is read every minute, a worker's when a seller is missing from it."""
+
+    class Outdated(FakeDirectory):
+        is_outdated = True
+
+        async def reload(self) -> None:
+            self.is_outdated = False
+
+        async def seller(self, app: Any, name: str) -> Any:
+            return None if self.is_outdated else await super().seller(app, name)
+
+    async def job(_: Any) -> None: ...
+
+    board = FakeBoard(begin=[True])
+    await worker(board, job, Outdated()).slice_of("A@na", 0.0)
+    (state,) = board.noted
+    assert (state.revoked, state.complete_at) == (False, NOW + 5)
+
+
+@virtual_time
+async def test_a_seller_that_the_directory_leaves_out_is_revoked_with_the_reason() -> None:
+    """The directory lists it by its id; a seller that it does not list at all is set aside, too."""
+
+    class Without(FakeDirectory):
+        async def reload(self) -> None: ...
+
+        async def seller(self, *_: Any) -> Any:
+            return None
+
+    async def job(_: Any) -> None:
+        raise AssertionError("it began")
+
+    board, directory = FakeBoard(begin=[True]), Without()
+    directory.revoked["A"] = "invalid_grant: the grant is revoked"
+    for name in ("A@na", "B@na"):
+        await worker(board, job, directory).slice_of(name, 0.0)
+    assert [(state.revoked, state.reason) for state in board.noted] == [
+        (True, "invalid_grant: the grant is revoked"),
+        (True, "not in the directory"),
+    ]
+
+
+@virtual_time
+async def test_a_slice_that_is_over_leaves_nothing_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker carries out millions."""
+    scopes: list[weakref.ref[anyio.CancelScope]] = []
+    made = anyio.CancelScope
+
+    def remembered(**options: Any) -> anyio.CancelScope:
+        scope = made(**options)
+        scopes.append(weakref.ref(scope))
+        return scope
+
+    async def job(_: Any) -> None: ...
+
+    ending = worker(FakeBoard(begin=[True]), job)
+    with monkeypatch.context() as patch:
+        patch.setattr(anyio, "CancelScope", remembered)
+        await ending.slice_of("A@na", 0.0)
+    gc.collect()
+    assert scopes
+    assert [each() for each in scopes if each() is not None] == []
 
 
 @virtual_time
