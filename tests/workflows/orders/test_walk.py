@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -32,6 +34,7 @@ class Amazon:
         self.orders = {f"{n:05d}": BEGIN + timedelta(seconds=self.rng.randrange(DAYS * 86_400)) for n in range(count)}
         moment = BEGIN + timedelta(days=3, seconds=7)
         self.orders |= {f"c{n:04d}": moment for n in range(crowd)}
+        self._by_date = sorted((date, name) for name, date in self.orders.items())
         self.key = key
         self.now = NOW
         self.requests = 0
@@ -39,14 +42,22 @@ class Amazon:
     def update(self, count: int) -> None:
         """Move some orders to the end."""
         self.now += timedelta(seconds=1)
-        for order_id in self.rng.sample(sorted(self.orders), count):
-            self.orders[order_id] = self.now
+        self.move(self.rng.sample(list(self.orders), count), self.now)
+
+    def move(self, names: Iterable[str], date: datetime) -> None:
+        """Update these orders at this time."""
+        for name in names:
+            del self._by_date[bisect_left(self._by_date, (self.orders[name], name))]
+            insort(self._by_date, (date, name))
+            self.orders[name] = date
 
     def answer(self, ask: Ask, before: datetime | None) -> Answer:
         """A page; half of it unsorted."""
         self.requests += 1
         end = ask.before or before or self.now
-        found = sorted(((name, date) for name, date in self.orders.items() if ask.after <= date <= end), key=self.key)
+        first = bisect_left(self._by_date, ask.after, key=itemgetter(0))
+        last = bisect_right(self._by_date, end, key=itemgetter(0))
+        found = sorted(((name, date) for date, name in self._by_date[first:last]), key=self.key)
         skipped = int(ask.token or 0)
         page = found[skipped : skipped + PAGE]
         self.rng.shuffle(page)
@@ -95,7 +106,7 @@ def test_a_crowded_second_is_read_until_nothing_leaves_it() -> None:
         if walk.is_complete:
             break
         amazon.now += timedelta(seconds=1)
-        amazon.orders.update(dict.fromkeys(leaving.get(number, ()), amazon.now))
+        amazon.move(leaving.get(number, ()), amazon.now)
     assert stayed(amazon).keys() <= found
 
 
@@ -111,7 +122,7 @@ def test_a_second_that_is_not_over_is_read_by_its_tokens() -> None:
         walk.take(answer)
         if walk.is_complete:
             break
-        amazon.orders.update(dict.fromkeys([next(left, "c0034")], now + timedelta(seconds=2)))
+        amazon.move([next(left, "c0034")], now + timedelta(seconds=2))
     assert {name for name, date in amazon.orders.items() if date == now} <= found
 
 
