@@ -42,6 +42,11 @@ async def read(database: OrderDatabase, after: str | None = None, limit: int | N
     return [change async for change in database.changes(after=after, limit=limit)]
 
 
+def of_seller(changes: list[Change], number: int) -> list[Change]:
+    """The changes of the seller that is called so; a test gives each of its cases a seller of its own."""
+    return [change for change in changes if change.seller == str(number)]
+
+
 async def test_each_change_describes_what_happened_to_the_order(database_url: str) -> None:
     """It has new, updated or more detail, the status before and after, the paths that differ, and vanished items."""
     status: dict[str, Any] = {"fulfillment": {"fulfillmentStatus": "UNSHIPPED"}}
@@ -67,28 +72,29 @@ async def test_each_change_describes_what_happened_to_the_order(database_url: st
     assert [item.order_item_id for item in items] == ["1"]
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "paths"),
-    [
-        ({"x": 1}, {"x": 1}, set()),
-        ({"x": {"a": 1, "b": [1, 2]}}, {"x": {"b": [1, 2], "a": 1}}, set()),
-        ({"x": {"a": 1, "b": 2}}, {"x": {"a": 1, "b": 3}}, {"x.b"}),
-        ({"x": None}, {}, {"x"}),
-        ({}, {"x": None}, {"x"}),
-        ({"x": None}, {"x": 0}, {"x"}),
-        ({"x": [1]}, {"x": [1, 1]}, {"x"}),
-        ({"x": "ß€😀"}, {"x": "ß€"}, {"x"}),
-    ],
-)
-async def test_paths_are_compared_alike_in_every_database(
-    database_url: str, before: dict[str, Any], after: dict[str, Any], paths: set[str]
-) -> None:
+MEMBERS: list[tuple[dict[str, Any], dict[str, Any], set[str]]] = [
+    ({"x": 1}, {"x": 1}, set()),
+    ({"x": {"a": 1, "b": [1, 2]}}, {"x": {"b": [1, 2], "a": 1}}, set()),
+    ({"x": {"a": 1, "b": 2}}, {"x": {"a": 1, "b": 3}}, {"x.b"}),
+    ({"x": None}, {}, {"x"}),
+    ({}, {"x": None}, {"x"}),
+    ({"x": None}, {"x": 0}, {"x"}),
+    ({"x": [1]}, {"x": [1, 1]}, {"x"}),
+    ({"x": "ß€😀"}, {"x": "ß€"}, {"x"}),
+]
+"""Members of an order before and after, and the paths that differ."""
+
+
+async def test_paths_are_compared_alike_in_every_database(database_url: str) -> None:
     """Members may be in another order, null or absent, or outside of the first plane of Unicode."""
     async with OrderDatabase(database_url) as database:
-        await store(database, order("a", **before), order("b", day=3))
-        await store(database, order("a", day=2, **after), order("b", day=3))
-        _, _, change = await read(database)
-    assert set(change.paths) == {"lastUpdatedTime", *paths}
+        for number, (before, after, _) in enumerate(MEMBERS):
+            await store(database, order("a", **before), order("b", day=3), seller=str(number))
+            await store(database, order("a", day=2, **after), order("b", day=3), seller=str(number))
+        changes = await read(database)
+    for number, (before, after, paths) in enumerate(MEMBERS):
+        _, _, change = of_seller(changes, number)
+        assert set(change.paths) == {"lastUpdatedTime", *paths}, (before, after)
 
 
 V0_ORDER = {
@@ -158,72 +164,77 @@ NOT_IN_REPORTS = {"ShipmentServiceLevelCategory", "LatestShipDate"}
 LATER = {"LastUpdateDate": "2026-01-03T00:00:00Z"}
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "paths"),
-    [
-        (v0({}), whole(), {"lastUpdatedTime"}),
-        (v0({}), whole(fulfillment=SHIPPED), {"lastUpdatedTime", "fulfillment.fulfillmentStatus"}),
-        (v0({}), whole(packages=[{"packageReferenceId": "1"}]), {"lastUpdatedTime", "packages"}),
-        (v0({}, OrderTotal=None), whole(), {"lastUpdatedTime", "proceeds"}),
-        (v0({}), whole(proceeds={}), {"lastUpdatedTime", "proceeds.grandTotal"}),
-        (v0({"Title": "Old"}), whole(), {"lastUpdatedTime", "orderItems.1.product.title"}),
-        (v0({}, {"OrderItemId": "2"}), whole(), {"lastUpdatedTime", "orderItems.2"}),
-        (v0(), whole(), {"lastUpdatedTime", "orderItems.1"}),
-        (whole(), v0({}, **LATER, OrderStatus="Shipped"), {"LastUpdateDate", "OrderStatus"}),
-        (whole(), v0({"QuantityShipped": 1}, **LATER), {"LastUpdateDate", "items.1.QuantityShipped"}),
-        (v0({}), v0({}, **LATER), {"LastUpdateDate"}),
-        (v0({}), v0({"QuantityShipped": 1}, **LATER), {"LastUpdateDate", "items.1.QuantityShipped"}),
-        (v0({}), v0({}, {"OrderItemId": "2"}), {"items.2"}),
-        (v0({}), v0({"QuantityShipped": 1, "IsGift": True}), {"items.1.QuantityShipped", "items.1.IsGift"}),
-        (
-            line(last_updated_date="2026-01-01T00:00:00Z"),
-            v0({}, **LATER),
-            {"LastUpdateDate", "items.1", *NOT_IN_REPORTS},
-        ),
-        (
-            v0({}),
-            line(last_updated_date="2026-01-04T00:00:00Z", order_status="Shipped"),
-            {"last-updated-date", "order-status"},
-        ),
-        (v0({}), line(last_updated_date="2026-01-04T00:00:00Z", currency="USD"), {"last-updated-date", "currency"}),
-    ],
-)
-async def test_a_change_names_what_differs_between_versions_of_any_two_sources(
-    database_url: str, before: OrderRow, after: OrderRow, paths: set[str]
-) -> None:
+VERSIONS: list[tuple[OrderRow, OrderRow, set[str]]] = [
+    (v0({}), whole(), {"lastUpdatedTime"}),
+    (v0({}), whole(fulfillment=SHIPPED), {"lastUpdatedTime", "fulfillment.fulfillmentStatus"}),
+    (v0({}), whole(packages=[{"packageReferenceId": "1"}]), {"lastUpdatedTime", "packages"}),
+    (v0({}, OrderTotal=None), whole(), {"lastUpdatedTime", "proceeds"}),
+    (v0({}), whole(proceeds={}), {"lastUpdatedTime", "proceeds.grandTotal"}),
+    (v0({"Title": "Old"}), whole(), {"lastUpdatedTime", "orderItems.1.product.title"}),
+    (v0({}, {"OrderItemId": "2"}), whole(), {"lastUpdatedTime", "orderItems.2"}),
+    (v0(), whole(), {"lastUpdatedTime", "orderItems.1"}),
+    (whole(), v0({}, **LATER, OrderStatus="Shipped"), {"LastUpdateDate", "OrderStatus"}),
+    (whole(), v0({"QuantityShipped": 1}, **LATER), {"LastUpdateDate", "items.1.QuantityShipped"}),
+    (v0({}), v0({}, **LATER), {"LastUpdateDate"}),
+    (v0({}), v0({"QuantityShipped": 1}, **LATER), {"LastUpdateDate", "items.1.QuantityShipped"}),
+    (v0({}), v0({}, {"OrderItemId": "2"}), {"items.2"}),
+    (v0({}), v0({"QuantityShipped": 1, "IsGift": True}), {"items.1.QuantityShipped", "items.1.IsGift"}),
+    (
+        line(last_updated_date="2026-01-01T00:00:00Z"),
+        v0({}, **LATER),
+        {"LastUpdateDate", "items.1", *NOT_IN_REPORTS},
+    ),
+    (
+        v0({}),
+        line(last_updated_date="2026-01-04T00:00:00Z", order_status="Shipped"),
+        {"last-updated-date", "order-status"},
+    ),
+    (v0({}), line(last_updated_date="2026-01-04T00:00:00Z", currency="USD"), {"last-updated-date", "currency"}),
+]
+"""An order before and after, and the paths that differ."""
+
+
+async def test_a_change_names_what_differs_between_versions_of_any_two_sources(database_url: str) -> None:
     """Paths have the new version's names; equal values in other words do not differ, and added ones are new."""
     async with OrderDatabase(database_url) as database:
-        await store(database, before, order("b"))
-        await store(database, after, order("b", day=2))
-        _, _, *changes = await read(database)
-    found = {change.order_id: set(change.paths) for change in changes}
-    assert found == {"a": paths, "b": {"lastUpdatedTime"}}
+        for number, (before, after, _) in enumerate(VERSIONS):
+            await store(database, before, order("b"), seller=str(number))
+            await store(database, after, order("b", day=2), seller=str(number))
+        changes = await read(database)
+    for number, (before, after, paths) in enumerate(VERSIONS):
+        _, _, *later = of_seller(changes, number)
+        found = {change.order_id: set(change.paths) for change in later}
+        assert found == {"a": paths, "b": {"lastUpdatedTime"}}, (before, after)
 
 
-@pytest.mark.parametrize(
-    "versions",
-    [
-        ({"a": 1, "b": 2}, {"a": 1, "b": 3}),
-        ({"a": 1, "b": 2}, {"b": 2, "c": 1, "a": 5}),
-        ({"a": 1, "b": 2}, {"b": 2}, {"b": 2, "a": 4}),
-        ({"a\0": 1, "b": 1}, {"a\0": 2, "b": 1}),
-        ({"a": 1}, {}),
-    ],
-)
-async def test_the_table_of_items_holds_those_of_the_latest_version(
-    database_url: str, versions: tuple[dict[str, int], ...]
-) -> None:
+ITEMS: list[tuple[dict[str, int], ...]] = [
+    ({"a": 1, "b": 2}, {"a": 1, "b": 3}),
+    ({"a": 1, "b": 2}, {"b": 2, "c": 1, "a": 5}),
+    ({"a": 1, "b": 2}, {"b": 2}, {"b": 2, "a": 4}),
+    ({"a\0": 1, "b": 1}, {"a\0": 2, "b": 1}),
+    ({"a": 1}, {}),
+]
+"""The items of each version of an order, with their numbers."""
+
+
+async def test_the_table_of_items_holds_those_of_the_latest_version(database_url: str) -> None:
     """Any number of them changed, came or went; an id may be written differently in its column."""
     async with OrderDatabase(database_url) as database:
-        for day, version in enumerate(versions, 1):
-            listed = [{"orderItemId": item, "quantityOrdered": number} for item, number in version.items()]
-            await store(database, order("a", day=day, orderItems=listed), order("b", day=day))
+        for number, versions in enumerate(ITEMS):
+            for day, version in enumerate(versions, 1):
+                listed = [{"orderItemId": item, "quantityOrdered": count} for item, count in version.items()]
+                rows = order("a", day=day, orderItems=listed), order("b", day=day)
+                await store(database, *rows, seller=str(number))
         async with database_engine(database).connect() as connection:
-            rows = (await connection.execute(order_items.select().where(order_items.c.order_id == "a"))).all()
-    latest = {item.replace("\0", ""): number for item, number in versions[-1].items()}
-    assert {row.order_item_id: row.quantity_ordered for row in rows} == latest
-    payloads = [msgspec.json.decode(row.payload) if isinstance(row.payload, str) else row.payload for row in rows]
-    assert sorted(payload["quantityOrdered"] for payload in payloads) == sorted(latest.values())
+            stored = (await connection.execute(order_items.select().where(order_items.c.order_id == "a"))).all()
+    for number, versions in enumerate(ITEMS):
+        items = [item for item in stored if item.seller == str(number)]
+        latest = {item.replace("\0", ""): count for item, count in versions[-1].items()}
+        assert {item.order_item_id: item.quantity_ordered for item in items} == latest, versions
+        payloads = [
+            msgspec.json.decode(each.payload) if isinstance(each.payload, str) else each.payload for each in items
+        ]
+        assert sorted(payload["quantityOrdered"] for payload in payloads) == sorted(latest.values()), versions
 
 
 async def test_sellers_with_one_order_id_have_an_order_each(database_url: str) -> None:
