@@ -128,9 +128,9 @@ async def listening(redis_url: str) -> int:
             return 0
 
 
-async def stored(database: str) -> dict[tuple[str, str], str]:
+async def stored(database: OrderDatabase) -> dict[tuple[str, str], str]:
     """Every order with its last update."""
-    async with OrderDatabase(database) as opened, database_engine(opened).connect() as connection:
+    async with database_engine(database).connect() as connection:
         rows = (await connection.execute(text("SELECT seller, order_id, last_updated_at FROM orders"))).all()
     return {(row.seller, row.order_id): str(row.last_updated_at.timestamp()) for row in rows}
 
@@ -144,10 +144,15 @@ def truth(emulator: Emulator) -> dict[str, str]:
     }
 
 
-async def is_complete(database: str, emulator: Emulator) -> bool:
-    """Whether the tables have every order of every seller in its last version."""
-    found = {order_id: updated for (_, order_id), updated in (await stored(database)).items()}
-    return len(emulator.world.sellers) == SELLERS and found == truth(emulator)
+async def until_complete(url: str, emulator: Emulator) -> None:
+    """Wait until the tables have every order of every seller in its last version."""
+    async with OrderDatabase(url) as database:  # once: opening costs more than looking
+
+        async def is_complete() -> bool:
+            found = {order_id: updated for (_, order_id), updated in (await stored(database)).items()}
+            return len(emulator.world.sellers) == SELLERS and found == truth(emulator)
+
+        await until(is_complete)
 
 
 async def changes(database: str) -> list[Change]:
@@ -195,7 +200,7 @@ async def test_tables_are_complete_whatever_happens_to_processes(
             await _cut_connections(postgres_url)
             emulator.change_orders(add=1, update=2)
 
-            await until(partial(is_complete, postgres_url, emulator))
+            await until_complete(postgres_url, emulator)
 
             async def complete() -> bool:  # its last page is stored: a slice still has to report it
                 status = await Fleet.status_of(redis_url)
@@ -250,7 +255,7 @@ async def test_a_worker_suspended_beyond_its_lease_writes_nothing_when_it_wakes(
             assert sleeper.stderr is not None
             assert b"A0@na was taken over by another process" in await anyio.to_thread.run_sync(sleeper.stderr.read)
         assert await _everything(database) == before
-    assert {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()} == truth(emulator)
+        assert {order_id: updated for (_, order_id), updated in (await stored(database)).items()} == truth(emulator)
 
 
 async def _everything(database: OrderDatabase) -> list[Any]:
@@ -287,9 +292,9 @@ async def test_a_fleet_and_a_follower_share_a_database(redis_url: str, postgres_
         followed = (await SellerDirectory(sellers).sellers(app))[:2]
         async with working(fleet_of_one) as group:
             group.start_soon(partial(follow_orders, followed, postgres_url, progress=heard))
-            await until(partial(is_complete, postgres_url, emulator))
+            await until_complete(postgres_url, emulator)
             emulator.change_orders(update=2)
-            await until(partial(is_complete, postgres_url, emulator))
+            await until_complete(postgres_url, emulator)
         assert failures == []
         assert all(state.failures == 0 for state in (await fleet_of_one.status()).sellers)
     # An order that a list names first is new without details, which other sources add: each of these is one change.
@@ -319,7 +324,7 @@ async def test_a_slice_skips_a_seller_that_another_process_holds(
             await until(tried)
             (held, _) = sorted((await fleet.status()).sellers, key=lambda state: state.seller)
             assert (held.complete_at, held.failures, held.reason) == (None, 0, "")
-            assert {seller for seller, _ in await stored(postgres_url)} == {"A1@na"}
+            assert {seller for seller, _ in await stored(database)} == {"A1@na"}
             assert emulator.stats()["operations"][SEARCH]["requests"] == 1
             await database.release(lease, now=datetime.now(UTC))
 
@@ -327,7 +332,7 @@ async def test_a_slice_skips_a_seller_that_another_process_holds(
                 return all(state.complete_at is not None for state in (await fleet.status()).sellers)
 
             await until(complete)
-        assert {seller for seller, _ in await stored(postgres_url)} == {"A0@na", "A1@na"}
+        assert {seller for seller, _ in await stored(database)} == {"A0@na", "A1@na"}
 
 
 async def test_a_slice_that_found_a_seller_held_keeps_the_holders_notes(redis_url: str, tmp_path: Path) -> None:
@@ -484,10 +489,10 @@ async def test_a_redis_that_comes_back_empty_holds_a_fleet_up_and_no_more(
     async with Emulator(orders=20, rate_scale=2000, search_delay=0.0, anchor=anchor) as emulator:
         with fleet(emulator, redis_chaos.url, postgres_url, sellers) as processes:
             running = [processes.start(what) for what in ("schedule", "worker")]
-            await until(partial(is_complete, postgres_url, emulator))
+            await until_complete(postgres_url, emulator)
             redis_chaos.restart_empty()
             emulator.change_orders(add=1, update=2)
-            await until(partial(is_complete, postgres_url, emulator))
+            await until_complete(postgres_url, emulator)
             assert [process.poll() for process in running] == [None, None]
     assert_no_change_twice(await changes(postgres_url))
 
