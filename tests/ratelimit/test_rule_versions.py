@@ -102,7 +102,7 @@ any_versions = st.lists(st.sampled_from([*WINDOWS, *BUCKETS]), min_size=2, max_s
 one_bucket = st.tuples(st.sampled_from(BUCKETS), st.sampled_from(WINDOWS), st.sampled_from(WINDOWS))
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(versions=any_versions, steps=steps)
 @example(versions=[Window(4, HOUR), Window(2, MINUTE)], steps=[(0, 0, 4), (61, 1, 1), (61, 0, 1)])
 @example(versions=[Bucket(0.001, 5), Bucket(0.001, 3), Window(6, HOUR)], steps=[(0, 0, 5), (0, 1, 1), (0, 2, 9)])
@@ -115,7 +115,7 @@ def test_no_call_passes_in_redis_that_the_rule_in_force_forbids(redis_url: str) 
     """The same."""
     store = InRedis(redis_url)
 
-    @settings(max_examples=80)
+    @settings(max_examples=40)
     @given(versions=any_versions, steps=steps)
     @example(versions=[Window(4, HOUR), Window(2, MINUTE)], steps=[(0, 0, 4), (61, 1, 1), (61, 0, 1)])
     @example(versions=[Bucket(0.001, 5), Bucket(0.001, 3), Window(6, HOUR)], steps=[(0, 0, 5), (0, 1, 1), (0, 2, 9)])
@@ -130,7 +130,7 @@ def test_no_call_passes_in_redis_that_the_rule_in_force_forbids(redis_url: str) 
 ALL_KNOWN = [(0, 0, 0), (0, 1, 0), (0, 2, 0), (20_000, 0, 0)]
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(versions=one_bucket, steps=steps)
 def test_versions_that_were_there_before_the_first_call_count_exactly(
     versions: tuple[Limit, ...], steps: list[Step]
@@ -143,7 +143,7 @@ def test_versions_that_were_there_before_the_first_call_count_exactly_in_redis(r
     """The same."""
     store = InRedis(redis_url)
 
-    @settings(max_examples=80)
+    @settings(max_examples=40)
     @given(versions=one_bucket, steps=steps)
     def check(versions: tuple[Limit, ...], steps: list[Step]) -> None:
         follow(store.new(), Model(), versions, [*ALL_KNOWN, *steps], exactly=True)
