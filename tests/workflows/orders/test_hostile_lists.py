@@ -33,7 +33,7 @@ each_kind_of_source = pytest.mark.parametrize("sources", [SEARCH, V0, IDS_OF_REP
 
 def emulator(**options: Any) -> Emulator:
     """Quota many times Amazon's, so that every source waits a little; tokens are numbers of orders to skip."""
-    usual = {"orders": 40, "rate_scale": 40_000, "processing": 0.02, "search_delay": 0.0, "page_shift": True}
+    usual = {"orders": 24, "rate_scale": 40_000, "processing": 0.02, "search_delay": 0.0, "page_shift": True}
     return Emulator(**{**usual, "anchor": EPOCH - 3600, "clock": Hourglass(), **options})
 
 
@@ -44,7 +44,7 @@ class Changes:
     """
 
     def __init__(
-        self, running: Emulator, *, most: int = 20, after: Mapping[int, Callable[[], None]] | None = None
+        self, running: Emulator, *, most: int = 12, after: Mapping[int, Callable[[], None]] | None = None
     ) -> None:
         self._running = running
         self._most = most
@@ -143,15 +143,15 @@ async def test_followed_orders_end_as_amazon_has_them(sqlite_url: str, sources: 
     async with emulator(seed=6, rate_scale=4_000) as running, selling(running) as seller:
 
         async def follow() -> None:
-            changes = Changes(running, most=20)
+            changes = Changes(running, most=12)
             await follow_orders([seller], sqlite_url, sources=sources, since=SINCE, progress=changes, clock=Hourglass())
 
         async with anyio.create_task_group() as group:
             group.start_soon(follow)
             with anyio.fail_after(60):
-                while len(versions(sqlite_url)) < 40:
+                while len(versions(sqlite_url)) < 24:
                     await anyio.sleep(0.05)
-                running.change_orders(add=70, update=40)
+                running.change_orders(add=40, update=24)
                 while versions(sqlite_url) != emulated_versions(running) or coarse_orders(sqlite_url):
                     await anyio.sleep(0.05)
             group.cancel_scope.cancel()
