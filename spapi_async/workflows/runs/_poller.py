@@ -12,15 +12,8 @@ from typing import Any
 import anyio
 
 from spapi_async._core.clock import Clock
-from spapi_async.auth._lwa import is_transient
-from spapi_async.errors import (
-    DecodeError,
-    NotFoundError,
-    QuotaExceededError,
-    RateLimitWaitError,
-    ServerError,
-    TransportError,
-)
+from spapi_async.errors import DecodeError, NotFoundError, RateLimitWaitError
+from spapi_async.workflows._refusal import is_outage
 from spapi_async.workflows.runs._job import Job, RunKind
 from spapi_async.workflows.runs._pace import Terms, Waiting, asks_for_list, pause
 
@@ -41,9 +34,7 @@ _MOST_CONCURRENT = 4  # requests, so that one that hangs does not delay the othe
 
 def passes(error: Exception) -> bool:
     """Whether a failure is tolerated while polling: a wait of an hour must not fail because of a minute's outage."""
-    return is_transient(error) or isinstance(
-        error, TransportError | ServerError | QuotaExceededError | RateLimitWaitError | DecodeError
-    )
+    return is_outage(error) or isinstance(error, RateLimitWaitError | DecodeError)
 
 
 class _Watched:
