@@ -155,7 +155,7 @@ class Reports:
             NotFoundError: Amazon knows no such report of this seller, or it is older than 90 days.
         """
         report = await self._api.get_report(report_id)
-        return await self._run_of(report)
+        return await self._run_of(report, job_of(report))
 
     async def latest(self, report_type: ReportType | str, *, marketplaces: Places | None = None) -> ReportRun:
         """The newest report of that type that is done, whichever program requested it.
@@ -168,8 +168,8 @@ class Reports:
             NotFoundError: there is none from the last 90 days, the time for which Amazon keeps reports.
         """
         with suggesting(str(report_type), REPORT_TYPES):
-            newest = await self._newest(report_type, marketplaces)
-        return await self._run_of(newest)
+            report, job = await self._newest(report_type, marketplaces)
+        return await self._run_of(report, job)
 
     async def iter_available(
         self,
@@ -185,10 +185,10 @@ class Reports:
         Also finds reports that Amazon makes by itself, such as settlements: ``async for run in
         seller.reports.iter_available("GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2")``, then ``run.document()``.
         """
-        async for report in self._listed(
+        async for report, job in self._listed(
             report_type, marketplaces, statuses=statuses, created_since=created_since, created_until=created_until
         ):
-            yield await self._run_of(report)
+            yield await self._run_of(report, job)
 
     async def unfinished(self) -> list[ReportRun]:
         """The runs of this seller in the journal whose documents have not been read, oldest first."""
@@ -261,16 +261,16 @@ class Reports:
     def _access(self) -> Access:
         return Access(self._api, self._documents, self._runs)
 
-    async def _newest(self, report_type: ReportType | str, marketplaces: Places | None) -> Report:
-        newest: Report | None = None
+    async def _newest(self, report_type: ReportType | str, marketplaces: Places | None) -> tuple[Report, Job]:
+        newest: tuple[Report, Job] | None = None
         wanted = None if marketplaces is None else set(marketplace_ids(marketplaces, self._caller.region))
         # A report of all of them is one of the first ten's, too, and Amazon lists no more at a time.
         listed = self._listed(report_type, marketplaces, statuses=("DONE",), most=MOST_MARKETPLACES)
-        async for report in listed:
+        async for report, job in listed:
             if wanted is not None and places_of(report.marketplace_ids) != wanted:
                 continue
-            if newest is None or _made_at(report) > _made_at(newest):
-                newest = report
+            if newest is None or _made_at(job) > _made_at(newest[1]):
+                newest = report, job
         if newest is None:
             raise NotFoundError(
                 f"no report {report_type} from the last 90 days is DONE",
@@ -307,8 +307,7 @@ class Reports:
         job = await self._kind.get(entry.job_id)
         return None if job.status in _FAILED else job
 
-    async def _run_of(self, report: Report) -> ReportRun:
-        job = job_of(report)
+    async def _run_of(self, report: Report, job: Job) -> ReportRun:
         request: dict[str, Any] = {
             "reportType": report.report_type,
             "marketplaceIds": sorted(places_of(report.marketplace_ids)),
@@ -327,7 +326,7 @@ class Reports:
         statuses: Sequence[str],
         most: int = _MOST_MARKETPLACES_LISTED,
         **window: Any,
-    ) -> AsyncIterator[Report]:
+    ) -> AsyncIterator[tuple[Report, Job]]:
         filters: dict[str, Any] = {"report_types": [str(report_type)], "page_size": 100}
         if marketplaces is not None:
             filters["marketplace_ids"] = marketplace_ids(marketplaces, self._caller.region, most=most)[
@@ -339,11 +338,11 @@ class Reports:
         async for report in self._api.iter_reports(**filters):
             if isinstance(report, msgspec.Struct):  # lenient decoding leaves an item that is not an object as it is
                 try:
-                    job_of(report)
+                    job = job_of(report)
                 except DecodeError as error:  # one report does not keep the others from being found
                     logger.warning("a report in the list is left out: %s", error.message)
                 else:
-                    yield report
+                    yield report, job
 
     async def _scheduled(self, body: Mapping[str, Any]) -> str | None:
         """The id of an existing schedule that is equal."""
@@ -366,11 +365,10 @@ class Reports:
         return new_id(made.report_schedule_id, "schedule", operation=CREATE_REPORT_SCHEDULE.name)
 
 
-def _made_at(report: Report) -> float:
-    moment = job_of(report).created_at
-    return 0.0 if moment is None else moment.timestamp()
+def _made_at(job: Job) -> float:
+    return 0.0 if job.created_at is None else job.created_at.timestamp()
 
 
 def _usefulness(job: Job) -> tuple[bool, float]:
     """Sorts jobs that are done first, then the newest first."""
-    return not job.final, -(0.0 if job.created_at is None else job.created_at.timestamp())
+    return not job.final, -_made_at(job)
