@@ -12,7 +12,7 @@ import msgspec
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.bulk._journal import Entry, Journal
-from spapi_async.workflows.bulk._sink import moment, resolved, write_lists
+from spapi_async.workflows.bulk._sink import draft_of, moment, resolved, write_lists
 
 __all__ = ["JsonLines"]
 
@@ -34,7 +34,7 @@ class JsonLines:
     def open(self, journal: Journal) -> None:
         """Cut off an incomplete last line, and lines that the journal does not know."""
         self._journal = journal
-        draft = self._draft()
+        draft = draft_of(self.path)
         if journal.state("moving") and not draft.exists():
             self._settle(journal)
         elif draft.exists():
@@ -90,7 +90,7 @@ class JsonLines:
         Before that, the journal records that the file is being replaced ("moving"), so that :meth:`open` can complete
         it if the process is killed in between.
         """
-        draft = self._draft()
+        draft = draft_of(self.path)
         with self.path.open("rb") as old, draft.open("wb") as new:
             for place in journal.places():
                 old.seek(place)
@@ -113,10 +113,6 @@ class JsonLines:
         # Lines move towards the beginning, in order, so that no new place is the old place of a later line.
         journal.moved(moves, {"end": end, "lines": len(moves), "moving": 0})
         self._end, self._lines = end, len(moves)
-
-    def _draft(self) -> Path:
-        file = resolved(self.path)
-        return file.with_name(file.name + ".draft")
 
     def close(self) -> None:
         """Close the file."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.bulk._journal import Entry, Journal, Key
-from spapi_async.workflows.bulk._sink import resolved, write_lists
+from spapi_async.workflows.bulk._sink import draft_of, resolved, write_lists
 
 __all__ = ["Parquet"]
 
@@ -96,13 +96,12 @@ class Parquet:
         self._parts.rmdir()
 
     def _merge(self, journal: Journal) -> None:
-        file = resolved(self.path)
-        draft = file.with_name(file.name + ".draft")
+        draft = draft_of(self.path)
         with self._pq.ParquetWriter(draft, self._schema, compression="zstd") as writer:
             for number in range(self._next):
                 for table in self._row_groups(number):
                     writer.write_table(self._current(table, number, journal))
-        draft.replace(file)
+        draft.replace(resolved(self.path))
         # Until this is recorded the parts are valid, and the next run would merge them again.
         journal.moved(None, {"parts": 1, "merged": 1})
 

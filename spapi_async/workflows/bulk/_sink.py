@@ -14,7 +14,7 @@ from typing import Protocol
 
 from spapi_async.workflows.bulk._journal import FAILED, MISSING, Entry, Journal
 
-__all__ = ["Sink", "list_beside", "moment", "resolved", "write_lists"]
+__all__ = ["Sink", "draft_of", "list_beside", "moment", "resolved", "write_lists"]
 
 
 class Sink(Protocol):
@@ -44,6 +44,12 @@ class Sink(Protocol):
 def resolved(path: Path) -> Path:
     """The file to which a link leads, or else the path itself: a draft replaces this file, so that the link stays."""
     return Path(os.path.realpath(path))
+
+
+def draft_of(path: Path) -> Path:
+    """The draft that is to replace an output, in the folder of the file that it replaces."""
+    file = resolved(path)
+    return file.with_name(file.name + ".draft")
 
 
 def list_beside(path: Path, name: str) -> Path:
