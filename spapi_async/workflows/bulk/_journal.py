@@ -50,8 +50,6 @@ class Entry(NamedTuple):
 class Journal:
     """The journal of one crawl; its methods block, and only one thread may use it at a time."""
 
-    connection: sqlite3.Connection
-
     def __init__(self, path: Path, description: str, *, exclusive: bool) -> None:
         self.path = path
         self._description = description
@@ -65,9 +63,7 @@ class Journal:
             ConfigurationError: it belongs to a crawl of something else.
             sqlite3.Error: as for :meth:`unusable`.
         """
-        self._opened = self.connection = sqlite3.connect(
-            self.path, check_same_thread=False, isolation_level=None, timeout=2.0
-        )
+        self._opened = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=2.0)
         if self._exclusive:  # a second crawl with the same file would cut off this crawl's output
             self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         self.connection.execute("PRAGMA journal_mode = WAL")
@@ -87,6 +83,12 @@ class Journal:
             return ConfigurationError(f"cannot use {self.path} as the journal of a crawl: {error}")
         user = "probably by another crawl with this output" if self._exclusive else "by a program that writes to it"
         return ConfigurationError(f"{self.path} is in use, {user}: wait until it has ended, or choose another output")
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The open file."""
+        assert self._opened is not None
+        return self._opened
 
     def close(self) -> None:
         """Close the file, if it was opened."""
