@@ -102,12 +102,13 @@ class Maker:
         self._echo = echo or {}
         self._open: list[type] = []
 
-    def make(self, info: inspect.Type, name: str, *, as_number: bool = False) -> Any:
-        """A value of this type for a field of this name; ``as_number`` makes a Decimal a JSON number."""
-        bare, number = _bare(info)
-        return self._value(bare, name, as_number=number or as_number)
+    def make(self, info: inspect.Type, name: str) -> Any:
+        """A value of this type for a field of this name."""
+        bare, as_number = _bare(info)
+        return self._value(bare, name, as_number=as_number)
 
     def _value(self, info: inspect.Type, name: str, *, as_number: bool) -> Any:
+        """A value of a type without metadata; ``as_number`` makes a Decimal a JSON number."""
         if isinstance(info, inspect.StructType):
             return self._struct(info)
         if isinstance(info, inspect.ListType):
