@@ -30,7 +30,7 @@ import math
 import selectors
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context
-from typing import Any, ParamSpec, TypeVar, TypeVarTuple
+from typing import Any, ParamSpec, TypeVar, TypeVarTuple, cast
 
 __all__ = ["Deadlock", "StandingTimeLoop", "VirtualClock", "VirtualTimeLoop", "run", "virtual_time"]
 
@@ -56,7 +56,6 @@ class _JumpingSelector(selectors.BaseSelector):
         self._real = selectors.DefaultSelector()
         self.now = 0.0
         self._idle_turns = 0
-        self._watched = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
@@ -66,7 +65,7 @@ class _JumpingSelector(selectors.BaseSelector):
             return events
         # Most loops watch only the pipe through which threads wake them, and asking it costs a tenth of a test. What a
         # thread has called is in the loop's queue already.
-        events = self._real.select(0) if self._watched > 1 else []
+        events = self._real.select(0) if len(self._real.get_map()) > 1 else []
         if not events and timeout > 0:
             self.now += timeout
             self._idle_turns = 0
@@ -79,14 +78,10 @@ class _JumpingSelector(selectors.BaseSelector):
         return events
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        key = self._real.register(fileobj, events, data)
-        self._watched += 1
-        return key
+        return self._real.register(fileobj, events, data)
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        key = self._real.unregister(fileobj)
-        self._watched -= 1
-        return key
+        return self._real.unregister(fileobj)
 
     def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         return self._real.modify(fileobj, events, data)
@@ -100,8 +95,6 @@ class _JumpingSelector(selectors.BaseSelector):
 
 class _BareTimer:
     """What every loop's timer can do."""
-
-    __slots__ = ("_timer",)
 
     def __init__(self, timer: asyncio.TimerHandle) -> None:
         self._timer = timer
@@ -133,14 +126,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """A timer whose handle does not know its time, as uvloop's does not within half a millisecond."""
-        return _BareTimer(super().call_at(when, callback, *args, context=context))  # type: ignore[return-value]
+        return cast("asyncio.TimerHandle", _BareTimer(super().call_at(when, callback, *args, context=context)))
 
     def call_later(
         self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """The same, from now."""
-        when = self._jumping.now + delay
-        return _BareTimer(super().call_at(when, callback, *args, context=context))  # type: ignore[return-value]
+        return self.call_at(self.time() + delay, callback, *args, context=context)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Wait for threads as long as it takes: from Python 3.12 on asyncio sets a timer, which would jump."""
