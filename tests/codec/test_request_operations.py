@@ -2,7 +2,7 @@
 
 import json
 import re
-from itertools import groupby
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -65,45 +65,47 @@ def arrived(operation: Operation[Any], target: str) -> dict[str, Any]:
     return found
 
 
-BY_API = {api: [*group] for api, group in groupby(operations().values(), key=lambda operation: operation.api)}
-each_api = pytest.mark.parametrize("api", BY_API)
-
-
-def test_each_api_is_there_once() -> None:
-    """What is tried API by API below is every operation."""
-    assert sum(map(len, BY_API.values())) == len(operations())
-
-
-@each_api
-def test_every_argument_of_every_operation_arrives(api: str) -> None:
+def test_every_argument_of_every_operation_arrives() -> None:
     """An independent reader of paths, queries, headers and bodies finds the arguments."""
-    for operation in BY_API[api]:
-        arguments = every_argument(operation)
-        request = prepare(operation, arguments)
-        found = arrived(operation, request.target)
-        for parameter in operation.parameters:
-            if parameter.name not in arguments:
-                continue
-            value = arguments[parameter.name]
-            if parameter.location == "header":
-                assert request.headers[parameter.wire_name] == value, (operation, parameter)
-            elif parameter.location == "body":
-                assert json.loads(request.body or b"") == value, (operation, parameter)
-            else:
-                assert found.pop(parameter.wire_name) == value, (operation, parameter)
-        assert (request.method, found) == (operation.method, {}), operation
-        assert (request.body is None) == (not any(p.location == "body" for p in operation.parameters)), operation
+    assert [fault for operation in operations().values() for fault in _lost(operation)] == []
 
 
-@each_api
-def test_every_missing_required_argument_is_named(api: str) -> None:
+def _lost(operation: Operation[Any]) -> Iterator[tuple[str, str]]:
+    """The operation's name with what does not arrive as it was given."""
+    arguments = every_argument(operation)
+    request = prepare(operation, arguments)
+    found = arrived(operation, request.target)
+    for parameter in operation.parameters:
+        if parameter.name not in arguments:
+            continue
+        if parameter.location == "header":
+            value = request.headers.get(parameter.wire_name)
+        elif parameter.location == "body":
+            value = json.loads(request.body or b"null")
+        else:
+            value = found.pop(parameter.wire_name, None)
+        if value != arguments[parameter.name]:
+            yield operation.name, parameter.name
+    if (request.method, found) != (operation.method, {}):
+        yield operation.name, f"{request.method} {request.target}"
+    if (request.body is None) == any(parameter.location == "body" for parameter in operation.parameters):
+        yield operation.name, "body"
+
+
+def test_every_missing_required_argument_is_named() -> None:
     """Left out one by one, each is named before anything is sent."""
-    for operation in BY_API[api]:
-        arguments = every_argument(operation)
-        for parameter in operation.parameters:
-            rest = {key: value for key, value in arguments.items() if key != parameter.name}
-            if parameter.required:
-                with pytest.raises(ConfigurationError, match=f"^{operation.name}.*{parameter.name} is required"):
-                    prepare(operation, rest)
-            else:
-                prepare(operation, rest)
+    assert [fault for operation in operations().values() for fault in _unnamed(operation)] == []
+
+
+def _unnamed(operation: Operation[Any]) -> Iterator[tuple[str, str, str]]:
+    """The operation's name, each argument that can wrongly be left out or not, and what was said of it."""
+    arguments = every_argument(operation)
+    for parameter in operation.parameters:
+        said = ""
+        try:
+            prepare(operation, {key: value for key, value in arguments.items() if key != parameter.name})
+        except ConfigurationError as error:
+            said = str(error)
+        named = re.match(f"{operation.name}.*{parameter.name} is required", said)
+        if not named if parameter.required else said:
+            yield operation.name, parameter.name, said
