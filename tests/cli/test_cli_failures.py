@@ -74,7 +74,7 @@ def test_arguments_that_are_not_utf8_fail_as_others_do(words: list[str], capsys:
 
 def test_a_partial_result_and_its_failure_are_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A sync that stops half-way reports both."""
-    words = ["sync", "orders", "--emulator", "--orders", "3000", "--max-wait", "1", "--page-size", "20", "--json"]
+    words = ["sync", "orders", "--emulator", "--orders", "300", "--max-wait", "1", "--page-size", "5", "--json"]
     assert run([*words, "--database", f"sqlite:///{tmp_path / 'orders.db'}"]) == 6
     report = json.loads(capsys.readouterr().out)
     assert report["sellers"][0]["orders"] > 0
@@ -84,12 +84,12 @@ def test_a_partial_result_and_its_failure_are_one_object(tmp_path: Path, capsys:
 def test_violations_can_be_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """There are as many lines as the summary counts, with operation, seller, request id and path, but no value."""
     listed = tmp_path / "violations.jsonl"
-    database = f"sqlite:///{tmp_path / 'orders.db'}"
-    assert run(["sync", "orders", "--emulator", "--database", database, "--violations", str(listed), "--json"]) == 0
+    words = ["sync", "orders", "--emulator", "--orders", "40", "--database", f"sqlite:///{tmp_path / 'orders.db'}"]
+    assert run([*words, "--violations", str(listed), "--json"]) == 0
     lines = [json.loads(line) for line in listed.read_text().splitlines()]
     assert len(lines) == json.loads(capsys.readouterr().out)["violations"] > 0
     assert all(set(line) == {"operation", "account", "request_id", "path"} for line in lines)
-    assert run(["sync", "orders", "--emulator", "--database", database, "--violations", str(tmp_path)]) == 2
+    assert run([*words, "--violations", str(tmp_path)]) == 2
 
 
 def test_a_redis_that_is_not_there_is_named_at_once(

@@ -23,6 +23,9 @@ from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.orders import SellerResult, SellerStarted, SyncReport
 from spapi_async.workflows.sellers._entries import read_sellers
 
+# What is tested is said about sellers: a few orders of each are enough.
+pytestmark = pytest.mark.spapi_emulator(orders=12)
+
 TOML = """
 [[sellers]]
 seller_id = "A1ONE"
@@ -117,10 +120,10 @@ def test_an_emulator_in_process_has_the_sellers_marketplaces(
 ) -> None:
     """A seller of Europe or the Far East has orders there, and a plan counts them."""
     monkeypatch.setenv("SP_API_MARKETPLACE", place)
-    words = ("--database", f"sqlite:///{tmp_path}/o.db", "--emulator", "--orders", "40", "--json")
+    words = ("--database", f"sqlite:///{tmp_path}/o.db", "--emulator", "--orders", "12", "--json")
     assert run(("plan", "orders", *words)) == 0
     (planned,) = json.loads(capsys.readouterr().out)["sellers"]
-    assert planned["orders"] > 20
+    assert planned["orders"] > 6
     assert run(("sync", "orders", *words, "--marketplace", place)) == 0
     assert json.loads(capsys.readouterr().out)["sellers"][0]["orders"] > 0
 
@@ -134,8 +137,8 @@ def test_the_made_up_seller_is_where_the_marketplace_is(
     database, asins = f"sqlite:///{tmp_path}/o.db", tmp_path / "asins.txt"
     asins.write_text("B000000007\n")
     for words in (
-        ("sync", "orders", "--database", database, "--orders", "40"),
-        ("plan", "orders", "--database", database),
+        ("sync", "orders", "--database", database, "--orders", "12"),
+        ("plan", "orders", "--database", database, "--orders", "12"),
         ("crawl", "catalog", "--input", str(asins), "--output", str(tmp_path / "items.jsonl")),
         ("report", "GET_MERCHANT_LISTINGS_ALL_DATA", "--out", str(tmp_path / "listings.txt")),
     ):
@@ -158,7 +161,7 @@ def test_sellers_of_two_regions_are_planned_on_one_emulator(
     tmp_path: Path, sellers: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It has one URL for both regions, so each seller asks only for marketplaces of its own."""
-    words = ("--database", f"sqlite:///{tmp_path}/o.db", "--emulator", "--orders", "40", "--json")
+    words = ("--database", f"sqlite:///{tmp_path}/o.db", "--emulator", "--orders", "12", "--json")
     assert run(("plan", "orders", *words, "--sellers", sellers)) == 0
     assert [planned["orders"] > 0 for planned in json.loads(capsys.readouterr().out)["sellers"]] == [True, True]
 
