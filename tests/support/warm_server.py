@@ -34,7 +34,7 @@ from spapi_async.emulator.server import Emulator
 
 OTHERS = (
     "aiobotocore.session", "aiohttp.web", "aioresponses", "aiosqlite", "alembic.config", "anyio._backends._asyncio",
-    "anyio.pytest_plugin", "cryptography.fernet", "execnet", "hypothesis.strategies",
+    "anyio.pytest_plugin", "asyncpg", "cryptography.fernet", "cryptography.x509", "execnet", "hypothesis.strategies",
     "litestar.testing", "opentelemetry.sdk.trace.export.in_memory_span_exporter", "pdoc", "pytest",
     "pytest_asyncio.plugin", "redis.asyncio", "sqlalchemy.dialects.postgresql.asyncpg",
     "sqlalchemy.dialects.sqlite.aiosqlite", "sqlalchemy.ext.asyncio", "structlog", "typer._adapters", "uvicorn",
