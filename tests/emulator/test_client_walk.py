@@ -86,10 +86,12 @@ async def _call(seller: SellingPartner, emulator: Emulator, name: str, verb: str
     operation = operations()[name]
     in_path, rest = _arguments(operation)
     module, _, method = name.partition(".")
-    await getattr(getattr(seller, module), method)(*in_path, **rest)
+    reply = await getattr(getattr(seller, module), method)(*in_path, **rest)
     received = emulator.received[-1]
     assert (received.operation, received.method) == (name, verb)
     assert received.status in operation.success
+    declared = operation.response_types.get(received.status, operation.response_type)
+    assert (reply is None) == (declared is None or received.status == 204), name
     target, _, query = received.target.partition("?")
     match = _template(path).fullmatch(target)
     assert match, f"{name}: {target}"

@@ -1,4 +1,4 @@
-"""The emulator serves every operation: routed by its facts, answered strictly within its model."""
+"""The emulator serves every operation: replies without a body, pages, and handlers that were written for one."""
 
 from __future__ import annotations
 
@@ -79,31 +79,23 @@ async def _restricted(session: aiohttp.ClientSession, token: str, operation: Ope
         return str((await reply.json())["restrictedDataToken"])
 
 
-async def test_every_operation_answers_within_its_model() -> None:
-    """With every parameter filled it gets its success status and a body that decodes strictly."""
+async def test_a_reply_without_a_model_has_no_body() -> None:
+    """The client, which walks all operations in test_client_walk.py, would not notice one."""
     from yarl import URL
 
+    silent = [operation for operation in operations().values() if operation.response_type is None]
+    assert len(silent) == 32
     async with Emulator(synthetic=True, throttle=False) as emulator, aiohttp.ClientSession(emulator.url) as session:
         tokens = await _tokens(session)
-        for name, operation in operations().items():
+        for operation in silent:
             target, headers, body = _filled(operation)
-            token = tokens[operation.grantless_scope]
-            if operation.restriction is not None and operation.restriction.mode == "always":
-                token = await _restricted(session, token, operation)
-            headers["x-amz-access-token"] = token
+            headers["x-amz-access-token"] = tokens[operation.grantless_scope]
             if body is not None:
                 headers["Content-Type"] = "application/json"
             url = URL(emulator.url + target, encoded=True)
             async with session.request(operation.method, url, data=body, headers=headers) as reply:
                 raw = await reply.read()
-            assert reply.status in operation.success, (name, reply.status, raw)
-            declared = operation.response_types.get(reply.status, operation.response_type)
-            assert bool(raw) == (declared is not None and reply.status != 204), (name, reply.status, raw)
-            if raw:
-                try:
-                    msgspec.json.decode(raw, type=declared)
-                except msgspec.MsgspecError as error:
-                    raise AssertionError(f"{name}: {error}: {raw[:2000]!r}") from None
+            assert (reply.status in operation.success, raw) == (True, b""), (operation.name, reply.status)
 
 
 async def test_pages_end_and_differ() -> None:
