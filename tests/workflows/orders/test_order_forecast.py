@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
-import virtual_hours
+from virtual_hours import Hourglass, in_virtual_hours
 
 from spapi_async import Application
 from spapi_async._core.operation import Operation
@@ -256,11 +256,12 @@ def test_there_is_no_forecast_for_an_unknown_number() -> None:
     assert heard == [page(SEARCH, 100)]
 
 
+@in_virtual_hours
 async def foreseen(
     folder: Path, sources: list[Source], *, orders: int, coarse: bool = False
 ) -> tuple[list[tuple[float, float]], float]:
     """Run a sync in virtual time: the predicted ends from a tenth of it on, and the real one."""
-    clock, done, found = virtual_hours.Hourglass(), 0, []
+    clock, done, found = Hourglass(), 0, []
     scope = anyio.CancelScope()
 
     def heard(event: SyncEvent) -> None:
@@ -298,6 +299,6 @@ def test_the_end_is_foreseen_from_a_tenth_of_the_work_on(
     tmp_path: Path, sources: list[Source], orders: int, coarse: bool
 ) -> None:
     """The error is at most a tenth of the whole time, for any sources."""
-    found, end = virtual_hours.run(foreseen(tmp_path, sources, orders=orders, coarse=coarse))
+    found, end = foreseen(tmp_path, sources, orders=orders, coarse=coarse)
     assert len(found) > 5
     assert max(abs(at / end - 1) for _, at in found) < 0.1
