@@ -34,36 +34,40 @@ async def seller(emulator: Emulator) -> AsyncIterator[SellingPartner]:
 @pytest.mark.parametrize("operation", [MARKETPLACES, METRICS])
 @pytest.mark.parametrize("payload", NO_LISTS, ids=str)
 async def test_a_plan_names_the_reply_that_cannot_be_read(
-    emulator: Emulator, seller: SellingPartner, operation: str, payload: Any
+    emulator: Emulator, seller: SellingPartner, sqlite_url: str, operation: str, payload: Any
 ) -> None:
     """A marketplace or a number that is left out would make the plan, or the sync, too small."""
     emulator.faults({"operation": operation, "status": 200, "body": json.dumps({"payload": payload}), "times": None})
     with pytest.raises(DecodeError) as caught:
-        await plan_orders([seller], "sqlite://")
+        await plan_orders([seller], sqlite_url)
     assert caught.value.operation == operation
 
 
-async def test_a_marketplace_without_an_id_is_not_left_out(emulator: Emulator, seller: SellingPartner) -> None:
+async def test_a_marketplace_without_an_id_is_not_left_out(
+    emulator: Emulator, seller: SellingPartner, sqlite_url: str
+) -> None:
     """Orders v0 lists nothing of a marketplace that is not named."""
     entry = {"marketplace": {"countryCode": "US"}, "participation": {"isParticipating": True}}
     emulator.faults({"operation": MARKETPLACES, "status": 200, "body": json.dumps({"payload": [entry]})})
     with pytest.raises(DecodeError, match="a marketplace has no id"):
-        await plan_orders([seller], "sqlite://")
+        await plan_orders([seller], sqlite_url)
 
 
 @pytest.mark.parametrize("count", ["-1", "1" + 400 * "0", '"many"', "null"])
-async def test_what_is_no_number_of_orders_is_refused(emulator: Emulator, seller: SellingPartner, count: str) -> None:
+async def test_what_is_no_number_of_orders_is_refused(
+    emulator: Emulator, seller: SellingPartner, sqlite_url: str, count: str
+) -> None:
     """It would become the length of a wait."""
     emulator.faults({"operation": METRICS, "status": 200, "body": f'{{"payload": [{{"orderCount": {count}}}]}}'})
     with pytest.raises(DecodeError, match="holds no number of orders"):
-        await plan_orders([seller], "sqlite://")
+        await plan_orders([seller], sqlite_url)
 
 
-async def test_a_plan_raises_what_amazon_answers(emulator: Emulator, seller: SellingPartner) -> None:
+async def test_a_plan_raises_what_amazon_answers(emulator: Emulator, seller: SellingPartner, sqlite_url: str) -> None:
     """And no exception group, however many sellers are planned at once."""
     emulator.faults({"operation": METRICS, "status": 403, "times": None})
     with pytest.raises(ForbiddenError):
-        await plan_orders([seller], "sqlite://")
+        await plan_orders([seller], sqlite_url)
 
 
 async def test_a_sync_goes_on_without_a_forecast(emulator: Emulator, seller: SellingPartner, sqlite_url: str) -> None:
