@@ -37,9 +37,9 @@ HOLES = "SELECT dataset FROM order_holes ORDER BY dataset"
 
 
 def emulator(*refused: str) -> Emulator:
-    """Forty orders, the same in each emulator; some data sets are refused."""
+    """Fifteen orders, the same in each emulator; some data sets are refused."""
     usual: dict[str, Any] = {
-        "orders": 40,
+        "orders": 15,
         "violations": False,
         "rate_scale": 6000,
         "processing": 0.02,
@@ -68,7 +68,7 @@ async def test_a_refused_data_set_is_left_out_and_reported_once(
 ) -> None:
     """Every order is stored without it, and the database has the hole."""
     async with emulator(*refused) as running:
-        report, said = await run(running, sqlite_url, sources=sources, page_size=10)
+        report, said = await run(running, sqlite_url, sources=sources, page_size=5)
         assert report.failed == ()
         assert stored_orders(sqlite_url) == emulated_orders(running)
     assert sorted(said) == sorted(refused)
@@ -135,7 +135,7 @@ async def test_a_temporary_refusal_leaves_no_data_set_out(sqlite_url: str) -> No
 async def test_a_hole_spans_the_orders_that_lack_it_in_either_database(database_url: str) -> None:
     """It grows with every page from the first update to the last, and shrinks only as it is read."""
     async with emulator("PACKAGES") as running:
-        await run(running, database_url, page_size=7)
+        await run(running, database_url, page_size=4)
         updates = sorted(emulated_versions(running).values())
     async with OrderDatabase(database_url) as database:
         (hole,) = await database.holes("one@na")
