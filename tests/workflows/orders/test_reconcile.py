@@ -56,9 +56,9 @@ class Later(SystemClock):
 async def synced(
     url: str, hours: float = 0.0, heard: list[SyncEvent] | None = None
 ) -> AsyncIterator[tuple[Emulator, OrderDatabase, Reconciler]]:
-    """A seller whose sixty orders have been read; then two are removed, and one is made older."""
+    """A seller whose ten orders have been read; then two are removed, and one is made older."""
     async with (
-        Emulator(orders=60, rate_scale=5000, processing=0.02) as emulator,
+        Emulator(orders=10, rate_scale=5000, processing=0.02) as emulator,
         Application(
             "app", "secret", endpoint=emulator.url, retry=RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
         ) as app,
@@ -107,7 +107,7 @@ async def test_a_window_is_compared_with_a_report(database_url: str) -> None:
         await damage(database)
         assert await reconciler.window(Window.of(SINCE, NOW), None) == 3
         assert fetched(emulator) == 3
-        assert (await database.counts())[0] == len(emulated_orders(emulator)) == 60
+        assert (await database.counts())[0] == len(emulated_orders(emulator)) == 10
         late = [change async for change in database.changes(after=before[-1].cursor)]
         assert sorted(change.kind for change in late) == ["new", "new", "updated"]
 
@@ -161,7 +161,7 @@ async def test_a_refused_report_does_not_move_the_checkpoint(sqlite_url: str) ->
         emulator.faults({"operation": "reports_2021_06_30.create_report", "status": 403, "times": None})
         with pytest.raises((SPAPIError, ExceptionGroup)):
             await reconciler.window(Window.of(SINCE, NOW), None)
-        assert (await database.counts())[0] == 60
+        assert (await database.counts())[0] == 10
 
 
 async def test_a_sync_reconciles_what_is_due(sqlite_url: str) -> None:
@@ -173,11 +173,11 @@ async def test_a_sync_reconciles_what_is_due(sqlite_url: str) -> None:
         await damage(database)
         options: dict[str, Any] = {"since": SINCE, "clock": Later(3)}
         await sync_orders([seller], database, sources=["ids"], **options)
-        assert (await database.counts())[0] == 58
+        assert (await database.counts())[0] == 8
         heard: list[SyncEvent] = []
         report = await sync_orders([seller], database, sources=["ids", "reports"], progress=heard.append, **options)
         assert report.failed == ()
-        assert (await database.counts())[0] == 60
+        assert (await database.counts())[0] == 10
         found = [event.found for event in heard if isinstance(event, OrdersReconciled)]
         assert found[0] >= 2  # the outdated one may be in the time that searches read again
         assert found[1:] == [0, 0]
