@@ -258,7 +258,7 @@ def test_there_is_no_forecast_for_an_unknown_number() -> None:
 
 @in_virtual_hours
 async def foreseen(
-    folder: Path, sources: list[Source], *, orders: int, coarse: bool = False
+    folder: Path, sources: list[Source], *, orders: int, page_size: int, coarse: bool
 ) -> tuple[list[tuple[float, float]], float]:
     """Run a sync in virtual time: the predicted ends from a tenth of it on, and the real one."""
     clock, done, found = Hourglass(), 0, []
@@ -275,9 +275,9 @@ async def foreseen(
         elif isinstance(event, OrdersListed) and coarse and event.left is not None:
             scope.cancel()
 
-    days = 700 if coarse else 60
+    days = 600 if coarse else 60
     async with (
-        Emulator(orders=orders, days=days, processing=120, clock=clock) as emulator,
+        Emulator(orders=orders, days=days, processing=30, clock=clock) as emulator,
         Application("app", "secret", endpoint=emulator.url, clock=clock) as app,
     ):
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
@@ -285,20 +285,20 @@ async def foreseen(
         with scope:
             report = await sync_orders(
                 [seller], f"sqlite:///{folder}/orders.db", since=since, sources=sources, progress=heard,
-                forecast=True, page_size=5, clock=clock,
+                forecast=True, page_size=page_size, clock=clock,
             )  # fmt: skip
             assert report.failed == ()
     return found, clock.monotonic()
 
 
 @pytest.mark.parametrize(
-    ("sources", "orders", "coarse"),
-    [(["search"], 120, False), (["ids", "orders_v0"], 250, False), (["ids", "reports"], 120, True)],
+    ("sources", "orders", "page_size", "coarse"),
+    [(["search"], 120, 5, False), (["ids", "orders_v0"], 120, 1, False), (["ids", "reports"], 60, 3, True)],
 )
 def test_the_end_is_foreseen_from_a_tenth_of_the_work_on(
-    tmp_path: Path, sources: list[Source], orders: int, coarse: bool
+    tmp_path: Path, sources: list[Source], orders: int, page_size: int, coarse: bool
 ) -> None:
     """The error is at most a tenth of the whole time, for any sources."""
-    found, end = foreseen(tmp_path, sources, orders=orders, coarse=coarse)
+    found, end = foreseen(tmp_path, sources, orders=orders, page_size=page_size, coarse=coarse)
     assert len(found) > 5
     assert max(abs(at / end - 1) for _, at in found) < 0.1
