@@ -49,11 +49,11 @@ class Watch:
         """The events of one kind."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something is true."""
+    async def until(self, condition: Callable[[], bool], *, every: float = 0.01) -> None:
+        """Wait until something is true, which is looked at again after so many seconds."""
         with anyio.fail_after(30):
             while not condition():
-                await anyio.sleep(0.01)
+                await anyio.sleep(every)
 
 
 @asynccontextmanager
@@ -77,7 +77,7 @@ async def followed(emulator: Emulator, database: Any, *names: str, **options: An
 
 def emulator(**options: Any) -> Emulator:
     """Orders before the search delay, which is zero here; a search each 0.18 s."""
-    usual: dict[str, Any] = {"orders": 60, "rate_scale": 1000, "search_delay": 0.0, "anchor": Hourglass().time() - 3600}
+    usual: dict[str, Any] = {"orders": 20, "rate_scale": 1000, "search_delay": 0.0, "anchor": Hourglass().time() - 3600}
     return Emulator(**usual | options, clock=Hourglass())
 
 
@@ -85,13 +85,13 @@ async def test_searches_alone_find_every_change(database_url: str) -> None:
     """New and changed orders are found without a queue and without v0."""
     async with emulator() as running, OrderDatabase(database_url) as database:
         async with followed(running, database, sources=["search"]) as watch:
-            await watch.until(lambda: sum(each.orders for each in watch.of(PageStored)) >= 60)
+            await watch.until(lambda: sum(each.orders for each in watch.of(PageStored)) >= 20)
             running.change_orders(add=3, update=2)
             await watch.until(lambda: sum(len(each.seconds) for each in watch.of(OrdersFresh)) >= 5)
-            await watch.until(lambda: sum(each.orders for each in watch.of(PageStored)) >= 65)
-        assert (await database.counts())[0] == 63
+            await watch.until(lambda: sum(each.orders for each in watch.of(PageStored)) >= 25)
+        assert (await database.counts())[0] == 23
         kinds = [change.kind async for change in database.changes()]
-        assert (kinds.count("new"), kinds.count("updated")) == (63, 2)
+        assert (kinds.count("new"), kinds.count("updated")) == (23, 2)
         assert {event.source for event in watch.of(OrdersFresh)} == {"search"}
 
 
@@ -105,7 +105,7 @@ async def test_changes_that_lists_show_late_are_found(sqlite_url: str) -> None:
             running.change_orders(add=2, update=2)
             await anyio.sleep(0.3)
         stored = "SELECT order_id, last_updated_at FROM orders"
-        await watch.until(lambda: dict(query(sqlite_url, stored)) == moments(running))
+        await watch.until(lambda: dict(query(sqlite_url, stored)) == moments(running), every=0.1)
 
 
 def moments(running: Emulator) -> dict[str, str]:
@@ -268,8 +268,8 @@ async def test_messages_that_cannot_be_read_for_a_while_do_not_end_the_follower(
             await anyio.sleep(400)  # after five minutes of reading, the next pause is a short one again
             for added in running.change_orders(add=2)["added"]:
                 source.sent.append(message(added))
-                await watch.until(lambda added=added: added in stored_orders(sqlite_url))  # type: ignore[misc]
-            await watch.until(lambda: len(source.opened_at) == 5)
+                await watch.until(lambda added=added: added in stored_orders(sqlite_url), every=1)  # type: ignore[misc]
+            await watch.until(lambda: len(source.opened_at) == 5, every=1)
         assert not watch.of(SellerFailed)
     assert [round(at) for at in source.opened_at[:3]] == [0, 5, 15]
     assert [round(source.opened_at[3] - source.broke_at[0]), round(source.opened_at[4] - source.broke_at[1])] == [5, 10]
@@ -290,8 +290,8 @@ async def test_a_queue_that_does_not_exist_ends_the_follower(sqlite_url: str) ->
 @in_virtual_hours
 async def test_a_follower_continues_after_a_cancellation(sqlite_url: str) -> None:
     """It comes at any moment; every change is published once, and once more if a list named the order first."""
-    async with emulator(orders=150) as running:
-        for _ in range(4):
+    async with emulator(orders=110) as running:
+        for _ in range(3):
             async with followed(running, sqlite_url) as watch:
                 await watch.until(lambda: bool(watch.of(PageStored)))
                 running.change_orders(add=2, update=3)
