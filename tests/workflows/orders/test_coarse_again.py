@@ -22,13 +22,13 @@ pytest_plugins = ("sync_fixtures",)
 SEARCH, BY_ID = "orders_2026_01_01.search_orders", "orders_2026_01_01.get_order"
 LIST, ITEMS = "orders_v0.get_orders", "orders_v0.get_order_items"
 REPORTS = "reports_2021_06_30.create_report"
-ORDERS = 10
+ORDERS = 4
 SINCE = datetime.fromtimestamp(EPOCH, UTC) - timedelta(days=90)
 RETRY = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
 
 
 def emulator() -> Emulator:
-    """Ten orders of sixty days: three runs request each within the burst of 30."""
+    """Few orders of sixty days: three runs request each within the burst of 30."""
     return Emulator(orders=ORDERS, rate_scale=6000, processing=0.02, anchor=EPOCH - 3600, clock=Hourglass())
 
 
@@ -105,7 +105,7 @@ async def test_a_follower_tries_coarse_orders_again_in_each_round(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are tried after a restart, and again later."""
-    monkeypatch.setattr("spapi_async.workflows.orders._live._ROUND", 0.02)
+    monkeypatch.setattr("spapi_async.workflows.orders._live._ROUND", 0.1)
     async with (
         emulator() as running,
         Application("app", "secret", endpoint=running.url, retry=RETRY, clock=Hourglass()) as app,
@@ -118,11 +118,11 @@ async def test_a_follower_tries_coarse_orders_again_in_each_round(
         group.start_soon(lambda: follow_orders([seller], sqlite_url, **options))
         with anyio.fail_after(60):
             while requests_of(running, BY_ID) - before <= ORDERS:
-                await anyio.sleep(0.01)
+                await anyio.sleep(0.1)
             assert coarse_orders(sqlite_url) == ORDERS
             running.faults({"clear": True})
             while coarse_orders(sqlite_url):
-                await anyio.sleep(0.01)
+                await anyio.sleep(0.1)
         group.cancel_scope.cancel()
 
 
