@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,6 @@ from spapi_async.workflows.orders._rows import V2026
 pytest_plugins = ("sync_fixtures",)
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
-CHECKPOINT = Checkpoint(seller="s", stream="o", last_updated_after=NOW)
 TURNS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144)
 """How many turns the event loop makes before the cancellation: from the first await to long after the last."""
 
@@ -48,21 +47,23 @@ async def test_a_database_that_is_being_opened_can_be_cancelled(
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-@pytest.mark.parametrize("turns", TURNS)
-async def test_a_statement_that_has_begun_is_finished(database_url: str, turns: int) -> None:
+async def test_a_statement_that_has_begun_is_finished(database_url: str) -> None:
     """The cancellation takes effect afterwards; a page and its checkpoint are stored, or neither is."""
-    row = V2026.row(b'{"orderId":"a","orderItems":[{"orderItemId":"1"}]}')
-    works: list[Callable[[OrderDatabase], Coroutine[Any, Any, Any]]] = [
-        lambda database: database.store(OrderPage(seller="s", rows=[row], checkpoint=CHECKPOINT, at=NOW)),
-        lambda database: database.store_quota({("app", "a"): "x"}, now=NOW),
-        lambda database: database.checkpoint("s", "o"),
-    ]
     async with OrderDatabase(database_url) as database:
-        for work in works:
-            await cancelled_after(turns, work(database))
-        assert await database.counts() == (1, 1)
-        assert await database.checkpoint("s", "o") == CHECKPOINT
-        assert await database.quota("app") == {"a": "x"}
+        for number, turns in enumerate(TURNS, 1):
+            row = V2026.row(b'{"orderId":"%d","orderItems":[{"orderItemId":"1"}]}' % turns)
+            place = Checkpoint(seller="s", stream="o", last_updated_after=NOW + timedelta(seconds=turns))
+            page = OrderPage(seller="s", rows=[row], checkpoint=place, at=NOW)
+            works: list[Coroutine[Any, Any, Any]] = [
+                database.store(page),
+                database.store_quota({("app", "a"): str(turns)}, now=NOW),
+                database.checkpoint("s", "o"),
+            ]
+            for work in works:
+                await cancelled_after(turns, work)
+            assert await database.counts() == (number, number)
+            assert await database.checkpoint("s", "o") == place
+            assert await database.quota("app") == {"a": str(turns)}
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
