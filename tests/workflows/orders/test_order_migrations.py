@@ -167,14 +167,17 @@ async def test_a_database_of_an_earlier_version_is_migrated(
 def reflected(connection: Connection) -> dict[str, Any]:
     """Every table as the database describes it: columns in order, keys by name, indexes."""
     found = inspect(connection)
+    columns, keys, indexes = found.get_multi_columns(), found.get_multi_pk_constraint(), found.get_multi_indexes()
+    unique, checks = found.get_multi_unique_constraints(), found.get_multi_check_constraints()
     return {
         table: {
-            "columns": [{**column, "type": repr(column["type"])} for column in found.get_columns(table)],
-            "key": found.get_pk_constraint(table),
-            "indexes": sorted(repr({**index, "dialect_options": _texts(index)}) for index in found.get_indexes(table)),
-            "rules": [found.get_unique_constraints(table), found.get_check_constraints(table)],
+            "columns": [{**column, "type": repr(column["type"])} for column in columns[place]],
+            "key": keys[place],
+            "indexes": sorted(repr({**index, "dialect_options": _texts(index)}) for index in indexes[place]),
+            "rules": [unique[place], checks[place]],
         }
-        for table in found.get_table_names()
+        for place in columns
+        for table in [place[1]]
     }
 
 
@@ -193,19 +196,19 @@ async def schema_of(url: str) -> dict[str, Any]:
         await engine.dispose()
 
 
-@pytest.mark.parametrize("missing", [(), ("unreadable",), ("unreadable", "quota_states", "checkpoints")])
-async def test_a_migrated_database_has_the_tables_of_a_new_one(new_database_url: str, missing: tuple[str, ...]) -> None:
+async def test_a_migrated_database_has_the_tables_of_a_new_one(new_database_url: str) -> None:
     """Columns are equal, and keys and indexes by name; the first versions had fewer tables."""
     async with OrderDatabase(new_database_url):
         pass
     new = await schema_of(new_database_url)
-    await execute(new_database_url, *(f"DROP TABLE {table}" for table in new))
-    await made_by_an_earlier_version(new_database_url)
-    if missing:
-        await execute(new_database_url, *(f"DROP TABLE {table}" for table in missing))
-    async with OrderDatabase(new_database_url) as database:
-        assert await database.counts() == (2, 2)
-    assert await schema_of(new_database_url) == new
+    for missing in ((), ("unreadable",), ("unreadable", "quota_states", "checkpoints")):
+        await execute(new_database_url, *(f"DROP TABLE {table}" for table in new))
+        await made_by_an_earlier_version(new_database_url)
+        if missing:
+            await execute(new_database_url, *(f"DROP TABLE {table}" for table in missing))
+        async with OrderDatabase(new_database_url) as database:
+            assert await database.counts() == (2, 2)
+        assert await schema_of(new_database_url) == new, missing
 
 
 async def test_a_migration_creates_no_later_tables(new_database_url: str) -> None:
@@ -285,10 +288,10 @@ def test_processes_that_open_a_new_database_at_once_make_it_once(new_database_ur
     """None fails, and their cursors have the same database name."""
     processes = [
         warm_python.start(["-c", OPENING, new_database_url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(6)
+        for _ in range(3)
     ]
     results = [(process.communicate(timeout=120), process.returncode) for process in processes]
-    assert results == [((b"", b""), 0)] * 6
+    assert results == [((b"", b""), 0)] * 3
     assert len(asyncio.run(execute(new_database_url, "SELECT database_id FROM change_feed"))) == 1
     assert len(asyncio.run(execute(new_database_url, "SELECT version_num FROM spapi_orders_version"))) == 1
 
