@@ -55,7 +55,7 @@ def test_a_full_disk_stops_a_sync_between_two_pages(spapi_emulator: Emulator, ne
     before, stops = -1, 0
     size = Path(new_sqlite_url.removeprefix("sqlite:///")).stat().st_size
     for _ in range(40):
-        size += 150_000
+        size += 400_000
         code, errors = run(spapi_emulator, new_sqlite_url, size)
         stored = stored_orders(new_sqlite_url)
         assert query(new_sqlite_url, "PRAGMA integrity_check") == [("ok",)]
