@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from hypothesis import strategies as st
 
 from spapi_async._core.operation import Operation, UsagePlan
 from spapi_async._core.options import Priority
@@ -12,7 +16,7 @@ from spapi_async.credentials import Account, Grant
 from spapi_async.marketplaces import Region
 from spapi_async.ratelimit import LocalRateLimiter, Permit
 
-__all__ = ["ReferenceBucket", "SimulatedAmazon", "account", "now", "operation", "saturate", "take"]
+__all__ = ["ReferenceBucket", "SimulatedAmazon", "account", "choices", "now", "operation", "saturate", "take"]
 
 GRACE = 1e-6
 """Tokens: more than the rounding of a long run, less than any mistake."""
@@ -48,6 +52,19 @@ async def take(
     permit = await limiter.acquire(what, who, priority=priority, max_wait=max_wait)
     permit.observe(status, rate)
     return permit
+
+
+def choices(**values: Sequence[object]) -> st.SearchStrategy[dict[str, Any]]:
+    """One of the values for each name, in a single draw: with one draw each, they cost more than what is tested."""
+
+    def chosen(number: int) -> dict[str, Any]:
+        found = {}
+        for name, each in values.items():
+            number, place = divmod(number, len(each))
+            found[name] = each[place]
+        return found
+
+    return st.sampled_from(range(math.prod(map(len, values.values())))).map(chosen)
 
 
 class ReferenceBucket:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import product
 from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from insides import registry_of
-from simulated import GRACE, ReferenceBucket, account
+from simulated import GRACE, ReferenceBucket, account, choices
 from virtual_time import run
 
 from spapi_async._core.operation import Operation, Parameter, UsagePlan
@@ -46,24 +47,20 @@ class TightBucket(ReferenceBucket):
         return now >= 0 and self.tokens <= 10 * GRACE
 
 
-CALL = st.fixed_dictionaries(
-    {
-        "pause": st.sampled_from([0.0, 0.0, 0.0, 0.1, 1.0, 4.0]),
-        "seller": st.sampled_from("ab"),
-        "kind": st.sampled_from(KINDS),
-        "priority": st.sampled_from(list(Priority)),
-        "give_up_after": st.sampled_from([None, None, None, 0.0, 0.3, 2.0]),
-    }
+CALL = choices(
+    pause=[0.0, 0.0, 0.0, 0.1, 1.0, 4.0],
+    seller="ab",
+    kind=KINDS,
+    priority=list(Priority),
+    give_up_after=[None, None, None, 0.0, 0.3, 2.0],
 )
-LIMITS = st.fixed_dictionaries(
-    {
-        "rate": st.sampled_from([0.5, 1.0, 5.0]),
-        "burst": st.integers(1, 4),
-        "application_rate": st.sampled_from([0.7, 2.0]),
-        "application_burst": st.integers(1, 4),
-        "window": st.tuples(st.integers(1, 3), st.sampled_from([2.0, 7.0])),
-        "bucket": st.tuples(st.sampled_from([0.3, 3.0]), st.integers(1, 3)),
-    }
+LIMITS = choices(
+    rate=[0.5, 1.0, 5.0],
+    burst=range(1, 5),
+    application_rate=[0.7, 2.0],
+    application_burst=range(1, 5),
+    window=[*product(range(1, 4), [2.0, 7.0])],
+    bucket=[*product([0.3, 3.0], range(1, 4))],
 )
 
 
@@ -128,8 +125,8 @@ class World:
         permit.observe(200, None)
 
 
-@settings(max_examples=150, deadline=None)
-@given(limits=LIMITS, script=st.lists(CALL, max_size=40))
+@settings(max_examples=60, deadline=None)
+@given(limits=LIMITS, script=st.lists(CALL, min_size=5, max_size=40))
 @example(
     limits={
         "rate": 1.0, "burst": 1, "application_rate": 2.0, "application_burst": 1,
