@@ -11,7 +11,7 @@ from virtual_time import run
 
 from spapi_async.ratelimit import LocalRateLimiter, Permit
 
-CALLS = 1000
+CALLS = 500
 CALLS_WITH_STALLS = 500
 
 
@@ -54,8 +54,10 @@ def test_a_steady_network_costs_a_burst_of_one_little() -> None:
     assert part >= 0.97
 
 
-@pytest.mark.parametrize("standstill", [0.05, 0.15, 0.4])
-@pytest.mark.parametrize(("rate", "burst"), [(50.0, 2), (10.0, 2), (50.0, 5), (50.0, 1)])
+@pytest.mark.parametrize(
+    ("rate", "burst", "standstill"),
+    [(50.0, 2, 0.05), (50.0, 2, 0.4), (10.0, 2, 0.15), (50.0, 5, 0.4), (50.0, 1, 0.05), (50.0, 1, 0.15)],
+)
 def test_a_network_that_stalls_costs_no_refusal(rate: float, burst: int, standstill: float) -> None:
     """Requests that were sent during a stall arrive together, and none is refused."""
 
@@ -88,21 +90,20 @@ def test_a_network_that_stalls_costs_no_refusal(rate: float, burst: int, standst
         assert part >= 0.97 - standstill * rate / 200  # what overflows while nothing gets through
 
 
-@pytest.mark.parametrize("programs", [2, 3])
-def test_independent_limiters_share_a_quota(programs: int) -> None:
+def test_independent_limiters_share_a_quota() -> None:
     """They use all of it, few requests are refused, and none is starved."""
 
     async def scenario() -> tuple[SimulatedAmazon, list[int]]:
         amazon, op = SimulatedAmazon(5.0, 10, latency=(0.0, 0.1)), operation(5.0, 10)
-        limiters = [LocalRateLimiter() for _ in range(programs)]
-        seconds = 1000
+        limiters = [LocalRateLimiter() for _ in range(3)]
+        seconds = 700
         await asyncio.gather(*(saturate(each, op, account(), amazon.request, seconds=seconds) for each in limiters))
         return amazon, [each.limits()[0].admitted for each in limiters]
 
     amazon, admitted = run(scenario())
-    assert len(amazon.served) >= 0.97 * 5.0 * 1000
+    assert len(amazon.served) >= 0.97 * 5.0 * 700
     assert len(amazon.refused) <= 0.03 * len(amazon.served)
-    assert min(admitted) >= 0.1 * sum(admitted) / programs
+    assert min(admitted) >= 0.1 * sum(admitted) / 3
 
 
 def test_the_full_rate_returns_when_another_client_stops() -> None:
@@ -112,7 +113,7 @@ def test_the_full_rate_returns_when_another_client_stops() -> None:
         amazon, limiter, op = SimulatedAmazon(5.0, 10, latency=(0.0, 0.1)), LocalRateLimiter(), operation(5.0, 10)
         rng = random.Random(3)
         other = asyncio.create_task(amazon.neighbour(lambda: rng.uniform(0.3, 0.5)))
-        await saturate(limiter, op, account(), amazon.request, seconds=600)
+        await saturate(limiter, op, account(), amazon.request, seconds=300)
         other.cancel()
         await saturate(limiter, op, account(), amazon.request, seconds=240)
         return limiter.limits()[0].rate
