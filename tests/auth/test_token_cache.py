@@ -44,10 +44,10 @@ class Source:
 
 
 @virtual_time
-async def test_ten_thousand_callers_cost_one_fetch() -> None:
+async def test_a_thousand_callers_cost_one_fetch() -> None:
     """Every caller during a fetch gets its token."""
     source = Source()
-    tokens = await asyncio.gather(*(source.get("a") for _ in range(10_000)))
+    tokens = await asyncio.gather(*(source.get("a") for _ in range(1000)))
     assert set(tokens) == {"a#1"}
     assert source.cache.statistics().fetched == 1
 

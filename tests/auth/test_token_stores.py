@@ -21,17 +21,17 @@ def memory() -> MemoryTokenStore:
 
 
 @virtual_time
-async def test_fifty_workers_of_one_seller_cost_one_call_an_hour() -> None:
-    """They are busy through eight hours; restricted tokens are shared, too."""
+async def test_twenty_workers_of_one_seller_cost_one_call_an_hour() -> None:
+    """They are busy through three hours; restricted tokens are shared, too."""
     amazon, store = FakeAmazon(), memory()
-    workers = [authenticator(amazon, store=store) for _ in range(50)]
-    for _ in range(8 * 20):
+    workers = [authenticator(amazon, store=store) for _ in range(20)]
+    for _ in range(3 * 20):
         calls = [worker.token(PLAIN, account(), request()) for worker in workers]
         calls += [worker.token(ADDRESS, account(), request()) for worker in workers]
         await asyncio.gather(*calls)
         await asyncio.sleep(180)
-    assert 8 <= len(amazon.forms) <= 9
-    assert 8 <= len(amazon.bodies) <= 9
+    assert 3 <= len(amazon.forms) <= 4
+    assert 3 <= len(amazon.bodies) <= 4
 
 
 @virtual_time
