@@ -97,7 +97,7 @@ _MOST_BRACKETS = 500_000
 
 # Strings are matched as a whole (and without backtracking), so that brackets inside them do not count.
 _STRING = rb""""[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)"""
-_STRUCTURE = rb"[\[\]{}]|" + _STRING
+_TO_BRACKET = rb"""(?s)[^"\[\]{}]*+(?:%b[^"\[\]{}]*+)*+([\[\]{}])""" % _STRING
 # A run of opening brackets, with plain keys between them, is one token, and so is a run of closing brackets. So a
 # hundred thousand levels are two tokens, and the loop over them does not block the event loop.
 _RUNS = rb"""(?:[\[{]\s*+(?:"[^"\\\[\]{}]*+"\s*+:\s*+)?+)++|[\]}]++|""" + _STRING
@@ -108,23 +108,24 @@ def _without_broken_items(body: bytes) -> bytes:
     if body.count(b"[") + body.count(b"{") > _MOST_BRACKETS:
         return body
     pieces: list[bytes] = []
-    taken = item_at = item_depth = 0
+    at = taken = item_at = item_depth = 0
     open_brackets: list[bytes] = []
-    for token in re.finditer(_STRUCTURE, body):
-        mark = token[0][:1]
+    find = re.compile(_TO_BRACKET).match
+    while token := find(body, at):
+        mark, at = token[1], token.end()
         if mark in b"[{":
             if mark == b"{" and not item_depth and open_brackets[-1:] == [b"["]:
-                item_at, item_depth = token.start(), len(open_brackets)
+                item_at, item_depth = at - 1, len(open_brackets)
             open_brackets.append(mark)
-        elif mark in b"]}":
+        else:
             if not open_brackets:
                 break
             open_brackets.pop()
             if item_depth and len(open_brackets) == item_depth:
-                item = body[item_at : token.end()]
+                item = body[item_at:at]
                 if not _is_mendable(item):
                     pieces += (body[taken:item_at], msgspec.json.encode(item.decode()))
-                    taken = token.end()
+                    taken = at
                 item_depth = 0
     return b"".join([*pieces, body[taken:]])
 
