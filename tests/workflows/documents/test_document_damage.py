@@ -79,7 +79,7 @@ CONTENTS = st.one_of(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(content=CONTENTS, charset=st.sampled_from(CHARSETS))
 def test_a_document_raises_only_errors_of_the_library(content: bytes, charset: str) -> None:
     """Each names the operation that returned the document; one event loop reads a document in every way."""
