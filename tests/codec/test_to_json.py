@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spapi_async import to_json
@@ -101,6 +101,7 @@ def exactly(body: bytes) -> Any:
     return json.loads(body, parse_float=lambda text: ("number", text), parse_int=lambda text: ("number", text))
 
 
+@settings(max_examples=50)
 @given(THINGS)
 def test_a_decoded_reply_is_written_as_it_came(thing: dict[str, Any]) -> None:
     """Decimals of both forms are side by side, in lists, maps and structs within structs."""
@@ -108,6 +109,7 @@ def test_a_decoded_reply_is_written_as_it_came(thing: dict[str, Any]) -> None:
     assert exactly(to_json(msgspec.json.decode(body, type=Thing))) == exactly(body)
 
 
+@settings(max_examples=50)
 @given(optional(price=PRICES, sentAt=TIMES))
 @example({"price": {"Amount": msgspec.Raw(b"12.50")}, "sentAt": "2026-07-29T21:26:53.120Z"})
 def test_decimals_of_one_form_are_written_as_they_came(cheap: dict[str, Any]) -> None:
