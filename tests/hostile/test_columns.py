@@ -99,6 +99,7 @@ ODD = [
     {"orderItems": [{"orderItemId": "7", "quantityOrdered": 2.0}]},
     {"orderItems": {"orderItemId": "7"}},
     {"packages": [{"shipTime": "soon"}]},
+    {"added": {"buyer": {"buyerName": "Ann"}}},
 ]
 
 
@@ -172,7 +173,7 @@ def test_only_the_order_that_does_not_fit_is_read_by_the_model(monkeypatch: pyte
 
 
 def test_damaged_pages_make_the_same_rows() -> None:
-    """Of a thousand pages damaged at random, most orders are read by columns."""
+    """Of four hundred pages damaged at random, most orders are read by columns."""
     page = {
         "orders": [{**ORDER, "orderId": f"902-{number:07}-0000000"} for number in range(3)],
         "pagination": {"nextToken": "t"},
@@ -180,7 +181,7 @@ def test_damaged_pages_make_the_same_rows() -> None:
     }
     seed = seed_of_this_run()
     rng, quick, compared = random.Random(seed), 0, 0
-    for number in range(examples(1_000)):
+    for number in range(examples(400)):
         body = damaged(page, rng)
         pages = both(body)
         if pages is not None:
@@ -192,8 +193,8 @@ def test_damaged_pages_make_the_same_rows() -> None:
                 compared += 1
         with suppress(ValueError, RecursionError):
             quick += sum(quick_row(bytes(raw)) is not None for raw in PAGE.decode(body).orders)
-    assert quick > 0.3 * 3 * examples(1_000)
-    assert compared > 0.05 * examples(1_000)
+    assert quick > 0.3 * 3 * examples(400)
+    assert compared > 0.05 * examples(400)
 
 
 async def test_a_call_tries_the_chosen_decoder_on_its_operation_alone() -> None:
