@@ -28,7 +28,7 @@ pytest_plugins = ("disk_fixtures", "run_fixtures")
 UPLOADS = "uploads_2020_11_01.create_upload_destination_for_resource"
 RESOURCE: Any = {"resource": "aplus/2020-11-01/contentDocuments", "marketplace": "US"}
 STOCK = "POST_FLAT_FILE_INVLOADER_DATA"
-DATA = b"sku\tprice\n" + b"MARK-\t1\n" * 200_000
+DATA = b"sku\tprice\n" + b"MARK-\t1\n" * 50_000
 TEXT = DATA.decode()
 LISTINGS = listings_of("MARK-")
 
