@@ -98,7 +98,7 @@ def leaves(content: Any) -> Iterator[str]:
             yield text.lower().removesuffix("z")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=75, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_random_damage_loses_only_the_damaged_fields(data: st.DataObject) -> None:
     """The other fields equal those of the fast path, and every value comes from the body."""
@@ -125,7 +125,7 @@ def test_random_damage_loses_only_the_damaged_fields(data: st.DataObject) -> Non
     assert all(len(violation) == 3 for violation in violations)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(body=st.binary(max_size=40) | st.text(max_size=40).map(str.encode), shape=TYPES)
 def test_any_bytes_raise_nothing_but_value_error(body: bytes, shape: Any) -> None:
     """The caller turns it into DecodeError."""
@@ -137,7 +137,7 @@ def test_any_bytes_raise_nothing_but_value_error(body: bytes, shape: Any) -> Non
         json.loads(body.decode("utf-8-sig", "replace"), strict=False)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     shape=TYPES,
     content=st.recursive(
