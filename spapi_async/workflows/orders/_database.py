@@ -275,7 +275,8 @@ class OrderDatabase(Connected):
         async with self._connected().connect() as connection:
             found = list(await connection.execute(query))
             feed = (await connection.execute(select(change_feed.c.pruned, change_feed.c.last))).one()
-        if begun and number < feed.pruned:
+        # Numbers have no gaps: a batch that begins with the next one was complete, and pruned only after it was read.
+        if begun and number < feed.pruned and (not found or found[0].number > number + 1):
             raise CursorError(f"changes after this cursor have been pruned: {READ_AGAIN}")
         if number > feed.last:
             raise CursorError(f"the database was restored from a backup that is older than this cursor: {READ_AGAIN}")

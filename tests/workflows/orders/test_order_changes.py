@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 from insides import database_engine
+from sqlalchemy import event
+from sqlalchemy.util import await_only
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders import Change, CursorError, OrderDatabase, OrderPage, OrderRow, Stored
@@ -295,6 +299,44 @@ async def test_a_cursor_from_before_a_pruning_is_refused(database_url: str) -> N
             await database.prune(before=NOW.replace(tzinfo=None))
         await store(database, order("9"))
         assert [change.order_id for change in await read(database, fourth.cursor)] == ["9"]
+
+
+@contextmanager
+def pruned_during_a_read(database: OrderDatabase, pruner: OrderDatabase, before: datetime) -> Iterator[None]:
+    """The changes before a time are pruned when the next read has read its changes, but not yet what was pruned."""
+    engine = database_engine(database).sync_engine
+    pruned: list[int] = []
+
+    def prune(*execution: Any) -> None:
+        if "FROM change_feed" in execution[2]:
+            pruned.append(await_only(pruner.prune(before)))
+
+    event.listen(engine, "before_cursor_execute", prune)
+    try:
+        yield
+    finally:
+        event.remove(engine, "before_cursor_execute", prune)
+    assert any(pruned)
+
+
+async def test_changes_that_are_pruned_once_they_are_read_are_not_missing(database_url: str) -> None:
+    """Only a reader whose next change is gone has lost something."""
+    async with OrderDatabase(database_url) as database, OrderDatabase(database_url) as pruner:
+        for day in range(5):
+            await store(database, order(f"{day}"), at=NOW + timedelta(days=day))
+        first, *later = await read(database)
+        with pruned_during_a_read(database, pruner, NOW + timedelta(days=1.5)):
+            assert await read(database, first.cursor) == later
+        with pytest.raises(CursorError, match="pruned"):
+            await read(database, first.cursor)
+        another_day = pruned_during_a_read(database, pruner, NOW + timedelta(days=2.5))
+        with another_day, pytest.raises(CursorError, match="pruned"):
+            await read(database, first.cursor)
+        with pruned_during_a_read(database, pruner, NOW + timedelta(days=9)):
+            assert await read(database, later[1].cursor, limit=1) == [later[2]]
+        with pytest.raises(CursorError, match="pruned"):  # there are no changes left
+            await read(database, later[2].cursor)
+        assert await read(database, later[3].cursor) == []
 
 
 async def test_a_database_from_a_backup_refuses_a_later_cursor(sqlite_url: str) -> None:
