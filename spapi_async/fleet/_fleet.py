@@ -20,7 +20,7 @@ from spapi_async.fleet._jobs import Job, order_sync
 from spapi_async.fleet._lag import Reconciled, report_lag
 from spapi_async.fleet._policy import SellerState, by_wall_clock
 from spapi_async.fleet._queue import TASK, connection_of, listen, queue_of
-from spapi_async.fleet._scheduler import Scheduler
+from spapi_async.fleet._scheduler import Scheduler, reload
 from spapi_async.fleet._worker import Worker
 from spapi_async.ratelimit import RateLimiter, RedisRateLimiter
 from spapi_async.workflows.orders import DEFAULT_DATASETS, PersonalKeys, Progress, Source
@@ -154,9 +154,9 @@ class Fleet:
         half a minute. An outage of Redis is waited out.
 
         Raises:
-            ConfigurationError: at the start, the directory cannot be read or Redis cannot be reached.
+            ConfigurationError: at the start, the directory cannot be read (within a minute) or Redis cannot be reached.
         """
-        await self._directory.reload()
+        await reload(self._directory)
         async with self._opened() as (broker, board):
             await Scheduler(board, broker, self._directory).run()
 

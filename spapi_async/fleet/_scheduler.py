@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-import time
+import math
 from typing import Any
 
 import anyio
@@ -24,11 +25,11 @@ try:
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('a fleet needs an extra: pip install "spapi-async[fleet]"') from error
 
-__all__ = ["Scheduler"]
+__all__ = ["Scheduler", "reload"]
 
 logger = logging.getLogger("spapi_async.fleet")
 
-_READ_AGAIN = 60.0  # seconds between two readings of the directory
+_READ_AGAIN = 60.0  # seconds between two readings of the directory, and the longest duration of one
 _AT_ONCE = 100  # sellers marked at once: if this process is killed then, their marks have to expire
 
 
@@ -70,22 +71,36 @@ class Scheduler:
                 await self._leadership.leave()
 
     async def _schedule(self) -> None:
-        read_at = None  # Redis may have come back empty
-        while True:
-            if read_at is None or time.monotonic() - read_at >= _READ_AGAIN:
-                read_at = time.monotonic()
-                await self._list()
-            await self._leadership.tick()
-            await self._queue_due()
-            await anyio.sleep(LOOK)
-
-    async def _list(self) -> None:
-        """Update the board from the directory; if the directory cannot be read, the board stays unchanged."""
+        reading: asyncio.Task[list[str] | None] | None = None
+        read_at = -math.inf  # at once, because Redis may have come back empty
         try:
-            await self._directory.reload()
-            names = await self._directory.names()
+            while True:
+                if reading is None and anyio.current_time() - read_at >= _READ_AGAIN:
+                    reading, read_at = asyncio.create_task(self._names()), anyio.current_time()
+                if reading is not None:
+                    await asyncio.wait([reading], timeout=LOOK)  # one that takes longer holds nobody up
+                    if reading.done():
+                        await self._list(reading.result())
+                        reading = None
+                await self._leadership.tick()
+                await self._queue_due()
+                await anyio.sleep(LOOK)
+        finally:
+            if reading is not None:
+                reading.cancel()
+
+    async def _names(self) -> list[str] | None:
+        """The sellers that the directory lists now; None if it cannot be read."""
+        try:
+            await reload(self._directory)
+            return await self._directory.names()
         except ConfigurationError as error:
             logger.warning("the directory of sellers cannot be read; the sellers read before stay in force: %s", error)
+            return None
+
+    async def _list(self, names: list[str] | None) -> None:
+        """Update the board from the directory; if that cannot be read, the board stays unchanged."""
+        if names is None:
             return
         await self._leadership.keep()
         await self._board.keep(names, between=self._leadership.keep)
@@ -111,6 +126,19 @@ class Scheduler:
                 if left:  # else these sellers would get no slice until their marks expire
                     with anyio.CancelScope(shield=True), anyio.move_on_after(PAUSE), contextlib.suppress(RedisError):
                         await self._board.unmark(left)
+
+
+async def reload(directory: SellerDirectory) -> None:
+    """Read a directory anew; it may be a function of the user's, or a table behind a network.
+
+    Raises:
+        ConfigurationError: it cannot be read, or does not answer within a minute; the directory stays unchanged.
+    """
+    try:
+        with anyio.fail_after(_READ_AGAIN):
+            await directory.reload()
+    except TimeoutError:  # never the function's own: the directory translates what it raises
+        raise ConfigurationError(f"the directory of sellers does not answer within {_READ_AGAIN:g} s") from None
 
 
 def _kind(error: BaseException) -> str:

@@ -10,11 +10,15 @@ import anyio
 import pytest
 from msgspec.structs import replace
 from redis.asyncio import Redis
+from virtual_time import virtual_time
 
-from spapi_async.fleet import _leadership
+from spapi_async import SellerDirectory
+from spapi_async.errors import ConfigurationError
+from spapi_async.fleet import Fleet, _leadership
 from spapi_async.fleet._board import Board, Clock, SellerState
 from spapi_async.fleet._leadership import SILENCE, Leadership, TakenOverError
 from spapi_async.fleet._scheduler import Scheduler
+from spapi_async.workflows.sellers import SellerEntry
 
 
 class SetBoard(Board):
@@ -215,3 +219,121 @@ async def test_a_scheduler_that_stops_gives_back_what_it_has_not_queued(
         group.cancel_scope.cancel()
     assert await board.queued(0.0) == 1
     assert (await board.clock()).scheduler == ""
+
+
+async def test_a_directory_that_does_not_answer_holds_no_seller_up(
+    board: SetBoard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The sellers read before are queued meanwhile; then the reading is given up, which is logged, and repeated."""
+    queued = {name: asyncio.Event() for name in "AB"}
+
+    class Kicker:
+        def __init__(self, **_: Any) -> None: ...
+
+        async def kiq(self, seller: str, _: float) -> None:
+            queued[seller].set()
+
+    class Listed:
+        readings, running = 0, 0
+
+        async def reload(self) -> None:
+            self.readings, self.running = self.readings + 1, self.running + 1
+            assert self.running == 1
+            try:
+                await self._read()
+            finally:
+                self.running -= 1
+
+        async def _read(self) -> None:
+            if self.readings == 2:
+                with anyio.move_on_after(20, shield=True) as scope:
+                    await board.change("A", lambda state: replace(state, due_at=0.0))
+                    await queued["A"].wait()
+                    looks = board.looks
+                    while board.looks < looks + 20:  # which takes longer than until the next reading
+                        await asyncio.sleep(0.001)
+                assert not scope.cancelled_caught, "A was held up"
+                await anyio.sleep_forever()
+            if self.readings == 3:
+                with anyio.CancelScope(shield=True):
+                    assert [state.seller for state in await board.states()] == ["A"]
+
+        async def names(self) -> list[str]:
+            return ["A"] if self.readings < 3 else ["A", "B"]
+
+    monkeypatch.setattr("spapi_async.fleet._scheduler.AsyncKicker", Kicker)
+    monkeypatch.setattr("spapi_async.fleet._scheduler.LOOK", 0.001)
+    monkeypatch.setattr("spapi_async.fleet._scheduler._READ_AGAIN", 0.01)
+    caplog.set_level("WARNING")
+    await board.put(SellerState(seller="A", due_at=4e9))
+    scheduler: Any = Scheduler(board, None, Listed())  # type: ignore[arg-type]
+    async with anyio.create_task_group() as group:
+        group.start_soon(scheduler.run)
+        with anyio.fail_after(30):
+            await queued["B"].wait()
+        group.cancel_scope.cancel()
+    assert "the sellers read before stay in force: the directory of sellers does not answer" in caplog.text
+
+
+async def test_a_directory_is_read_once_a_minute(board: SetBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The board is looked at more often."""
+
+    class Empty:
+        readings = 0
+
+        async def reload(self) -> None:
+            self.readings += 1
+
+        async def names(self) -> list[str]:
+            return []
+
+    monkeypatch.setattr("spapi_async.fleet._scheduler.LOOK", 0.001)
+    directory = Empty()
+    scheduler: Any = Scheduler(board, None, directory)  # type: ignore[arg-type]
+    async with anyio.create_task_group() as group:
+        group.start_soon(scheduler.run)
+        while board.looks < 10:
+            await asyncio.sleep(0.001)
+        group.cancel_scope.cancel()
+    assert directory.readings == 1
+
+
+async def test_a_scheduler_that_stops_ends_the_reading_of_its_directory(board: SetBoard) -> None:
+    """No function of the user's runs on."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    class Silent:
+        async def reload(self) -> None:
+            begun.set()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                ended.set()
+
+    scheduler: Any = Scheduler(board, None, Silent())  # type: ignore[arg-type]
+    async with anyio.create_task_group() as group:
+        group.start_soon(scheduler.run)
+        with anyio.fail_after(30):
+            await begun.wait()
+        group.cancel_scope.cancel()
+    with anyio.fail_after(30):
+        await ended.wait()
+
+
+@virtual_time
+async def test_a_directory_that_does_not_answer_at_the_start_is_an_error() -> None:
+    """Nothing can be scheduled without sellers; whoever has started the scheduler hears of it after a minute."""
+
+    async def silent() -> list[SellerEntry]:
+        await asyncio.Event().wait()
+        return []
+
+    async def job(_: Any) -> None: ...
+
+    fleet = Fleet("redis://127.0.0.1:9", None, SellerDirectory(silent), job=job)
+    with (
+        anyio.fail_after(1000),
+        pytest.raises(ConfigurationError, match="the directory of sellers does not answer within 60 s"),
+    ):
+        await fleet.schedule()
+    assert asyncio.get_running_loop().time() == 60
