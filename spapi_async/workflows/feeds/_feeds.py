@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +92,14 @@ class Feeds:
 
         Args:
             feed_type: one of ``FEED_TYPES``, or any name that Amazon accepts.
-            content: bytes, text (sent as UTF-8), the path of a file, or an async iterable of bytes.
+            content: bytes, text (sent as UTF-8), the path of a file (it is copied before it is sent), or an async
+                iterable of bytes.
             marketplaces: members, ids or countries; at most 25.
             options: Amazon's ``feedOptions``.
             content_type: the content type of the document; by default that of the feed type.
 
         Raises:
-            ConfigurationError: Amazon would refuse it.
+            ConfigurationError: Amazon would refuse it, or the file has changed before it was sent.
             OutcomeUnknownError: it is unknown whether it was submitted, or as which of several feeds; names these.
             SPAPIError: Amazon refused it, or could not be reached.
         """
@@ -162,8 +163,8 @@ class Feeds:
 
 
 @asynccontextmanager
-async def _hashed(content: Content) -> AsyncIterator[tuple[bytes | Path, str]]:
-    """The content in a form that can be sent more than once, and its hash, by which an equal feed is recognised."""
+async def _hashed(content: Content) -> AsyncIterator[tuple[bytes | Path | AsyncIterable[bytes], str]]:
+    """The content in a form that can be uploaded, and its hash, by which an equal feed is recognised."""
     if isinstance(content, str):
         content = content.encode()
     if isinstance(content, (bytes, bytearray, memoryview)):
@@ -171,7 +172,9 @@ async def _hashed(content: Content) -> AsyncIterator[tuple[bytes | Path, str]]:
         yield data, _hash(data).hexdigest()
         return
     if isinstance(content, Path):
-        yield content, await asyncio.to_thread(_hash_file, content)
+        expected = await asyncio.to_thread(_hash_file, content)
+        async with aclosing(_unchanged(content, expected)) as pieces:
+            yield pieces, expected
         return
     if not hasattr(content, "__aiter__"):
         raise ConfigurationError(
@@ -185,6 +188,21 @@ async def _hashed(content: Content) -> AsyncIterator[tuple[bytes | Path, str]]:
                 digest.update(piece)
                 await anyio.to_thread.run_sync(without_arguments(file.wrapped.write, piece))
         yield path, digest.hexdigest()
+
+
+async def _unchanged(path: Path, expected: str) -> AsyncGenerator[bytes, None]:
+    """The bytes of a file that was hashed before; the upload takes all of them before it sends any.
+
+    Raises:
+        ConfigurationError: the file has changed: it would be sent as a feed that it is not.
+    """
+    digest = _hash()
+    async with await anyio.open_file(path, "rb") as file:
+        while piece := await file.read(_PIECE_BYTES):
+            digest.update(piece)
+            yield piece
+    if digest.hexdigest() != expected:
+        raise ConfigurationError(f"the file {path} changed before it was sent: submit it again")
 
 
 def _hash(data: bytes = b"") -> Any:

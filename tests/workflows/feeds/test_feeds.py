@@ -76,6 +76,39 @@ async def test_content_may_come_in_any_shape(shape: str, tmp_path: Path) -> None
     assert result.summary.messages_processed is None
 
 
+@pytest.mark.parametrize("becomes", ["two", "one more", "o", ""])
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_a_file_that_changes_before_it_is_sent_is_not_sent(
+    is_replaced: bool, becomes: str, tmp_path: Path, database_url: str
+) -> None:
+    """The journal would name the wrong content; afterwards the file is submitted as what it is now."""
+    path, draft = tmp_path / "stock.txt", tmp_path / "draft.txt"
+    path.write_text("one")
+
+    class Changing(dict[str, str]):
+        """Options that are read between the hashing of the file and its upload."""
+
+        def items(self) -> Any:
+            if is_replaced:
+                draft.write_text(becomes)
+                draft.replace(path)
+            else:
+                path.write_text(becomes)
+            return super().items()
+
+    made: dict[str, Any] = {"marketplaces": ["US"], "options": {"a": "b"}}
+    async with feeds_emulated() as (emulator, _), seller_with_id_on(emulator.url, Journal(database_url)) as seller:
+        with pytest.raises(ConfigurationError, match=r"stock\.txt changed"):
+            await seller.feeds.request(STOCK, path, marketplaces=["US"], options=Changing(a="b"))
+        assert feeds_made(emulator) == feeds_made(emulator, UPLOAD) == 0
+        first = await seller.feeds.request(STOCK, path, **made)
+        second = await seller.feeds.request(STOCK, b"one", **made)
+        assert (await seller.feeds.request(STOCK, becomes, **made)).feed_id == first.feed_id
+        sent = [each.content for each in emulator.world.documents.stored.values() if each.upload_type]
+    assert first.feed_id != second.feed_id
+    assert sent == [becomes.encode(), b"one"]
+
+
 async def test_a_feed_that_fails_says_why() -> None:
     """FATAL has the document's words, CANCELLED an error of its own; both have the feed's id."""
     async with feeds_emulated() as (emulator, seller):
