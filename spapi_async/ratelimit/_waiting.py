@@ -19,7 +19,7 @@ SHORTEST_TIMER = 1e-6
 
 
 _MOST_DEAD_ENTRIES = 16
-"""Entries of waiters that have left, beyond the number of those present, at which the queues are cleaned up."""
+"""Entries of waiters that have left, beyond the number of those present, at which a queue is cleaned up."""
 
 
 class Waiter:
@@ -38,12 +38,11 @@ class Waiter:
 class CallQueue:
     """Waiters by priority. Every operation takes constant time (leaving: amortised constant time)."""
 
-    __slots__ = ("_gone", "_passed", "counts", "impatient", "total", "waiters")
+    __slots__ = ("_passed", "counts", "impatient", "total", "waiters")
 
     def __init__(self) -> None:
         self.waiters: list[deque[Waiter] | None] = [None] * PRIORITIES
         self._passed = [0] * PRIORITIES
-        self._gone = 0
         self.counts = [0] * PRIORITIES
         self.total = 0
         self.impatient = 0  # how many waiters have a deadline
@@ -64,12 +63,11 @@ class CallQueue:
         if not waiter.queued:
             return
         self._strike(waiter)
-        self._gone += 1
-        if self._gone > self.total + _MOST_DEAD_ENTRIES:
-            for priority, waiters in enumerate(self.waiters):
-                if waiters is not None:
-                    self.waiters[priority] = deque(each for each in waiters if each.queued)
-            self._gone = 0
+        priority = waiter.priority
+        waiters = self.waiters[priority]
+        assert waiters is not None
+        if len(waiters) > 2 * self.counts[priority] + _MOST_DEAD_ENTRIES:
+            self.waiters[priority] = deque(each for each in waiters if each.queued)
 
     def pop(self) -> Waiter | None:
         """Remove and return the waiter that is served next; None if there is none."""
@@ -78,7 +76,6 @@ class CallQueue:
             while waiters:
                 waiter = waiters.popleft()
                 if not waiter.queued:
-                    self._gone -= 1
                     continue
                 self._strike(waiter)
                 if not waiter.future.done():
@@ -97,7 +94,6 @@ class CallQueue:
         assert waiters
         while not waiters[0].queued:
             waiters.popleft()
-            self._gone -= 1
         return waiters[0].number
 
     def up_to(self, priority: int) -> int:

@@ -45,3 +45,19 @@ def test_a_lane_that_was_passed_over_eight_times_goes_next() -> None:
             turns.join("patient", 2, number)
     patient = [place for place, lane in enumerate(served) if lane == "patient"]
     assert patient == [MOST_PASSES, 2 * MOST_PASSES + 1]
+
+
+def test_lanes_that_left_do_not_disturb_the_order() -> None:
+    """They are removed before they accumulate, and the heap stays in order."""
+    turns: LaneQueue[int] = LaneQueue()
+    tickets = [number * 37 % 101 // 4 for number in range(100)]
+    for lane, ticket in enumerate(tickets):
+        turns.join(lane, 1, ticket)
+    for lane in range(70):
+        turns.leave(lane)
+    assert sum(map(len, turns.heaps)) <= 2 * 30 + 16
+    served = []
+    while turns.total:
+        served.append(turns.first())
+        turns.serve(served[-1])
+    assert served == sorted(range(70, 100), key=tickets.__getitem__)
