@@ -35,20 +35,20 @@ class Promises:
         predict: the wait in seconds of a call with a given priority and number of calls of its own process before it.
     """
 
-    __slots__ = ("_asking", "_kept", "_operation", "_predict", "_queue", "_undecided")
+    __slots__ = ("_asked", "_kept", "_operation", "_predict", "_queue", "_undecided")
 
     def __init__(self, operation: Operation[Any], queue: CallQueue, predict: Callable[[int, int], float]) -> None:
         self._operation = operation
         self._queue = queue
         self._predict = predict
-        self._undecided: list[WaitingCall] = []
-        self._asking: list[WaitingCall] = []  # undecided calls that the request under way will decide
+        self._undecided: list[WaitingCall] = []  # in order of arrival
+        self._asked = 0  # how many of them the request under way will decide: the first
         self._kept: dict[WaitingCall, Timer] = {}
 
     @property
     def undecided(self) -> bool:
-        """Whether a call has not been decided yet."""
-        return bool(self._undecided)
+        """Whether there is a call that no request under way will decide."""
+        return len(self._undecided) > self._asked
 
     def enter(self, caller: WaitingCall) -> None:
         """Add a call that waits for at most ``max_wait`` seconds."""
@@ -56,24 +56,22 @@ class Promises:
 
     def ask(self) -> bool:
         """A request is sent; returns whether it should ask which other calls wait."""
-        self._asking += self._undecided
-        self._undecided = []
-        return bool(self._asking or self._kept)
+        self._asked = len(self._undecided)
+        return bool(self._undecided or self._kept)
 
     def unanswered(self) -> None:
         """The request had no reply."""
-        self._undecided = self._asking + self._undecided
-        self._asking = []
+        self._asked = 0
 
     def judge(self) -> None:
         """The reply came: refuse calls whose wait would be too long, accept the others."""
-        asking, self._asking = self._asking, []
-        for caller in asking:
+        asked, self._undecided = self._undecided[: self._asked], self._undecided[self._asked :]
+        self._asked = 0
+        for caller in asked:
             self._judge(caller)
 
     def judge_now(self) -> None:
         """There will be no reply: decide without it."""
-        self.unanswered()
         self.ask()
         self.judge()
 

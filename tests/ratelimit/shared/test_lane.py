@@ -13,13 +13,10 @@ from redis_worker import make_account, make_operation
 from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit.shared._exchange import Phase
-from spapi_async.ratelimit.shared._flights import Flights, Silence
 from spapi_async.ratelimit.shared._lane import Lane
-from spapi_async.ratelimit.shared._local_share import LocalShare
 from spapi_async.ratelimit.shared._promises import WaitingCall
 from spapi_async.ratelimit.shared._settings import LaneSettings, OperationView
 from spapi_async.ratelimit.shared._slot import Slot
-from spapi_async.ratelimit.shared._stock import Stock
 from spapi_async.ratelimit.shared._store import LimitSpec, LimitState, Reply
 from spapi_async.ratelimit.shared._terms import Terms
 
@@ -289,35 +286,6 @@ def test_calls_of_other_processes_are_counted(process: Process) -> None:
     assert error.retry_after == pytest.approx(3.0)
 
 
-def test_tokens_go_to_the_most_urgent_calls_first() -> None:
-    """Of three tokens two serve the urgent calls and one the next call."""
-    stock = Stock()
-    for _ in range(3):
-        stock.put(Slot(0.0))
-    assert stock.uncovered((2, 2, 1)) == (0, 1, 1)
-
-
-def test_the_slowest_round_trip_outlives_its_span() -> None:
-    """It counts in the next span as well, and is forgotten after that."""
-    flights = Flights()
-    slot = Slot(0.0)
-    flights.depart(slot, 0.0, Silence(10.0))
-    flights.land(slot, 0.4, replied=True)
-    assert flights.slowest(6.0) == pytest.approx(0.4)
-    assert flights.slowest(20.0) == 0.0
-
-
-def test_a_request_that_leaves_late_counts_as_late() -> None:
-    """Its round trip begins when its token was due, since that is the time that the store assumes."""
-    flights = Flights()
-    first, slot = Slot(0.0), Slot(10.0)
-    flights.depart(first, 0.0, Silence(10.0))
-    flights.land(first, 0.1, replied=True)
-    flights.depart(slot, 10.3, Silence(10.0))
-    flights.land(slot, 10.4, replied=True)
-    assert flights.slowest(10.4) == pytest.approx(0.4)
-
-
 def answer(process: Process, requests: int) -> None:
     """Send requests one after another, each answered in a tenth of a second, so that the round trip is known."""
     for _ in range(requests):
@@ -371,46 +339,6 @@ def test_nothing_is_held_back_for_longer_than_a_second(process: Process) -> None
     process.exchange(LEASED, LEASED, processes=10)
     assert lane.take()
     assert lane.take()  # its reply is not due yet
-
-
-def test_each_process_gets_its_share_of_a_burst() -> None:
-    """A full bucket of ten gives each of four processes two and a half."""
-    shares = [LocalShare(8.0, 10.0, 4, 100.0, now=0.0) for _ in range(4)]
-    assert sum(share.level(0.0) for share in shares) == pytest.approx(10.0)
-
-
-WINDOW = LimitSpec(kind="rule", rate=0.1, burst=6.0, seconds=60.0)
-SHARED = LimitSpec(kind="application", rate=10.0, burst=20.0, shared=True)
-
-
-@pytest.mark.parametrize(
-    ("spec", "state", "level", "most"),
-    [
-        (PLAN, None, 1.0, 5.0),
-        (SHARED, None, 0.0, 10.0),
-        (WINDOW, None, 1.0, 1.0),
-        (PLAN, LimitState(level=7.0, pace=2.0, capacity=8.0), 0.0, 4.0),
-        (PLAN, LimitState(level=-9.0, pace=2.0, capacity=8.0), -2.5, 4.0),
-        (WINDOW, LimitState(level=-2.0, pace=0.1, capacity=6.0, seconds=60.0), -0.9, 1.0),
-    ],
-    ids=["unheard", "unheard, all sellers'", "unheard window", "full", "in debt", "window in debt"],
-)
-def test_a_share_contains_only_tokens_that_are_surely_left(
-    spec: LimitSpec, state: LimitState | None, level: float, most: float
-) -> None:
-    """Two processes get half each, two seconds after the last reply: debts stay, and no window is spent at once."""
-    share = LocalShare.of(spec, state, rate=spec.rate, processes=2, age=2.0, now=100.0)
-    assert share.level(100.0) == pytest.approx(level)
-    assert share.level(100_000.0) == most
-
-
-def test_returned_tokens_cannot_overfill_a_share() -> None:
-    """Unused tokens come back, up to the size of the share."""
-    share = LocalShare(8.0, 10.0, 1, 10.0, now=0.0)
-    share.take(0.0)
-    share.put_back()
-    share.put_back()
-    assert share.level(0.0) == 10.0
 
 
 @pytest.mark.parametrize(

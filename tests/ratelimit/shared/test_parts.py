@@ -1,8 +1,7 @@
-"""The small parts of shared limits: flights, a local share, forgotten lanes, and what a key shows."""
+"""The small parts of shared limits: demand, forecasts, forgotten lanes, and what a key shows."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from typing import Any
 
@@ -10,60 +9,14 @@ import msgspec
 import pytest
 from redis_worker import make_account, make_operation
 
-from spapi_async._core.options import Priority
-from spapi_async.ratelimit._waiting import CallQueue
 from spapi_async.ratelimit.shared._demand import Demand
-from spapi_async.ratelimit.shared._exchange import Exchange
-from spapi_async.ratelimit.shared._flights import Flights, Silence
 from spapi_async.ratelimit.shared._forecast import limit_wait
 from spapi_async.ratelimit.shared._lane import Lane
 from spapi_async.ratelimit.shared._leaving import forget_idle
-from spapi_async.ratelimit.shared._local_share import LocalShare
-from spapi_async.ratelimit.shared._promises import Promises, WaitingCall
 from spapi_async.ratelimit.shared._settings import LaneSettings, OperationView
-from spapi_async.ratelimit.shared._slot import Slot
-from spapi_async.ratelimit.shared._store import LimitSpec, LimitState, Reply
+from spapi_async.ratelimit.shared._store import LimitSpec, LimitState
 from spapi_async.ratelimit.shared._terms import Terms
 from spapi_async.ratelimit.shared.redis._snapshot import read_snapshot
-
-
-def test_the_longest_round_trip_counts_and_not_the_last() -> None:
-    """It is forgotten after one to two spans of five seconds."""
-    flights = Flights()
-    for began, took in ((0.0, 0.9), (1.0, 0.1)):
-        slot = Slot(began, leased=True)
-        flights.depart(slot, began, Silence(10.0))
-        flights.land(slot, began + took, replied=True)
-    assert flights.slowest(2.0) == pytest.approx(0.9)
-    assert flights.slowest(6.0) == pytest.approx(0.9)
-    assert flights.slowest(12.0) == 0.0
-
-
-def test_tokens_are_held_back_until_enough_requests_have_arrived() -> None:
-    """For a bucket of one, both requests must have arrived."""
-    silence = Silence(1.0)
-    silence.depart(Slot(0.0), 0.0, 0.1)
-    silence.depart(Slot(0.5), 0.5, 0.6)
-    assert silence.lasts(0.05) == 0.0
-    assert silence.lasts(0.6) == pytest.approx(0.9)
-    assert silence.lasts(1.5) == 0.0
-
-
-def test_a_lowered_rate_keeps_its_proportion_to_the_announced_one() -> None:
-    """Half the announced rate means half the lowered one."""
-    share = LocalShare(8.0, 10.0, 1, 5.0, now=0.0)
-    share.throttled(now=2.0, admitted_at=1.0)
-    lowered = share.rate
-    share.announce(4.0)
-    assert share.rate == pytest.approx(lowered / 2)
-
-
-@pytest.mark.parametrize(("level", "left"), [(4.0, 0.0), (-3.0, -2.0)])
-def test_a_429_empties_a_local_share_and_keeps_its_debt(level: float, left: float) -> None:
-    """Tokens sold for a later time are still to be paid for."""
-    share = LocalShare(1 / 0.95, 10.0, 1, level, now=0.0)
-    share.throttled(now=1.0, admitted_at=0.5)
-    assert share.level(1.0) == pytest.approx(left)
 
 
 def busy(calls_a_second: float, *, can_be_lent: bool = True) -> Demand:
@@ -154,59 +107,3 @@ def test_keys_that_are_not_limits_are_not_shown(key: str) -> None:
     assert read_snapshot(key, state, 0.0) is None
     assert read_snapshot(PLAN_KEY, b"\xc1", 0.0) is None
     assert read_snapshot(PLAN_KEY, state, 0.0) is not None
-
-
-def test_a_lease_runs_from_when_its_request_was_composed() -> None:
-    """The store counts from an earlier time than the reply's; a process must not use tokens that have returned."""
-    now = 10.0
-    settings = LaneSettings(
-        me="me", lease_seconds=1.0, jitter=0.0, number=itertools.count(1).__next__, now=lambda: now, shares={}
-    )
-    exchange = Exchange(settings)
-    exchange.composed(now, 1, unproven=False)
-    plan = LimitState(level=1.0, rate=1.0, announced=1.0, burst=1, pace=1.0, capacity=1.0)
-    reply = Reply(now=500.0, lease=4.0, marker="m", limits=[plan], delays=[(0.5, True), (0.5, False)])
-    leased, granted = exchange.received(reply, 13.0, settings)
-    assert (leased.expires, leased.at, leased.idle_at, leased.booked) == (14.0, 13.5, 14.5, 500.5)
-    assert granted.expires == float("inf")
-    assert exchange.store_time_at_most(20.0) == 510.0
-    assert exchange.store_time(20.0) == 507.0
-
-
-def test_lost_requests_do_not_multiply_a_caller() -> None:
-    """Its wait is judged once."""
-    asked: list[int] = []
-
-    def predict(priority: int, ahead: int) -> float:
-        asked.append(ahead)
-        return 9.0
-
-    loop = asyncio.new_event_loop()
-    promises = Promises(make_operation(1.0, 1), CallQueue(), predict)
-    caller = WaitingCall(loop.create_future(), Priority.NORMAL, 20.0, 3)
-    promises.enter(caller)
-    for _ in range(5):
-        assert promises.ask()
-        promises.unanswered()
-    assert promises.ask()
-    promises.judge()
-    assert asked == [3]
-    promises.forget(caller)
-    loop.close()
-
-
-def test_other_processes_are_asked_about_while_a_max_wait_is_pending() -> None:
-    """Whether it can be kept depends on the other calls; without one they are not asked about."""
-    loop = asyncio.new_event_loop()
-    line = CallQueue()
-    promises = Promises(make_operation(1.0, 1), line, lambda priority, ahead: 9.0)
-    caller = WaitingCall(loop.create_future(), Priority.NORMAL, 20.0, 0)
-    line.join(caller)
-    assert not promises.ask()
-    promises.enter(caller)
-    assert promises.ask()
-    promises.judge()
-    assert promises.ask()
-    promises.forget(caller)
-    assert not promises.ask()
-    loop.close()
