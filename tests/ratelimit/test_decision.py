@@ -11,7 +11,7 @@ from simulated import account, operation
 from spapi_async._core.plan_rules import Bucket, Limit, Window
 from spapi_async.ratelimit._book import Charge
 from spapi_async.ratelimit._bucket import Flight
-from spapi_async.ratelimit._decision import MOST_MOVES, assign, blame, dequeue, enqueue, predict
+from spapi_async.ratelimit._decision import MOST_MOVES, assign, blame, dequeue, enqueue, overdue, predict
 from spapi_async.ratelimit._jitter import Jitter
 from spapi_async.ratelimit._meter import Lane, Meter
 from spapi_async.ratelimit._turns import LaneQueue
@@ -37,14 +37,15 @@ class Decisions:
     def lane(self, *meters: Meter, value: str = "") -> Lane:
         return Lane(GET, account(), meters, jitter=Jitter(), value=value, now=0.0)
 
-    def call(self, lane: Lane, name: str, now: float = 0.0, priority: int = 1) -> None:
+    def call(self, lane: Lane, name: str, now: float = 0.0, priority: int = 1, deadline: float | None = None) -> Waiter:
         self.number += 1
-        waiter = Waiter(self.loop.create_future(), priority, None, self.number)
+        waiter = Waiter(self.loop.create_future(), priority, deadline, self.number)
         self.names[waiter] = name
         lane.queue.join(waiter)
         if lane.queue.total == 1:
             lane.turn = self.number
         self.decide(enqueue(lane, now), now)
+        return waiter
 
     def decide(self, meters: list[Meter], now: float) -> dict[Meter, float | None]:
         return assign(meters, now, self.launch)
@@ -228,6 +229,19 @@ def test_calls_are_served_when_predicted(decisions: Decisions) -> None:
     decisions.run([plan, rule], 200.0)
     happened = {name: at for at, name in decisions.left if name in predicted}
     assert happened == pytest.approx(predicted, abs=1e-3)
+
+
+def test_when_a_rate_falls_calls_are_refused_by_the_places_that_they_have_then(decisions: Decisions) -> None:
+    """A refused call makes room, and so does one that was just cancelled, whose task has not run yet to leave."""
+    plan = meter(Bucket(1.0, 1), "plan")
+    lane = decisions.lane(plan)
+    decisions.call(lane, "served")
+    cancelled = decisions.call(lane, "cancelled", deadline=5.0)
+    for name, deadline in (("patient", None), ("in time", 2.0), ("late", 2.5), ("moved up", 3.0)):
+        decisions.call(lane, name, deadline=deadline)
+    cancelled.future.cancel()
+    found = [(decisions.names[waiter], wait) for _, waiter, wait in overdue([plan], 0.0)]
+    assert found == [("late", 3.0)]
 
 
 def flights(*spare: float) -> list[Flight]:

@@ -169,6 +169,16 @@ def test_a_call_that_was_just_cancelled_is_not_judged(line: Line) -> None:
     assert line.predicted == []
 
 
+def test_a_call_that_was_just_cancelled_is_not_judged_again(line: Line) -> None:
+    """Its place in the queue goes to the next call."""
+    cancelled, call = line.wait(3.0), line.wait(2.5)
+    line.exchange()
+    cancelled.future.cancel()
+    line.slow_down(2.5)
+    assert line.predicted == [0, 1, 0]
+    assert refusals(call) == [None]
+
+
 def test_a_wait_ends_shortly_after_max_wait(line: Line) -> None:
     """The error names the wait of the first call in the queue."""
     line.wait(None)
