@@ -329,7 +329,7 @@ class Lane:
         self.announced = rate
         self.exchange.outbox.feedback().rate = rate
         if self.shares:
-            self.shares[0].announce(rate)
+            self.shares[0].announce(rate, self._settings.now())
 
     def throttled_by_amazon(self, admitted_at: float, limit: int, lanes: Iterable[Lane]) -> None:
         """Amazon answered 429 to a request admitted at that time (loop time): tokens in stock are worthless now.

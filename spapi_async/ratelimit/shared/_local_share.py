@@ -65,10 +65,10 @@ class LocalShare:
         """Return a token that was not spent."""
         self._level = min(self._level + 1, self._capacity)
 
-    def announce(self, rate: float) -> None:
-        """Use the rate in Amazon's header."""
+    def announce(self, rate: float, now: float) -> None:
+        """Use the rate in Amazon's header from now on."""
         full = rate * _SAFETY / self._processes
-        self.level(self._at)
+        self.level(now)
         self.rate *= full / self._full_rate
         self._full_rate = full
 

@@ -53,7 +53,7 @@ def test_a_lowered_rate_keeps_its_proportion_to_the_announced_one() -> None:
     share = LocalShare(8.0, 10.0, 1, 5.0, now=0.0)
     share.throttled(now=2.0, admitted_at=1.0)
     lowered = share.rate
-    share.announce(4.0)
+    share.announce(4.0, now=2.0)
     assert share.rate == pytest.approx(lowered / 2)
 
 
@@ -63,3 +63,62 @@ def test_a_429_empties_a_local_share_and_keeps_its_debt(level: float, left: floa
     share = LocalShare(1 / 0.95, 10.0, 1, level, now=0.0)
     share.throttled(now=1.0, admitted_at=0.5)
     assert share.level(1.0) == pytest.approx(left)
+
+
+def test_tokens_that_flowed_in_before_a_header_did_so_at_the_old_rate() -> None:
+    """Two seconds at one token a second, then one at four."""
+    share = LocalShare(1 / 0.95, 10.0, 1, 0.0, now=0.0)
+    share.announce(4 / 0.95, now=2.0)
+    assert share.level(2.0) == pytest.approx(2.0)
+    assert share.level(3.0) == pytest.approx(6.0)
+
+
+def test_no_time_counts_twice() -> None:
+    """Whatever the order in which events are reported."""
+    share = LocalShare(1 / 0.95, 10.0, 1, 0.0, now=0.0)
+    levels = [share.level(now) for now in (2.0, 1.0, 2.0, 3.0)]
+    assert levels == pytest.approx([2.0, 2.0, 2.0, 3.0])
+
+
+def test_a_token_is_there_when_predicted() -> None:
+    """Also where the sum of time and delay is rounded: a timer set for it must not have to be set again."""
+    for number in range(1, 100):
+        share = LocalShare(number / 7, 10.0, 1, -number / 3, now=1000.0)
+        delay = share.delay(1000.0)
+        assert share.delay(1000.0, ahead=2) == pytest.approx(delay + 2 / share.rate)
+        assert share.delay(1000.0 + delay) == 0.0
+
+
+def test_taking_a_token_counts_what_has_flowed_in() -> None:
+    """Up to the size of the share."""
+    share = LocalShare(1 / 0.95, 10.0, 1, 0.0, now=0.0)
+    share.take(4.0)
+    assert share.level(4.0) == pytest.approx(3.0)
+    share.take(100.0)
+    assert share.level(100.0) == pytest.approx(9.0)
+
+
+def test_a_lowered_rate_recovers_with_the_calls() -> None:
+    """Each restores a hundredth of the announced rate, up to all of it."""
+    share = LocalShare(10 / 0.95, 10.0, 1, 0.0, now=0.0)
+    share.throttled(now=1.0, admitted_at=0.5)
+    rates = []
+    for number in range(22):
+        share.take(2.0 + number)
+        rates.append(share.rate)
+    assert rates[:3] == pytest.approx([8.1, 8.2, 8.3])
+    assert rates[-3:] == pytest.approx([10.0, 10.0, 10.0])
+    share.announce(5 / 0.95, now=30.0)
+    share.take(40.0)
+    assert share.rate == pytest.approx(5.0)
+
+
+def test_429s_to_requests_of_one_moment_lower_the_rate_once() -> None:
+    """Those that were sent when the first one was answered count with it, but the rate falls to a twentieth at most."""
+    share = LocalShare(10 / 0.95, 10.0, 1, 0.0, now=0.0)
+    for now, admitted_at in ((2.0, 1.0), (3.0, 1.5), (3.0, 2.0)):
+        share.throttled(now, admitted_at)
+    assert share.rate == pytest.approx(8.0)
+    for number in range(4, 40):
+        share.throttled(number, number - 0.5)
+    assert share.rate == pytest.approx(0.5)
