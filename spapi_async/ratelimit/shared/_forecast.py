@@ -31,7 +31,7 @@ def limit_wait(limit: LimitState, age: float, number: int) -> float:
     """Seconds until a limit, whose state was received ``age`` seconds ago, admits the ``number``-th request."""
     if limit.seconds:
         starts = itertools.chain(limit.starts, *([moment] * count for moment, count in limit.later))
-        moments = [start - age for start in starts if start - age + limit.seconds > 0]
+        moments = [start - age for start in starts]
         return opening(moments, int(limit.burst), limit.seconds, max(0.0, limit.opens - age), number)
     level = min(limit.level + limit.pace * age, limit.capacity)
     return max(0.0, (number - level) / limit.pace)

@@ -103,11 +103,7 @@ class Lane:
         is_answered = exchange.reply is not None and exchange.reply.crowded and exchange.poll_at > now
         if hurry:
             exchange.ask_again(Need.HURRY | Need.NEWS)
-        elif (
-            Need.HURRY in exchange.needs
-            or waiter.max_wait is not None
-            or (first and not self.stock and not is_answered)
-        ):
+        elif waiter.max_wait is not None or (first and not self.stock and not is_answered):
             exchange.ask_again(Need.NEWS)
 
     def abandon(self, waiter: WaitingCall) -> None:

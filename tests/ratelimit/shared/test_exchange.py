@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import weakref
 from typing import Any
 
 import pytest
@@ -127,6 +128,15 @@ async def test_the_end_of_an_exchange_is_announced_once(exchange: Exchange) -> N
         assert not over.done()
         end()
         assert over.done()
+
+
+async def test_nothing_is_kept_of_those_who_waited_for_the_end_of_an_exchange(exchange: Exchange) -> None:
+    """There may be a million exchanges."""
+    over = exchange.next_over()
+    exchange.lost()
+    kept = weakref.ref(over)
+    del over
+    assert kept() is None
 
 
 def test_the_end_of_an_exchange_is_not_announced_in_a_closed_loop(exchange: Exchange) -> None:

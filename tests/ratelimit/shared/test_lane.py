@@ -2,85 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
-from redis_worker import make_account, make_operation
+from one_process import LEASED, NOW, PLAN, SALES, Process
 
 from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit.shared._exchange import Phase
-from spapi_async.ratelimit.shared._lane import Lane
-from spapi_async.ratelimit.shared._promises import WaitingCall
-from spapi_async.ratelimit.shared._settings import LaneSettings, OperationView
 from spapi_async.ratelimit.shared._slot import Slot
-from spapi_async.ratelimit.shared._store import LimitSpec, LimitState, Reply
-from spapi_async.ratelimit.shared._terms import Terms
-
-PLAN = LimitSpec(kind="plan", rate=1.0, burst=10)
-SALES = LimitSpec(kind="rule", rate=4 / 3600, burst=4, seconds=3600.0)
-
-
-class Process:
-    """One lane with its clock."""
-
-    def __init__(self, *specs: LimitSpec) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.now = 100.0
-        self.settings = LaneSettings(
-            me="me",
-            lease_seconds=1.0,
-            jitter=0.0,
-            number=itertools.count(1).__next__,
-            now=lambda: self.now,
-            shares={},
-        )
-        self.specs = specs or (PLAN,)
-        keys = ("plan", "memory", *(f"limit {number}" for number in range(1, len(self.specs))))
-        self.terms = Terms(kind="", value="", keys=keys, former=(), specs=self.specs, places={})
-        self.view = OperationView()
-        self.lane = self.another()
-
-    def another(self) -> Lane:
-        """A lane of the same limits."""
-        return Lane(make_operation(1.0, 10), make_account(), terms=self.terms, view=self.view, settings=self.settings)
-
-    def wait(self, *, priority: Priority = Priority.NORMAL, max_wait: float | None = None) -> WaitingCall:
-        """A call that waits."""
-        caller = WaitingCall(self.loop.create_future(), priority, max_wait, self.lane.queue.ahead(priority))
-        self.lane.enqueue(caller)
-        return caller
-
-    def reply(self, *delays: tuple[float, bool], level: float = 0.0, **facts: Any) -> Reply:
-        """The reply of a store whose bucket is at this level."""
-        states = [
-            LimitState(
-                level=level, rate=each.rate, announced=each.rate, burst=each.burst, pace=each.rate, capacity=each.burst
-            )
-            for each in self.specs
-        ]
-        facts = {"now": 5000.0 + self.now, "lease": 4.0, "marker": "m", "limits": states, **facts}
-        return Reply(delays=list(delays), **facts)
-
-    def exchange(self, *delays: tuple[float, bool], **facts: Any) -> Any:
-        """Send what is to be asked, take a reply, and return the request."""
-        request = self.lane.request()
-        self.lane.absorb(self.reply(*delays, **facts))
-        return request
-
-
-@pytest.fixture
-def process() -> Iterator[Process]:
-    """A process that knows nothing yet."""
-    process = Process()
-    yield process
-    process.loop.close()
-
-
-NOW, LEASED = (0.0, False), (0.0, True)
+from spapi_async.ratelimit.shared._store import LimitSpec, Reply
 
 
 def test_a_granted_token_is_used_by_the_first_call_when_it_is_due(process: Process) -> None:
@@ -119,6 +48,15 @@ def test_feedback_of_a_lost_request_is_repeated(process: Process) -> None:
     assert [feedback.seq for feedback in again.feedback] == [feedback.seq for feedback in first.feedback]
 
 
+def test_the_last_of_the_requests_that_were_refused_is_reported(process: Process) -> None:
+    """With the limit that Amazon named last."""
+    process.exchange()
+    for admitted_at, limit in ((99.5, 0), (99.0, 2)):
+        process.lane.throttled_by_amazon(admitted_at, limit, ())
+    (news,) = process.lane.request().feedback
+    assert (news.hits, news.hit_at, news.hit_limit) == (2, 5099.5, 2)
+
+
 def test_after_a_429_granted_and_leased_tokens_are_given_back(process: Process) -> None:
     """They go back with the report of the 429, and calls keep waiting."""
     process.exchange(LEASED, LEASED, LEASED)
@@ -155,6 +93,48 @@ def test_a_call_cancelled_after_its_grant_loses_no_token(process: Process, other
     assert all(caller.future.done() for caller in waiting)
     feedback = process.lane.request().feedback
     assert [(each.credit, each.credit_at) for each in feedback] == ([] if others else [(1, 5100.0)])
+
+
+def test_a_new_call_does_not_overtake_those_that_wait(process: Process) -> None:
+    """A token that has just become usable goes to the first of them."""
+    first = process.wait()
+    process.exchange((2.0, False))
+    process.now += 2.0
+    assert process.lane.take() is None
+    process.lane.dispatch()
+    assert first.future.done()
+
+
+def test_a_token_for_a_call_that_was_just_cancelled_goes_back(process: Process) -> None:
+    """Its task has not run yet to leave the queue."""
+    gone = process.wait()
+    process.lane.request()
+    gone.future.cancel()
+    process.lane.absorb(process.reply(NOW))
+    (news,) = process.lane.request().feedback
+    assert (news.credit, news.credit_at) == (1, 5100.0)
+    assert not process.view.flights
+
+
+def test_a_call_that_gives_up_is_not_judged(process: Process) -> None:
+    """It leaves the queue."""
+    gone = process.wait(max_wait=0.0)
+    process.lane.request()
+    process.lane.abandon(gone)
+    assert process.lane.queue.total == 0
+    process.lane.absorb(process.reply())
+    assert gone.future.cancelled()
+
+
+def test_tokens_that_go_back_are_counted_from_the_earliest(process: Process) -> None:
+    """The store undoes what it assumed from then on."""
+    for delay in (0.5, 2.0):
+        gone = process.wait()
+        process.lane.absorb(process.reply((delay, False)))
+        process.lane.abandon(gone)
+        process.lane.dispatch()
+    (news,) = process.lane.request().feedback
+    assert (news.credit, news.credit_at) == (2, 5100.5)
 
 
 def test_unneeded_tokens_go_back(process: Process) -> None:
@@ -274,6 +254,26 @@ def test_max_wait_is_judged_again_when_the_pace_falls(process: Process) -> None:
     assert isinstance(second.future.exception(), RateLimitWaitError)
 
 
+def test_max_wait_is_judged_again_after_a_429(process: Process) -> None:
+    """It empties the bucket, even if the pace stays the same."""
+    callers = process.wait(max_wait=2.5), process.wait(max_wait=3.5)
+    process.exchange()
+    refused = process.reply(level=-2.0)
+    refused.limits[0].throttled = 1
+    process.lane.request()
+    process.lane.absorb(refused)
+    assert [caller.future.done() for caller in callers] == [True, False]
+    assert isinstance(callers[0].future.exception(), RateLimitWaitError)
+
+
+def test_tokens_in_stock_shorten_the_wait(process: Process) -> None:
+    """The calls after them wait for as long as the store has said, less the time since."""
+    process.wait()
+    process.exchange((0.5, False), (1.5, False), level=-0.5)
+    process.now += 0.75
+    assert [process.lane.predict(1, ahead) for ahead in range(4)] == [0.0, 0.75, 0.75, 1.75]
+
+
 def test_calls_of_other_processes_are_counted(process: Process) -> None:
     """Processes take turns: each is served once before this one's first call.
 
@@ -355,13 +355,8 @@ def test_a_value_passes_when_a_call_of_it_was_answered(
     process: Process, plan: str, value: str, status: int | None, passed: int
 ) -> None:
     """The call has the same plan and another value of the argument, and its answer is not a 429."""
-
-    def lane_of(plan: str, value: str) -> Lane:
-        terms = Terms(kind=value, value=value, keys=(plan, "memory"), former=(), specs=(PLAN,), places={})
-        view, settings = process.view, process.settings
-        return Lane(make_operation(1.0, 10), make_account(), terms=terms, view=view, settings=settings)
-
-    refused, other = lane_of("plan", "A"), lane_of(plan, value)
+    refused = process.another(value="A")
+    other = process.another(value=value, keys=(plan, "memory"))
     other.answered(Slot(100.0), status)
     refused.throttled_by_amazon(100.0, 0, [refused, other])
     assert refused.exchange.outbox.feedback().others_pass == passed

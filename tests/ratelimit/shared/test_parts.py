@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import Any
-
 import msgspec
 import pytest
-from redis_worker import make_account, make_operation
 
 from spapi_async.ratelimit.shared._demand import Demand
-from spapi_async.ratelimit.shared._forecast import limit_wait
-from spapi_async.ratelimit.shared._lane import Lane
-from spapi_async.ratelimit.shared._leaving import forget_idle
-from spapi_async.ratelimit.shared._settings import LaneSettings, OperationView
-from spapi_async.ratelimit.shared._store import LimitSpec, LimitState
-from spapi_async.ratelimit.shared._terms import Terms
 from spapi_async.ratelimit.shared.redis._snapshot import read_snapshot
 
 
@@ -39,37 +29,6 @@ def test_the_size_of_a_lease_follows_the_calls() -> None:
     """It has up to ten tokens, and none without calls."""
     assert [busy(rate).wish(60.0, 20.0, 1.0) for rate in (1.0, 2.0, 5.0)] == [3, 7, 10]
     assert Demand(0.0, can_be_lent=True).wish(60.0, 20.0, 1.0) == 0
-
-
-@pytest.mark.parametrize(("age", "wait"), [(0.0, 9.0), (3.0, 6.0), (1000.0, 2.0)])
-def test_an_old_reply_about_a_bucket_predicts_a_full_one_at_most(age: float, wait: float) -> None:
-    """Of a capacity of eight, the tenth call waits for two tokens, however old the reply is."""
-    state = LimitState(level=1.0, rate=1.0, announced=1.0, burst=8, pace=1.0, capacity=8.0)
-    assert limit_wait(state, age, 10) == wait
-
-
-def lane(settings: LaneSettings, name: str) -> Lane:
-    """A lane of one limit."""
-    plan = LimitSpec(kind="plan", rate=1.0, burst=1)
-    terms = Terms(kind="", value="", keys=(name, "memory"), former=(), specs=(plan,), places={})
-    return Lane(make_operation(1.0, 1), make_account(name), terms=terms, view=OperationView(), settings=settings)
-
-
-def test_lanes_unused_for_five_minutes_are_forgotten() -> None:
-    """So is what is held for them; a lane that still has to report to the store stays."""
-    now = 0.0
-    settings = LaneSettings(
-        me="me", lease_seconds=1.0, jitter=0.0, number=itertools.count(1).__next__, now=lambda: now, shares={}
-    )
-    lanes: dict[str, Lane] = {name: lane(settings, name) for name in ("idle", "used", "owing")}
-    lanes["owing"].exchange.outbox.feedback().used += 1
-    held: dict[str, Any] = dict.fromkeys([*lanes, "memory", "of nobody"])
-    now = 299.0
-    lanes["used"].take()
-    now = 301.0
-    forget_idle(lanes, now, (held,))
-    assert list(lanes) == ["used", "owing"]
-    assert list(held) == ["used", "owing", "memory"]
 
 
 PLAN_KEY = "spapi:{application:na:tests_v0.get_thing}:A1@na"
