@@ -5,98 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fake_store import FakeStore, limiter, take
 from insides import lanes_of, link_of, task_of
-from redis_worker import make_account, make_operation
+from redis_worker import make_account
 from virtual_time import VirtualClock, virtual_time
 
-from spapi_async._core.options import Priority
 from spapi_async.errors import ConnectionFailedError
-from spapi_async.ratelimit.shared._limiter import SharedRateLimiter
 from spapi_async.ratelimit.shared._link import Link, LinkState
-from spapi_async.ratelimit.shared._store import LimitState, Outage, Reply, Request
-
-PLAN = make_operation(10.0, 10)
-
-
-class FakeStore:
-    """Grants every request in full, unless it is broken."""
-
-    label = "a store"
-    round_trips = 0
-
-    def __init__(self) -> None:
-        self.broken: BaseException | None = None
-        self.swallows = False
-        self.announced: float | None = None
-        self.batches: list[list[Request]] = []
-        self.log: list[str] = []
-        self.asked: list[str] = []
-
-    def keys(self, charges: Sequence[Any], application: str, region: str, name: str) -> tuple[str, ...]:
-        return (name, "memory", *(charge.key[-1] for charge in charges[1:]))
-
-    async def exchange(self, calls: Sequence[tuple[tuple[str, ...], Request]]) -> list[Reply]:
-        self.log.append("exchange")
-        self.batches.append([request for _, request in calls])
-        self.asked += [keys[0] for keys, _ in calls]
-        try:
-            await asyncio.sleep(0.01)
-        except asyncio.CancelledError:
-            if not self.swallows:
-                raise
-        if self.broken is not None:
-            raise self.broken
-        return [self._answer(request) for _, request in calls]
-
-    def _answer(self, request: Request) -> Reply:
-        for feedback in request.feedback:
-            self.announced = feedback.rate or self.announced
-        states = [
-            LimitState(
-                level=5.0,
-                rate=each.rate,
-                announced=self.announced or each.rate,
-                burst=each.burst,
-                pace=each.rate,
-                capacity=each.burst,
-            )
-            for each in request.limits
-        ]
-        granted = [(0.0, False)] * sum(request.waiting)
-        return Reply(now=1000.0, delays=granted, lease=4.0, marker="m", limits=states)
-
-    async def probe(self) -> None:
-        self.log.append("probe")
-        if self.broken is not None:
-            raise Outage("still gone")
-
-    async def snapshots(self) -> tuple[()]:
-        return ()
-
-    def renewed(self, me: str) -> FakeStore:
-        return self
-
-    async def disconnect(self) -> None:
-        self.log.append("disconnect")
-
-
-def limiter(store: FakeStore, **options: Any) -> SharedRateLimiter:
-    """A limiter that shares through this store."""
-    settings: dict[str, Any] = {
-        "on_outage": "local", "processes": 1, "lease_seconds": 1.0, "timeout": 1.0, "jitter": 0.0, "rules": (),
-        "clock": VirtualClock(), "observers": (), **options,
-    }  # fmt: skip
-    return SharedRateLimiter(store, me="me", **settings)
-
-
-async def take(shared: SharedRateLimiter, seller: str = "one") -> Any:
-    """A permit."""
-    return await shared.acquire(PLAN, make_account(seller), priority=Priority.NORMAL, max_wait=None)
+from spapi_async.ratelimit.shared._store import Outage, Reply
 
 
 @virtual_time
@@ -253,52 +173,6 @@ async def test_a_cancellation_that_the_store_swallows_ends_the_task() -> None:
     await shared.aclose()
 
 
-def test_a_forked_process_has_another_name_and_the_rates_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its first request reports what Amazon announced to the parent, in case the store has forgotten."""
-    store = FakeStore()
-    shared = limiter(store, clock=None)
-
-    async def learn() -> None:
-        (await take(shared)).observe(200, 3.0)
-        await shared.refresh()
-
-    asyncio.run(learn())
-    monkeypatch.setattr(os, "getpid", lambda: 1)
-    store.batches = []
-    asyncio.run(take(shared))
-    ((request,),) = store.batches
-    assert request.me.startswith("1-")
-    assert (request.known_announced, request.known) == (3.0, "m")
-
-
-@virtual_time
-async def test_a_permit_counts_once() -> None:
-    """A second report or a release after the first changes nothing."""
-    store = FakeStore()
-    shared = limiter(store)
-    permit, another = await take(shared), await take(shared)
-    permit.release()
-    permit.observe(429, None)
-    permit.release()
-    another.observe(200, None)
-    another.observe(429, None)
-    (lane,) = lanes_of(shared).values()
-    assert (lane.in_flight, lane.throttled) == (0, 0)
-    assert "closed" in repr(permit)
-    await shared.aclose()
-
-
-@virtual_time
-async def test_a_forecast_counts_the_calls_that_are_asked_about() -> None:
-    """With five tokens and ten more each second, the fifth call may leave now, the sixth in a tenth of a second."""
-    shared = limiter(FakeStore())
-    (await take(shared)).observe(200, None)
-    await shared.refresh()
-    for count, wait in ((1, 0.0), (5, 0.0), (6, 0.1), (10, 0.5)):
-        assert shared.forecast(PLAN, make_account("one"), count=count) == pytest.approx(wait)
-    await shared.aclose()
-
-
 @virtual_time
 async def test_an_unused_link_closes_without_an_exchange() -> None:
     """It has nothing to give back."""
@@ -309,13 +183,115 @@ async def test_an_unused_link_closes_without_an_exchange() -> None:
     assert not link.submit(None)  # type: ignore[arg-type]
 
 
+class Participant:
+    """One that only counts its exchanges."""
+
+    keys: tuple[str, ...] = ("k",)
+
+    def __init__(self) -> None:
+        self.replies = 0
+
+    def request(self) -> Any:
+        return SimpleNamespace(limits=(), feedback=(), waiting=(), prefetch=0)
+
+    def absorb(self, reply: Reply) -> None:
+        self.replies += 1
+
+    def lost(self) -> None:
+        self.replies -= 1
+
+
+def link_to(store: FakeStore) -> Link:
+    """A link with nobody who acts on what happens."""
+    return Link(
+        store, clock=VirtualClock(), meanwhile="m", attend=lambda _: None, on_down=lambda: None, on_up=lambda: None
+    )
+
+
 @virtual_time
-async def test_closing_gives_the_tokens_of_every_lane_back() -> None:
-    """Leased and granted tokens that were not used go back."""
+async def test_a_batch_has_a_bounded_size() -> None:
+    """Of three hundred exchanges, and of as many final requests."""
     store = FakeStore()
-    shared = limiter(store)
-    for seller in ("one", "two"):
-        (await take(shared, seller)).release()
-    store.batches = []
-    await shared.aclose()
-    assert [request.bye for batch in store.batches for request in batch] == [1, 1]
+    link = link_to(store)
+    participants = [Participant() for _ in range(300)]
+    for each in participants:
+        assert link.submit(each)
+    await asyncio.sleep(1)
+    assert [each.replies for each in participants] == [1] * 300
+    await link.aclose(lambda: [(each.keys, each.request()) for each in participants], 1.0)
+    assert [len(batch) for batch in store.batches] == [128, 128, 44] * 2
+
+
+@virtual_time
+async def test_no_exchange_waits_for_a_store_to_return(caplog: pytest.LogCaptureFixture) -> None:
+    """What is needed then is another question."""
+    caplog.set_level(logging.CRITICAL)
+    store = FakeStore()
+    link = link_to(store)
+    store.broken = Outage("gone")
+    asked, pending, late = Participant(), Participant(), Participant()
+    link.submit(asked)
+    await asyncio.sleep(0.005)
+    link.submit(pending)
+    await asyncio.sleep(1)
+    assert (link.down, link.reason) == (True, "still gone")
+    assert not link.submit(late)
+    store.broken = None
+    await asyncio.sleep(2)
+    assert (link.down, link.reason) == (False, "")
+    assert [each.replies for each in (asked, pending, late)] == [-1, 0, 0]
+    await link.aclose(list, 1.0)
+
+
+@virtual_time
+async def test_an_outage_is_logged_once_whatever_the_number_of_loops(caplog: pytest.LogCaptureFixture) -> None:
+    """Its end, too."""
+    caplog.set_level(logging.WARNING)
+    store = FakeStore()
+    link = link_to(store)
+    store.broken = Outage("gone")
+    for _ in range(3):
+        link.submit(Participant())
+        await asyncio.sleep(0.05)
+        await link.aclose(list, 1.0)
+        link = link.renewed("me")
+    store.broken = None
+    for _ in range(2):
+        link.submit(Participant())
+        await asyncio.sleep(0.05)
+    messages = [record.message for record in caplog.records if record.name == "spapi_async.ratelimit"]
+    assert messages == [
+        "a store cannot be used (gone): until it can, m",
+        "a store is back: rate limits are shared again",
+    ]
+    await link.aclose(list, 1.0)
+
+
+@virtual_time
+async def test_a_link_that_was_closed_during_an_outage_stays_closed(caplog: pytest.LogCaptureFixture) -> None:
+    """Also if the exchange under way fails then."""
+    caplog.set_level(logging.CRITICAL)
+    store = FakeStore()
+    link = link_to(store)
+    store.swallows, store.broken = True, Outage("gone")
+    link.submit(Participant())
+    await asyncio.sleep(0.005)
+    await link.aclose(list, 1.0)
+    assert link.state is LinkState.CLOSED
+
+
+@virtual_time
+async def test_cancelled_work_is_not_resumed_at_once() -> None:
+    """A loop that ends cancels every task, and would leave a new one behind."""
+    link = link_to(FakeStore())
+    participant = Participant()
+    link.submit(participant)
+    await asyncio.sleep(0.005)
+    task = task_of(link)
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0.005)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await asyncio.sleep(1)
+    assert participant.replies == 0  # one was lost, one came
+    await link.aclose(list, 1.0)
