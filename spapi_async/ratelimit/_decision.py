@@ -208,8 +208,6 @@ def overdue(meters: Iterable[Meter], now: float) -> list[tuple[Lane, Waiter, flo
             continue
         place = 0
         for waiter in lane.queue.in_order():
-            if waiter.future.done():
-                continue  # just cancelled; its task has not run yet to remove it
             place += 1
             if waiter.deadline is None:
                 continue

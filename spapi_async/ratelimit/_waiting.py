@@ -105,16 +105,22 @@ class CallQueue:
         return position(self.counts, self._passed, priority)
 
     def in_order(self) -> Iterator[Waiter]:
-        """All waiters, roughly in the order of service (without the shares of lower priorities)."""
-        return (each for waiters in self.waiters for each in waiters or () if each.queued)
+        """The waiters, roughly in the order of service (without the shares of lower priorities).
+
+        One that was just cancelled is left out: its task has not run yet to remove it.
+        """
+        return (each for each in self._entries() if not each.future.done())
 
     def clear(self) -> list[Waiter]:
         """Remove and return all waiters."""
-        there = list(self.in_order())
+        there = list(self._entries())
         for waiter in there:
             waiter.queued = False
         self.__init__()  # type: ignore[misc]  # as new
         return there
+
+    def _entries(self) -> Iterator[Waiter]:
+        return (each for waiters in self.waiters for each in waiters or () if each.queued)
 
     def _strike(self, waiter: Waiter) -> None:
         waiter.queued = False

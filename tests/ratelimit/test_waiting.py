@@ -86,6 +86,16 @@ def test_calls_are_listed_by_priority_and_then_by_arrival(queue: CallQueue, join
     assert (queue.total, queue.counts, queue.pop()) == (0, [0, 0, 0], None)
 
 
+def test_a_cleared_queue_returns_calls_that_were_just_cancelled(queue: CallQueue, join: Join) -> None:
+    """Their tasks are to find that they do not wait any more; a list of the calls that wait leaves them out."""
+    gone, waiting = join(), join()
+    gone.future.cancel()
+    assert list(queue.in_order()) == [waiting]
+    assert queue.clear() == [gone, waiting]
+    queue.leave(gone)
+    assert (queue.total, queue.counts) == (0, [0, 0, 0])
+
+
 def test_calls_with_a_deadline_are_counted_while_they_wait(queue: CallQueue, join: Join) -> None:
     """Until they are served or leave."""
     join()

@@ -82,8 +82,6 @@ class Promises:
         place = 0
         for caller in list(self._queue.in_order()):
             assert isinstance(caller, WaitingCall)
-            if caller.future.done():
-                continue  # just cancelled; its task has not run yet to remove it
             timer = self._kept.get(caller)
             if timer is not None:
                 wait = self._predict(caller.priority, place)
