@@ -122,20 +122,11 @@ class _LoopQueue:
     def put_nowait(self, item: Any) -> None:
         future, job = item
         try:
-            settle = functools.partial(_settle, future, result=job())
+            settle = functools.partial(aiosqlite.core.set_result, future, job())
         except Exception as error:  # noqa: BLE001 - it is the job's result
-            settle = functools.partial(_settle, future, error=error)
+            settle = functools.partial(aiosqlite.core.set_exception, future, error)
         if future is not None:
             future.get_loop().call_soon(settle)
-
-
-def _settle(future: asyncio.Future[Any], *, result: Any = None, error: Exception | None = None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)
 
 
 class _NoThread:
