@@ -11,9 +11,9 @@ from virtual_time import VirtualClock
 
 from spapi_async._core.options import Priority
 from spapi_async.ratelimit.shared._limiter import SharedRateLimiter
-from spapi_async.ratelimit.shared._store import LimitState, Outage, Reply, Request
+from spapi_async.ratelimit.shared._store import LimitSpec, LimitState, Outage, Reply, Request
 
-__all__ = ["PLAN", "FakeStore", "limiter", "take"]
+__all__ = ["PLAN", "FakeStore", "limiter", "state_of", "take"]
 
 PLAN = make_operation(10.0, 10)
 
@@ -24,10 +24,10 @@ class FakeStore:
     label = "a store"
     round_trips = 0
 
-    def __init__(self) -> None:
+    def __init__(self, *, lends: bool = False) -> None:
         self.broken: BaseException | None = None
         self.swallows = False
-        self.lends = False
+        self.lends = lends
         self.announced: float | None = None
         self.batches: list[list[Request]] = []
         self.log: list[str] = []
@@ -52,17 +52,7 @@ class FakeStore:
     def _answer(self, request: Request) -> Reply:
         for feedback in request.feedback:
             self.announced = feedback.rate or self.announced
-        states = [
-            LimitState(
-                level=5.0,
-                rate=each.rate,
-                announced=self.announced or each.rate,
-                burst=each.burst,
-                pace=each.rate,
-                capacity=each.burst,
-            )
-            for each in request.limits
-        ]
+        states = [state_of(each, level=5.0, announced=self.announced) for each in request.limits]
         granted = [(0.0, False)] * sum(request.waiting) + [(0.0, True)] * (request.prefetch if self.lends else 0)
         return Reply(now=1000.0, delays=granted, lease=4.0, marker="m", limits=states)
 
@@ -79,6 +69,18 @@ class FakeStore:
 
     async def disconnect(self) -> None:
         self.log.append("disconnect")
+
+
+def state_of(limit: LimitSpec, *, level: float, announced: float | None = None) -> LimitState:
+    """What a store says of a bucket that no 429 has slowed down."""
+    return LimitState(
+        level=level,
+        rate=limit.rate,
+        announced=announced or limit.rate,
+        burst=limit.burst,
+        pace=limit.rate,
+        capacity=limit.burst,
+    )
 
 
 def limiter(store: FakeStore, **options: Any) -> SharedRateLimiter:

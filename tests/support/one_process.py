@@ -7,13 +7,14 @@ import itertools
 from typing import Any
 
 import msgspec
+from fake_store import state_of
 from redis_worker import make_account, make_operation
 
 from spapi_async._core.options import Priority
 from spapi_async.ratelimit.shared._lane import Lane
 from spapi_async.ratelimit.shared._promises import WaitingCall
 from spapi_async.ratelimit.shared._settings import LaneSettings, OperationView
-from spapi_async.ratelimit.shared._store import LimitSpec, LimitState, Reply
+from spapi_async.ratelimit.shared._store import LimitSpec, Reply
 from spapi_async.ratelimit.shared._terms import Terms
 
 __all__ = ["LEASED", "NOW", "PLAN", "SALES", "Process"]
@@ -55,12 +56,7 @@ class Process:
 
     def reply(self, *delays: tuple[float, bool], level: float = 0.0, **facts: Any) -> Reply:
         """The reply of a store whose bucket is at this level."""
-        states = [
-            LimitState(
-                level=level, rate=each.rate, announced=each.rate, burst=each.burst, pace=each.rate, capacity=each.burst
-            )
-            for each in self.specs
-        ]
+        states = [state_of(each, level=level) for each in self.specs]
         facts = {"now": 5000.0 + self.now, "lease": 4.0, "marker": "m", "limits": states, **facts}
         return Reply(delays=list(delays), **facts)
 

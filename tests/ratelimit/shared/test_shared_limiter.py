@@ -104,8 +104,7 @@ async def test_a_permit_says_when_it_was_admitted_and_after_which_wait() -> None
 @virtual_time
 async def test_calls_at_a_steady_pace_do_not_wait_for_the_store() -> None:
     """Their tokens are leased in time, although no call has been answered yet."""
-    store = FakeStore()
-    store.lends = True
+    store = FakeStore(lends=True)
     shared = limiter(store)
     waits = 0
     for _ in range(50):
@@ -183,9 +182,7 @@ async def test_in_an_outage_a_new_seller_gets_the_share_of_a_process(caplog: pyt
 @virtual_time
 async def test_a_lane_has_one_timer() -> None:
     """Whenever something happens it is set anew."""
-    store = FakeStore()
-    store.lends = True
-    shared = limiter(store)
+    shared = limiter(FakeStore(lends=True))
     timers = []
     for _ in range(20):
         await take(shared)
