@@ -31,7 +31,7 @@ __all__ = ["Feeds"]
 Content = bytes | str | Path | AsyncIterable[bytes]
 Places = Sequence[Marketplace | str]
 
-_PIECE_BYTES = 1024 * 1024  # of a file that is read to be hashed
+_PIECE_BYTES = 1024 * 1024  # of a file that is copied to be sent
 
 
 class Feeds:
@@ -210,8 +210,5 @@ def _hash(data: bytes = b"") -> Any:
 
 
 def _hash_file(path: Path) -> str:
-    digest = _hash()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
-    return str(digest.hexdigest())
+        return hashlib.file_digest(file, _hash).hexdigest()
