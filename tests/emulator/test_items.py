@@ -149,6 +149,14 @@ async def test_a_search_finds_products_with_every_word_and_one_of_the_brands() -
     assert len(found) == some["numberOfResults"] == numbers["Tarn"] + numbers["Velora"]
 
 
+async def test_a_search_finds_at_most_a_thousand_products() -> None:
+    """As at Amazon, however many have the word."""
+    async with running(seed=1, throttle=False) as api:
+        found = (await api.get(CATALOG, marketplaceIds=US, keywords="a")).json
+    assert sum("a" in product_at(1, index).title.lower() for index in range(5000)) > 1000
+    assert found["numberOfResults"] == 1000
+
+
 def test_products_are_found_by_their_eans() -> None:
     """Each once, in the order of the catalogue and whatever was asked twice; an EAN of nobody finds nothing."""
     products, elsewhere = [product_at(1, index) for index in range(0, 5000, 250)], product_at(2, 77)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from spapi_async.emulator.data.products import PRODUCTS, Product, product_at, product_of_asin, products_of_eans
@@ -55,13 +58,8 @@ def _found(call: Call, arguments: dict[str, Any]) -> Sequence[Product]:
     if (identifiers is None) == (keywords is None):
         raise bad_input("Exactly one of identifiers and keywords is required.")
     if identifiers is None:
-        words = [word.lower() for keyword in keywords or () for word in keyword.split()]
-        brands = frozenset(arguments.get("brandNames") or ())
-        return [
-            product
-            for product in (product_at(seed, index) for index in range(PRODUCTS))
-            if all(word in product.title.lower() for word in words) and (not brands or product.brand in brands)
-        ][:_MAX_RESULTS]
+        words = frozenset(word.lower() for keyword in keywords or () for word in keyword.split())
+        return _matches(seed, words, frozenset(arguments.get("brandNames") or ()))
     kind = arguments.get("identifiersType")
     if kind is None:
         raise bad_input("identifiersType is missing.", "it is required with identifiers")
@@ -76,6 +74,17 @@ def _found(call: Call, arguments: dict[str, Any]) -> Sequence[Product]:
         listings = [call.seller.listings.get(sku) for sku in identifiers]
         return [listing.product for listing in listings if listing is not None and listing.product is not None]
     return products_of_eans(seed, identifiers) if kind in ("EAN", "GTIN") else []
+
+
+@lru_cache(maxsize=64)
+def _matches(seed: int, words: AbstractSet[str], brands: AbstractSet[str]) -> Sequence[Product]:
+    """What a search finds; cached, because each of its pages asks for it."""
+    found = (
+        product
+        for product in (product_at(seed, index) for index in range(PRODUCTS))
+        if all(word in product.title.lower() for word in words) and (not brands or product.brand in brands)
+    )
+    return tuple(islice(found, _MAX_RESULTS))
 
 
 def _item(product: Product, marketplaces: Sequence[str], included: Sequence[str] | None) -> dict[str, Any]:
