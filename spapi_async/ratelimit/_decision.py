@@ -228,6 +228,8 @@ def blame(lane: Lane, flights: Sequence[Flight], refusal: bytes) -> Meter | None
     and no call has been served since: the two refused lanes have it in common. Otherwise, the limit with the fewest
     estimated tokens is suspected. But if the usage plan should have had room, and calls with another value of the
     argument use it as well, the value is suspected.
+
+    Limits that were learned while the request was under way have no flight.
     """
     level = named_level(refusal)
     if level:
@@ -237,10 +239,10 @@ def blame(lane: Lane, flights: Sequence[Flight], refusal: bytes) -> Meter | None
     for meter in lane.meters:
         if meter.suspect is not None and meter.suspect is not lane:
             return meter
-    emptiest = min(zip(lane.meters, flights, strict=True), key=lambda pair: (_fraction(*pair), _breadth(pair[0])))[0]
-    if lane.value and len(lane.meters) == 1 and flights[0].spare >= 2:
-        return None
-    return emptiest
+    if lane.value and len(flights) == 1 and flights[0].spare >= 2:
+        return lane.meters[1] if len(lane.meters) > 1 else None
+    charged = zip(lane.meters, flights, strict=False)
+    return min(charged, key=lambda pair: (_fraction(*pair), _breadth(pair[0])))[0]
 
 
 def _fraction(meter: Meter, flight: Flight) -> float:

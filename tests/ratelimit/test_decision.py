@@ -288,8 +288,21 @@ def test_a_429_is_blamed_on_a_value_while_the_plan_has_room(decisions: Decisions
     settlement, other = decisions.lane(plan, value="SETTLEMENT"), decisions.lane(plan, value="OTHER")
     assert blame(settlement, flights(14), b"") is None
     assert blame(settlement, flights(1.5), b"") is plan
+    assert blame(decisions.lane(plan), flights(14), b"") is plan  # a call without the argument
     plan.suspected(settlement)
     assert blame(other, flights(14), b"") is plan
+
+
+def test_a_429_of_a_request_that_left_before_the_values_limit_was_learned(decisions: Decisions) -> None:
+    """It was not charged to that limit, but is blamed on it, unless the plan was nearly empty."""
+    plan, learned = meter(Bucket(1.0, 15), "plan"), meter(Bucket(1.0, 15), "value", kind="value")
+    lane = decisions.lane(plan, value="SETTLEMENT")
+    lane.use((plan, learned))
+    assert blame(lane, flights(13), b"") is learned
+    assert blame(lane, flights(1.5), b"") is plan
+    rule = meter(Window(4, 60.0), "rule", kind="rule")
+    lane.use((plan, rule, learned))
+    assert blame(lane, flights(13, 1), b"") is rule
 
 
 def test_lanes_that_left_a_queue_do_not_accumulate() -> None:

@@ -298,14 +298,16 @@ OF_GERMANY = PlanRule(CREATE_REPORT.name, "body.marketplaceIds[]", "A1PA6795UKMF
 
 
 @pytest.mark.parametrize(
-    ("before", "status"), [(None, None), (OTHER, None), (GERMAN, 202)], ids=["nobody", "unanswered", "same value"]
+    ("before", "replies"),
+    [(None, ()), (OTHER, ()), (OTHER, (None,)), (GERMAN, (202,))],
+    ids=["nobody", "unanswered", "reply lost", "same value"],
 )
-async def test_a_429_limits_the_plan_unless_another_value_passes(make: Make, before: Any, status: int | None) -> None:
+async def test_a_429_limits_the_plan_unless_another_value_passes(make: Make, before: Any, replies: Any) -> None:
     """Other values have not passed, or none has been answered yet."""
     async with make(rules=[OF_GERMANY]) as limiter:
         if before:
             first = await take(limiter, CREATE_REPORT, before)
-            if status:
+            for status in replies:
                 first.observe(status, None)
         (await take(limiter, CREATE_REPORT, SETTLEMENT)).observe(429, None)
         found = await shown(limiter)
@@ -321,6 +323,19 @@ async def test_a_learned_limit_of_a_value_applies_to_all_its_calls(make: Make) -
         (await take(limiter, CREATE_REPORT, SETTLEMENT)).observe(429, None)
         await shown(limiter)
         assert await passes(limiter, CREATE_REPORT, GERMAN) == 0
+
+
+async def test_a_request_that_left_before_its_limit_was_learned_is_refused_without_it(make: Make) -> None:
+    """It was not charged there; its 429 says nothing new."""
+    async with make() as limiter:
+        (await take(limiter, CREATE_REPORT, OTHER)).observe(202, None)
+        sent = [await take(limiter, CREATE_REPORT, SETTLEMENT) for _ in range(2)]
+        for permit in sent:
+            permit.observe(429, None)
+        found = await shown(limiter)
+        assert found["plan"].rate == found["plan"].announced_rate
+        assert await passes(limiter, CREATE_REPORT, SETTLEMENT) == 0
+        assert await passes(limiter, CREATE_REPORT, OTHER) >= 10
 
 
 async def test_a_second_value_refused_at_once_clears_the_first(make: Make) -> None:
