@@ -15,7 +15,7 @@ from spapi_async._core.plan_rules import PlanRule
 from spapi_async.credentials import Account
 from spapi_async.errors import ClosedError, RateLimitWaitError
 
-__all__ = ["LimitSnapshot", "Permit", "RateLimiter", "closed_error", "wait_error"]
+__all__ = ["LimitSnapshot", "Permit", "RateLimiter", "closed_error", "late_error", "wait_error"]
 
 
 class LimitSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +135,15 @@ def wait_error(operation: Operation[Any], wait: float, max_wait: float) -> RateL
     """The error of a call that would have to wait longer than ``max_wait``."""
     return RateLimitWaitError(
         f"would wait {wait:.3g} s for quota, longer than max_wait={max_wait:g} s",
+        operation=operation.name,
+        retry_after=wait,
+    )
+
+
+def late_error(operation: Operation[Any], wait: float, max_wait: float) -> RateLimitWaitError:
+    """The error of a call that has waited for ``max_wait``; another one now would wait for ``wait``."""
+    return RateLimitWaitError(
+        f"no quota within max_wait={max_wait:g} s, and none for another {wait:.3g} s",
         operation=operation.name,
         retry_after=wait,
     )

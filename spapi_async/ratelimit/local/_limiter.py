@@ -9,7 +9,7 @@ from typing import Any
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.events import Observer, Observers, RateChanged, Throttled
 from spapi_async._core.home_loop import HomeLoop
-from spapi_async._core.limiter import LimitSnapshot, closed_error, wait_error
+from spapi_async._core.limiter import LimitSnapshot, closed_error, late_error, wait_error
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
 from spapi_async._core.plan_rules import PlanRule, checked_rules
@@ -142,16 +142,15 @@ class LocalRateLimiter:
         return LocalPermit(self, lane, now)
 
     async def _wait(self, lane: Lane, now: float, priority: Priority, max_wait: float | None) -> LocalPermit:
-        deadline = timer = None
-        if max_wait is not None:
-            predicted = predict(lane, now, priority)
-            if predicted > max_wait:
-                raise wait_error(lane.operation, predicted, max_wait)
-            deadline = now + max_wait
+        if max_wait is not None and (predicted := predict(lane, now, priority)) > max_wait:
+            raise wait_error(lane.operation, predicted, max_wait)
         self._arrivals += 1
-        waiter = Waiter(get_running_loop().create_future(), int(priority), deadline, self._arrivals)
-        if deadline is not None:
-            timer = get_running_loop().call_at(deadline + GRACE, self._at_deadline, lane, waiter)
+        loop, deadline, timer = get_running_loop(), None, None
+        if max_wait is not None:
+            deadline = now + max_wait
+        waiter = Waiter(loop.create_future(), int(priority), deadline, self._arrivals)
+        if max_wait is not None:
+            timer = loop.call_at(now + max_wait + GRACE, self._at_deadline, lane, waiter, max_wait)
         self._join(lane, waiter, now)
         try:
             permit: LocalPermit = await waiter.future
@@ -184,7 +183,6 @@ class LocalRateLimiter:
         lane, now = self._lane(operation, account, arguments), self._monotonic()
         lane.first.suspected(lane)
         self._refused(lane, lane.first, Flight(now, sent_at=now), now)
-        self._decide(lane.meters, now)
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
         """Every limit in use: those of sellers, and those that sellers share (``account == ""``)."""
@@ -240,11 +238,12 @@ class LocalRateLimiter:
             now = self._monotonic()
             self._decide(enqueue(lane, now), now)
 
-    def _at_deadline(self, lane: Lane, waiter: Waiter) -> None:
+    def _at_deadline(self, lane: Lane, waiter: Waiter, max_wait: float) -> None:
         """A call's ``max_wait`` is over, because more urgent calls came later."""
         if not waiter.future.done():
-            now = self._monotonic()
-            self._refuse_waiter(lane, waiter, predict(lane, now, waiter.priority), now)
+            lane.queue.leave(waiter)
+            wait = predict(lane, self._monotonic(), waiter.priority)
+            waiter.future.set_exception(late_error(lane.operation, wait, max_wait))
 
     def _refuse_waiter(self, lane: Lane, waiter: Waiter, wait: float, now: float) -> None:
         lane.queue.leave(waiter)

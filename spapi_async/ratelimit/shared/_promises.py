@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from spapi_async._core.limiter import wait_error
+from spapi_async._core.limiter import late_error, wait_error
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
 from spapi_async._core.timer import Timer, timer_at
@@ -114,20 +114,12 @@ class Promises:
         """A call's ``max_wait`` is over, because later calls were more urgent, or Redis was slow."""
         if caller.future.done():
             return
-        wait = self._predict(caller.priority, 0)
-        self._end_wait(
-            caller,
-            RateLimitWaitError(
-                f"no quota within max_wait={caller.max_wait:g} s, and none for another {wait:.3g} s",
-                operation=self._operation.name,
-                retry_after=wait,
-            ),
-        )
+        assert caller.max_wait is not None
+        self._queue.leave(caller)
+        wait = self._predict(caller.priority, self._queue.ahead(caller.priority))
+        caller.future.set_exception(late_error(self._operation, wait, caller.max_wait))
 
     def _refuse(self, caller: WaitingCall, wait: float) -> None:
         assert caller.max_wait is not None
-        self._end_wait(caller, self.refusal(wait, caller.max_wait))
-
-    def _end_wait(self, caller: WaitingCall, error: RateLimitWaitError) -> None:
         self._queue.leave(caller)
-        caller.future.set_exception(error)
+        caller.future.set_exception(self.refusal(wait, caller.max_wait))

@@ -99,18 +99,40 @@ async def test_after_a_429_waiting_calls_leave_one_by_one() -> None:
 
 @virtual_time
 async def test_429s_of_the_same_empty_bucket_lower_the_rate_once() -> None:
-    """The ten requests were under way together."""
+    """The ten requests were under way together, and their replies come one after another."""
     events: list[Event] = []
     limiter, op = LocalRateLimiter(observers=[events.append]), operation(5.0, 10)
     flights = [await permit(limiter, op) for _ in range(10)]
-    await asyncio.sleep(0.1)
     for flight in flights:
+        await asyncio.sleep(0.01)
         flight.observe(429, None)
     (limit,) = limiter.limits()
     assert limit.rate == pytest.approx(5.0 * 0.85)
     assert limit.throttled == 10
     assert sum(isinstance(event, Throttled) for event in events) == 10
     assert [event.reason for event in events if isinstance(event, RateChanged)] == ["throttled"]
+
+
+@virtual_time
+async def test_a_429_that_lowers_no_rate_reports_no_change() -> None:
+    """The first one of a bucket of one token says that another client took it, not that tokens come more slowly."""
+    events: list[Event] = []
+    limiter = LocalRateLimiter(observers=[events.append])
+    await take(limiter, operation(1.0, 1), account(), status=429)
+    assert [type(event) for event in events] == [Throttled]
+
+
+@virtual_time
+async def test_a_change_of_the_applications_rate_names_no_seller() -> None:
+    """The limit belongs to all sellers; that of a usage plan names its own."""
+    events: list[Event] = []
+    limiter = LocalRateLimiter(observers=[events.append])
+    shared = operation(100.0, 100, application_rate=1.0, application_burst=2)
+    await take(limiter, shared, account())
+    await take(limiter, shared, account(), status=429)
+    await take(limiter, operation(1.0, 2, name="orders_v0.get_orders"), account(), status=429)
+    changed = [(event.operation, event.account) for event in events if isinstance(event, RateChanged)]
+    assert changed == [("orders_v0.get_order", ""), ("orders_v0.get_orders", account().name)]
 
 
 @virtual_time

@@ -265,6 +265,18 @@ async def test_idle_buckets_are_forgotten_once_full() -> None:
 
 
 @virtual_time
+async def test_a_bucket_in_use_is_not_forgotten() -> None:
+    """Full or not: what was learned from the replies to its calls would be lost, at every call of a slow crawl."""
+    limiter, fast = LocalRateLimiter(), operation(100.0, 5)
+    for _ in range(3):
+        await take(limiter, fast, account())
+        await asyncio.sleep(9)
+    assert len(limiter.limits()) == 1
+    await asyncio.sleep(2)
+    assert limiter.limits() == ()
+
+
+@virtual_time
 async def test_new_buckets_make_the_limiter_forget_idle_ones() -> None:
     """A crawl through more and more sellers takes bounded memory, even if limits are never shown."""
     limiter, op = LocalRateLimiter(), operation(1.0, 5)
@@ -307,13 +319,60 @@ async def test_sellers_that_left_the_applications_queue_do_not_accumulate() -> N
 
 @virtual_time
 async def test_a_refusal_names_the_rest_of_max_wait() -> None:
-    """When the rate falls during a wait, a wait of a hundred seconds is longer than the four that remain."""
+    """When the rate falls during a wait, a wait of a hundred seconds is longer than the four that remain.
+
+    From then on the refused calls are in nobody's way, although their tasks have not run yet.
+    """
     limiter, slow = LocalRateLimiter(), operation(1.0, 1)
     first = await limiter.acquire(slow, account(), priority=NORMAL, max_wait=None)
     other = asyncio.create_task(take(limiter, slow, account(), max_wait=5.0))
     late = asyncio.create_task(take(limiter, slow, account(), max_wait=5.0))
     await asyncio.sleep(0.5)
     first.observe(200, 0.01)
+    assert limiter.forecast(slow, account()) == pytest.approx(100.0)
     with pytest.raises(RateLimitWaitError, match=r"longer than max_wait=4\.5 s"):
         await late
     other.cancel()
+
+
+class SharedQueue(Queue):
+    """The same for calls of several sellers that share the application's bucket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operation = operation(100.0, 100, application_rate=1.0, application_burst=1)
+
+    async def add_for(self, seller: str, priority: Priority) -> asyncio.Task[None]:
+        """One call, which is listed by its seller and priority when it is served."""
+        self.tasks.append(asyncio.create_task(self._call_for(seller, priority)))
+        await asyncio.sleep(0)
+        return self.tasks[-1]
+
+    async def _call_for(self, seller: str, priority: Priority) -> None:
+        await take(self.limiter, self.operation, account(seller), priority=priority)
+        self.served.append(f"{seller} {priority.name}")
+
+
+@virtual_time
+async def test_a_sellers_urgent_call_brings_it_before_other_sellers() -> None:
+    """Although the seller's own calls waited with a lower priority already."""
+    queue = SharedQueue()
+    await queue.empty_bucket()
+    await queue.add_for("first", NORMAL)
+    await queue.add_for("second", BULK)
+    await queue.add_for("second", INTERACTIVE)
+    await asyncio.gather(*queue.tasks)
+    assert queue.served == ["second INTERACTIVE", "first NORMAL", "second BULK"]
+
+
+@virtual_time
+async def test_a_seller_whose_urgent_call_is_cancelled_goes_back() -> None:
+    """Its other calls are of a lower priority than those of another seller."""
+    queue = SharedQueue()
+    await queue.empty_bucket()
+    await queue.add_for("first", NORMAL)
+    await queue.add_for("second", BULK)
+    urgent = await queue.add_for("second", INTERACTIVE)
+    urgent.cancel()
+    await asyncio.gather(*queue.tasks, return_exceptions=True)
+    assert queue.served == ["first NORMAL", "second BULK"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from simulated import account, operation, take
+from simulated import account, now, operation, take
 from virtual_time import virtual_time
 
 from spapi_async._core.options import Priority
@@ -44,6 +44,27 @@ async def test_no_timer_stays_for_a_call_that_gave_up(timers: list[asyncio.Timer
     assert moments(timers) == []
 
 
+@virtual_time
+async def test_no_timer_stays_for_a_deadline_that_was_kept(timers: list[asyncio.TimerHandle]) -> None:
+    """An hour of ``max_wait`` would hold the call's lane for an hour."""
+    limiter, slow = LocalRateLimiter(), operation(0.1, 1)
+    await take(limiter, slow, account())
+    await take(limiter, slow, account(), max_wait=3600.0)
+    assert [when for when in moments(timers) if when > now()] == []
+
+
+@virtual_time
+async def test_a_limiter_that_is_closed_leaves_no_timer(timers: list[asyncio.TimerHandle]) -> None:
+    """The loop may go on for days."""
+    limiter, slow = LocalRateLimiter(), operation(0.1, 1)
+    await take(limiter, slow, account())
+    waiting = asyncio.create_task(take(limiter, slow, account()))
+    await asyncio.sleep(0)
+    await limiter.aclose()
+    assert moments(timers) == []
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
 @pytest.mark.parametrize(("rate", "when"), [(0.2, 5.0), (0.05, 20.0)])
 def test_a_limit_whose_rate_changes_has_one_timer(timers: list[asyncio.TimerHandle], rate: float, when: float) -> None:
     """The timer moves, and the old one does not fire as well."""
@@ -60,6 +81,20 @@ def test_a_limit_whose_rate_changes_has_one_timer(timers: list[asyncio.TimerHand
         waiting.cancel()
 
     scenario()
+
+
+def test_a_call_that_waits_in_a_loop_that_was_closed_is_in_nobodys_way() -> None:
+    """A notebook closes its loop by hand and goes on in another: the first call can be told nothing any more."""
+    limiter, slow = LocalRateLimiter(), operation(20.0, 1)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(take(limiter, slow, account()))
+    waiting = loop.create_task(take(limiter, slow, account()))
+    waiting._log_destroy_pending = False  # type: ignore[attr-defined]
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    asyncio.run(take(limiter, slow, account()))
+    assert limiter.limits()[0].waiting == 0
+    assert not waiting.done()
 
 
 def test_a_timer_that_is_due_within_half_a_millisecond_moves_on_uvloop() -> None:

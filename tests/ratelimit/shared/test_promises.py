@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -180,14 +181,15 @@ def test_a_call_that_was_just_cancelled_is_not_judged_again(line: Line) -> None:
 
 
 def test_a_wait_ends_shortly_after_max_wait(line: Line) -> None:
-    """The error names the wait of the first call in the queue."""
+    """The error names the wait of another call now: behind the one that still waits, not behind itself."""
     line.wait(None)
     call = line.wait(2.0)
     line.exchange()
     line.let_pass(2.0)
     assert refusals(call) == [None]
     line.let_pass(2 * GRACE)
-    assert refusals(call) == [1.0]
+    assert refusals(call) == [2.0]
+    assert re.search(r"no quota within max_wait=2 s, and none for another 2 s", str(call.future.exception()))
     assert line.queue.total == 1
 
 

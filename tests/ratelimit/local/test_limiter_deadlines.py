@@ -1,0 +1,53 @@
+"""A call with ``max_wait`` is served until the last moment, and its refusal names the wait that it would have had."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from simulated import account, operation, take
+from virtual_time import virtual_time
+
+from spapi_async._core.options import Priority
+from spapi_async.errors import RateLimitWaitError
+from spapi_async.ratelimit import LocalRateLimiter
+
+
+@virtual_time
+async def test_a_token_that_comes_at_the_deadline_is_in_time() -> None:
+    """Both are due at the same moment; the deadline's timer was set first."""
+    limiter, slow = LocalRateLimiter(), operation(0.1, 1)
+    await take(limiter, slow, account())
+    assert (await take(limiter, slow, account(), max_wait=10.0)).waited == 10.0
+
+
+@virtual_time
+async def test_calls_that_are_refused_together_are_not_in_each_others_way() -> None:
+    """Four urgent calls overtook two: each error names the wait of another such call, behind whoever still waits."""
+    limiter, slow = LocalRateLimiter(), operation(0.1, 1)
+    await take(limiter, slow, account())
+    late = [asyncio.create_task(take(limiter, slow, account(), max_wait=25.0)) for _ in range(2)]
+    await asyncio.sleep(0)
+    urgent = [asyncio.create_task(take(limiter, slow, account(), priority=Priority.INTERACTIVE)) for _ in range(4)]
+    errors = await asyncio.gather(*late, return_exceptions=True)
+    assert {type(error) for error in errors} == {RateLimitWaitError}
+    # At 25 s two urgent calls have been served, and two will be at 30 and 40 s. Behind them one of the two calls is
+    # left when the first error is made, and none when the second is.
+    waits = sorted(error.retry_after for error in errors if isinstance(error, RateLimitWaitError) and error.retry_after)
+    assert waits == pytest.approx([25.0, 35.0], abs=0.02)
+    assert "no quota within max_wait=25 s, and none for another" in str(errors[0])
+    await asyncio.gather(*urgent)
+
+
+@virtual_time
+async def test_the_wait_behind_calls_of_the_same_priority_counts() -> None:
+    """The error is about another call of this priority, not about an urgent one."""
+    limiter, slow = LocalRateLimiter(), operation(0.1, 1)
+    await take(limiter, slow, account())
+    late = asyncio.create_task(take(limiter, slow, account(), priority=Priority.BULK, max_wait=15.0))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(take(limiter, slow, account())) for _ in range(3)]
+    with pytest.raises(RateLimitWaitError) as refusal:
+        await late
+    assert refusal.value.retry_after == pytest.approx(25.0, abs=0.02)  # the others go at 20 and 30 s
+    await asyncio.gather(*others)
