@@ -8,6 +8,7 @@ import pytest
 from simulated import account, now, operation, take
 from virtual_time import virtual_time
 
+from spapi_async._core.home_loop import background
 from spapi_async._core.options import Priority
 from spapi_async.ratelimit import LocalRateLimiter
 
@@ -88,9 +89,13 @@ def test_a_call_that_waits_in_a_loop_that_was_closed_is_in_nobodys_way() -> None
     limiter, slow = LocalRateLimiter(), operation(20.0, 1)
     loop = asyncio.new_event_loop()
     loop.run_until_complete(take(limiter, slow, account()))
-    waiting = loop.create_task(take(limiter, slow, account()))
-    waiting._log_destroy_pending = False  # type: ignore[attr-defined]
-    loop.run_until_complete(asyncio.sleep(0))
+
+    async def begin() -> asyncio.Task[object]:
+        task = background(take(limiter, slow, account()), "a call that waits")
+        await asyncio.sleep(0)
+        return task
+
+    waiting = loop.run_until_complete(begin())
     loop.close()
     asyncio.run(take(limiter, slow, account()))
     assert limiter.limits()[0].waiting == 0
