@@ -60,6 +60,9 @@ def assign(meters: Iterable[Meter], now: float, launch: Launch) -> dict[Meter, f
         queue, counter = meter.queue, meter.counter
         while queue.total and counter.has_token(now):
             lane = queue.first()
+            if not lane.queue.total:  # its calls were just refused, and their tasks have not run yet
+                agenda += dequeue(lane)
+                continue
             obstacle = _obstacle(lane, now)
             if obstacle is not None:
                 lane.moves += 1

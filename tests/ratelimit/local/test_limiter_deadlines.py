@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from simulated import account, operation, take
+from simulated import account, now, operation, take
 from virtual_time import virtual_time
 
 from spapi_async._core.options import Priority
+from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
 from spapi_async.errors import RateLimitWaitError
-from spapi_async.ratelimit import LocalRateLimiter
+from spapi_async.ratelimit import Bucket, LocalRateLimiter, Permit, PlanRule
 
 
 @virtual_time
@@ -51,3 +52,25 @@ async def test_the_wait_behind_calls_of_the_same_priority_counts() -> None:
         await late
     assert refusal.value.retry_after == pytest.approx(25.0, abs=0.02)  # the others go at 20 and 30 s
     await asyncio.gather(*others)
+
+
+@virtual_time
+async def test_a_429_by_which_all_waiting_calls_are_late_is_reported_to_its_own_call() -> None:
+    """The plan has got the token of the refused request back, but the call that waited there has just been refused."""
+    limiter = LocalRateLimiter(rules=[PlanRule(CREATE_REPORT.name, "body.reportType", "X", (Bucket(0.0167, 15),))])
+
+    async def report(max_wait: float | None = None) -> Permit:
+        arguments = {"body": {"reportType": "X"}}
+        return await limiter.acquire(
+            CREATE_REPORT, account(), priority=Priority.NORMAL, max_wait=max_wait, arguments=arguments
+        )
+
+    served, refused, *_ = [await report() for _ in range(15)]
+    served.observe(202, None)
+    late = asyncio.create_task(report(max_wait=100.0))
+    await asyncio.sleep(0)
+    refused.observe(429, None)
+    with pytest.raises(RateLimitWaitError, match="longer than max_wait=100 s"):
+        await late
+    assert now() == 0.0
+    assert [limit.waiting for limit in limiter.limits()] == [0, 0]
