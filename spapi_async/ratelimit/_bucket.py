@@ -260,8 +260,8 @@ class TokenBucket:
         if 1 + self._flying <= self.burst + EPSILON and self._used:
             return refill
         # Full except for requests in flight: nothing flows in until the first of them is known to have arrived.
-        landing = max(self._next_landing(now) - now, 0.0)
-        return landing if number == 1 and 1 + self._flying > self.burst + EPSILON else landing + refill
+        idle = self._next_landing(now) - now - self._used / self.rate
+        return max(idle, 0.0) + refill
 
     def _next_landing(self, now: float) -> float:
         late = min((each.sent_at + LONGEST_SILENCE for each in self._late if not each.landed), default=NEVER)

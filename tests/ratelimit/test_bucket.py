@@ -64,7 +64,7 @@ def test_a_full_bucket_refills_only_after_a_request_has_arrived() -> None:
     request = Flight(lands_by=0.2)
     assert bucket.has_token(0.0)
     bucket.launch(request)
-    assert bucket.delay(0.0) == pytest.approx(0.2)
+    assert bucket.delay(0.0) == pytest.approx(1.2)
     assert bucket.delay(0.0, 2) == pytest.approx(2.2)
     assert not bucket.has_token(1.1)
     assert bucket.has_token(1.2)
@@ -92,7 +92,8 @@ def test_overdue_replies_hold_tokens_back() -> None:
         assert bucket.has_token(moment)
         bucket.launch(in_flight(moment))
     assert not bucket.has_token(0.9)
-    assert bucket.delay(0.9) == pytest.approx(0.1)
+    assert bucket.delay(0.9) == pytest.approx(0.2)
+    assert not bucket.has_token(1.09)
     assert bucket.has_token(1.1)  # the first of them has arrived by now: no stall lasts so long
 
 
@@ -201,6 +202,19 @@ def test_jitter_is_the_spread_of_round_trips() -> None:
     assert 0.05 <= unsteady.bound < 0.08
     assert wild.bound == LARGEST_JITTER
     assert Jitter().bound == LARGEST_JITTER
+
+
+def test_after_a_429_a_debt_is_paid_while_other_requests_are_under_way() -> None:
+    """Four tokens must flow in: one of the debt, two for these requests, and one for the next."""
+    bucket = TokenBucket(1.0, 2.0, 0.0)
+    for lands_by in (1.5, 2.5):
+        assert bucket.has_token(0.0)
+        bucket.launch(Flight(lands_by))
+    bucket.set_tokens(-1.0, 0.0)
+    assert bucket.delay(0.0) == 4.0
+    assert bucket.delay(0.0, 2) == 5.0
+    assert not bucket.has_token(3.99)
+    assert bucket.has_token(4.0)
 
 
 def test_a_reserved_token_stays_reserved_while_a_reply_is_overdue() -> None:

@@ -55,6 +55,19 @@ async def test_the_wait_behind_calls_of_the_same_priority_counts() -> None:
 
 
 @virtual_time
+async def test_the_wait_behind_requests_under_way_is_known_at_once() -> None:
+    """The token of a burst of one is in flight for a second, and the next one flows in after that."""
+    limiter, slow = LocalRateLimiter(), operation(0.01, 1)
+    await limiter.acquire(slow, account(), priority=Priority.NORMAL, max_wait=None)
+    assert limiter.forecast(slow, account()) == pytest.approx(101.0)
+    with pytest.raises(RateLimitWaitError) as refusal:
+        await take(limiter, slow, account(), max_wait=50.0)
+    assert now() == 0.0
+    assert refusal.value.retry_after == pytest.approx(101.0)
+    assert (await take(limiter, slow, account(), max_wait=101.5)).waited == pytest.approx(101.0)
+
+
+@virtual_time
 async def test_a_429_by_which_all_waiting_calls_are_late_is_reported_to_its_own_call() -> None:
     """The plan has got the token of the refused request back, but the call that waited there has just been refused."""
     limiter = LocalRateLimiter(rules=[PlanRule(CREATE_REPORT.name, "body.reportType", "X", (Bucket(0.0167, 15),))])
