@@ -191,15 +191,17 @@ def _first_bucket(meter: Meter, state: BucketState, log: BucketState | None) -> 
 def _restore_bucket(meter: Meter, counter: TokenBucket, state: BucketState, now: float) -> float:
     adaptation = meter.adaptation
     assert adaptation is not None
-    lowered = state.age is not None and state.age < LEARNED_FOR
+    age = NEVER if state.age is None else state.age
+    lowered = age < LEARNED_FOR
     # No header states the rate of other limits: it is the rule's current rate, not the one at the time of saving.
     announced = state.announced if meter.charge.kind == "plan" else adaptation.published
     adaptation.restore(
         announced=announced,
         rate=state.rate * (announced / state.announced) if lowered else announced,
         burst=state.burst if lowered else adaptation.burst,
-        event_at=now - (state.age or 0.0),
+        event_at=now - age,
     )
+    meter.calm = adaptation.calm
     counter.set_rate(adaptation.rate, now)
     counter.set_burst(adaptation.burst, now)
     tokens = min(state.tokens, adaptation.burst)

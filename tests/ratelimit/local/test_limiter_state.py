@@ -68,6 +68,23 @@ async def test_learned_rates_are_saved() -> None:
 
 
 @virtual_time
+async def test_a_lowered_rate_recovers_after_a_restart() -> None:
+    """The announced rate is back after six hundred successes, as if the program had not been restarted."""
+    limiter = restored(await saved_after(1, status=429), seconds_later=60)
+    for _ in range(600):
+        await take(limiter, SLOW, account())
+    assert limiter.limits()[0].rate == 0.1
+
+
+@virtual_time
+async def test_a_429_to_the_first_request_after_a_restart_counts() -> None:
+    """Even if the clock has not advanced since the state was loaded."""
+    limiter = restored(await saved_after(1), seconds_later=0)
+    await take(limiter, SLOW, account(), status=429)
+    assert limiter.limits()[0].rate == pytest.approx(0.085)
+
+
+@virtual_time
 async def test_unused_buckets_are_saved_again() -> None:
     """A run that makes no call saves what it loaded, with the time that has passed."""
     second = restored(await saved_after(10), seconds_later=10).dump_state()
