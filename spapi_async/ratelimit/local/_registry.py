@@ -81,6 +81,8 @@ class Registry:
             if alike and meter not in other.meters:
                 other.use((*other.meters, meter))
                 self._used_by[meter] = self._used_by.get(meter, 0) + 1
+                if other.queue.total:
+                    meter.lanes[other] = None
         return meter
 
     def snapshots(self, now: float) -> tuple[LimitSnapshot, ...]:
@@ -157,7 +159,7 @@ class Registry:
         charges = self.book.charges(operation, account, selection)
         if selection.value:
             learned = self.book.value_charge(operation, account, selection.value)
-            if learned.key in self.meters or learned.key in self._saved:
+            if learned.key in self.meters or self._saved_state(learned, account) is not None:
                 charges = (*charges, learned)
         region = account.region.value
         jitter = self._jitters.get((region, operation))
@@ -188,15 +190,18 @@ class Registry:
         return meter
 
     def _restore(self, meter: Meter, account: Account, now: float) -> None:
-        if not self._saved:
-            return
-        state = self._saved.pop(meter.charge.key, None)
-        if state is None and not meter.charge.shared:
-            # Saved before the seller id was known, or by a version that kept buckets by credential.
-            operation, _, *rest = meter.charge.key
-            state = self._saved.pop((operation, account.key, *rest), None)
+        state = self._saved_state(meter.charge, account)
         if state is not None:
+            del self._saved[state.key]
             restore(meter, state.later(self.clock.time() - self._saved_at), now)
+
+    def _saved_state(self, charge: Charge, account: Account) -> BucketState | None:
+        state = self._saved.get(charge.key)
+        if state is None and not charge.shared:
+            # Saved before the seller id was known, or by a version that kept buckets by credential.
+            operation, _, *rest = charge.key
+            state = self._saved.get((operation, account.key, *rest))
+        return state
 
     def _forget_idle(self, now: float, number: int) -> None:
         """Check the ``number`` lanes unused for longest; drop those that a new lane would equal."""
