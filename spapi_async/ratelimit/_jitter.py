@@ -50,12 +50,11 @@ class Jitter:
             self._turn = 1
             self._shortest_before, self._longest_before = self._shortest, self._longest
             self._shortest = self._longest = round_trip
-        elif round_trip < self._shortest:
-            self._shortest = round_trip
-        if round_trip > self._longest:
-            self._longest = round_trip
-        elif self._turn > 1 and self._replies > LEAST_REPLIES:
+        elif self._shortest <= round_trip <= self._longest and self._replies > LEAST_REPLIES:
             return  # neither extreme changed
+        else:
+            self._shortest = min(self._shortest, round_trip)
+            self._longest = max(self._longest, round_trip)
         self._replies += 1
         if self._replies >= LEAST_REPLIES:
             shortest = min(self._shortest, self._shortest_before)

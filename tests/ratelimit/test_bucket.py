@@ -204,6 +204,26 @@ def test_jitter_is_the_spread_of_round_trips() -> None:
     assert Jitter().bound == LARGEST_JITTER
 
 
+def test_a_quicker_reply_widens_the_jitter_at_once() -> None:
+    """It shows that the requests before it may have arrived later than the quickest one by as much."""
+    jitter = Jitter()
+    for round_trip in [0.1] * 20 + [0.02]:
+        jitter.record(round_trip)
+    assert jitter.bound == pytest.approx(1.25 * 0.08)
+
+
+def test_a_slow_reply_is_forgotten_with_its_run() -> None:
+    """It counts in the rest of its run of 64 replies, and in the next run."""
+    jitter = Jitter()
+    bounds = []
+    for number in range(3 * REPLIES_KEPT):
+        jitter.record(0.2 if number == REPLIES_KEPT - 1 else 0.1)
+        bounds.append(jitter.bound)
+    assert bounds[REPLIES_KEPT - 2] == 0.0
+    assert set(bounds[REPLIES_KEPT - 1 : 2 * REPLIES_KEPT]) == {1.25 * (0.2 - 0.1)}
+    assert set(bounds[2 * REPLIES_KEPT :]) == {0.0}
+
+
 def test_after_a_429_a_debt_is_paid_while_other_requests_are_under_way() -> None:
     """Four tokens must flow in: one of the debt, two for these requests, and one for the next."""
     bucket = TokenBucket(1.0, 2.0, 0.0)
