@@ -164,13 +164,14 @@ class Meter:
         if adaptation.burst != counter.burst:
             counter.set_burst(adaptation.burst, now)
 
-    def drain(self, now: float) -> None:
-        """Assume that another client has used everything; in a window, at even intervals."""
+    def drain(self, moment: float, now: float) -> None:
+        """Assume that another client had used everything by then; in a window, at even intervals."""
+        elapsed = now - moment
         for form in (self.counter, *self.forms):
             if isinstance(form, SlidingLog):
-                form.restore([form.seconds * place / form.requests for place in range(form.requests)], now)
+                form.restore([elapsed + form.seconds * place / form.requests for place in range(form.requests)], now)
             else:
-                form.set_tokens(min(form.tokens(now), 0.0), now)
+                form.set_tokens(min(form.tokens(now), elapsed * form.rate), now)
 
     # ---- looking ----------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ def test_a_bucket_that_others_may_have_used_keeps_its_debt(tokens: float, left: 
     plan = meter(Bucket(1.0, 5))
     assert isinstance(plan.counter, TokenBucket)
     plan.counter.set_tokens(tokens, 0.0)
-    plan.drain(0.0)
+    plan.drain(0.0, 0.0)
     assert plan.counter.tokens(0.0) == left
     assert plan.counter.delay(0.0) == 1.0 - left
 

@@ -117,6 +117,6 @@ def test_a_window_used_by_another_client_opens_evenly() -> None:
     """One place opens at a time, as if its requests had come at their mean distance."""
     charge = Charge(key=("op", "payer"), limit=Window(4, 60.0), kind="rule", shared=False)
     meter = Meter(charge, 1000.0)
-    meter.drain(1000.0)
+    meter.drain(1000.0, 1000.0)
     assert meter.counter.tokens(1000.0) == 0
     assert [meter.counter.delay(1000.0, number) for number in (1, 2, 3, 4)] == [15.0, 30.0, 45.0, 60.0]

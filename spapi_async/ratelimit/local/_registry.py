@@ -52,7 +52,7 @@ class Registry:
         self._saved: dict[Key, BucketState] = {}
         self._saved_at = 0.0
         self._announced: dict[Key, float] = {}
-        self._inherited = False  # True in a forked process, whose parent uses the same limits
+        self._inherited_at: float | None = None  # when a forked process, whose parent uses the same limits, began
         self._rounds: deque[tuple[str, Operation[Any], Selection]] = deque()
 
     def lane(
@@ -122,7 +122,7 @@ class Registry:
         for key, meter in list(self.meters.items()):
             self._drop(key, meter)
         self.clear()
-        self._inherited = True
+        self._inherited_at = self.clock.monotonic()
         warnings.warn(
             "this process was forked from one that uses the same rate limiter; each spends the whole quota, and Amazon "
             "will answer 429. Share it: Application(limiter=RedisRateLimiter(url))",
@@ -185,8 +185,8 @@ class Registry:
             if announced is not None:
                 meter.adopt_rate(announced, now)
             self._restore(meter, account, now)
-            if self._inherited:
-                meter.drain(now)
+            if self._inherited_at is not None:
+                meter.drain(self._inherited_at, now)
         return meter
 
     def _restore(self, meter: Meter, account: Account, now: float) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from insides import lanes_of
 from simulated import SimulatedAmazon, account, now, operation, saturate, take
-from virtual_time import VirtualClock, virtual_time
+from virtual_time import VirtualClock, run, virtual_time
 
 import spapi_async.ratelimit as package
 from spapi_async._core.events import Event, Observers
@@ -250,6 +250,28 @@ def test_a_forked_process_begins_with_empty_buckets_at_its_parents_rate(monkeypa
     (bucket,) = limiter.limits()
     assert bucket.tokens < 1
     assert bucket.announced_rate == 8.0
+
+
+def test_a_seller_that_a_forked_process_first_calls_later_has_what_has_flowed_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its parent may have used everything by the fork. A bucket that was forgotten because it was full is not empty."""
+    limiter = LocalRateLimiter()
+    plan = operation(0.1, 5)
+
+    async def child() -> list[float]:
+        await take(limiter, plan, account("before"))
+        await asyncio.sleep(25)
+        later = [(await take(limiter, plan, account("later"))).waited for _ in range(4)]
+        await asyncio.sleep(100)
+        limiter.limits()  # forgets buckets that are full
+        return [*later, (await take(limiter, plan, account("before"))).waited]
+
+    run(take(limiter, plan, account()))
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    with pytest.warns(SPAPIWarning, match="this process was forked"):
+        waits = run(child())
+    assert waits == pytest.approx([0.0, 0.0, 0.0, 5.0, 0.0])  # 3.5 tokens in 35 s
 
 
 def test_calls_left_waiting_by_an_ended_loop_are_not_counted() -> None:
