@@ -161,6 +161,7 @@ def _restore_window(
 def _log_of(state: BucketState, now: float) -> SlidingLog:
     log = SlidingLog(int(state.burst), state.seconds or NEVER)
     _refill(log, state.ages, state.gone, now)
+    log.block(now + state.blocked)
     return log
 
 

@@ -77,6 +77,18 @@ async def test_a_lowered_rate_recovers_after_a_restart() -> None:
 
 
 @virtual_time
+async def test_a_learned_burst_is_saved() -> None:
+    """Three of ten requests were served."""
+    limiter = LocalRateLimiter(clock=VirtualClock())
+    for status in (200, 200, 200, 429):
+        await take(limiter, SLOW, account(), status=status)
+    again = restored(limiter.dump_state(), seconds_later=300)
+    assert again.forecast(SLOW, account(), count=3) == 0.0
+    assert again.forecast(SLOW, account(), count=4) > 0.0
+    assert again.limits()[0].burst == 3.0
+
+
+@virtual_time
 async def test_a_429_to_the_first_request_after_a_restart_counts() -> None:
     """Even if the clock has not advanced since the state was loaded."""
     limiter = restored(await saved_after(1), seconds_later=0)
@@ -169,6 +181,24 @@ async def test_a_bucket_made_of_a_closed_window_stays_empty() -> None:
     saved = await saved_after_reports(Window(4, 3600), 429)
     limiter = restored(saved, seconds_later=0, rules=sales_rule(Bucket(0.01, 5)))
     assert limiter.forecast(CREATE_REPORT, account(), SALES) == pytest.approx(900)
+
+
+@virtual_time
+async def test_a_bucket_made_of_a_closed_window_has_no_more_than_its_requests_left() -> None:
+    """Three requests have left nothing in a bucket of one that fills in three hours, although the window soon opens."""
+    saved = await saved_after_reports(Window(4, 3600), 202, 202, 202, 429)
+    limiter = restored(saved, seconds_later=895, rules=sales_rule(Bucket(1e-4, 1)))
+    assert limiter.forecast(CREATE_REPORT, account(), SALES) == pytest.approx(10_000 - 895)
+
+
+@virtual_time
+async def test_a_window_closed_by_a_429_is_still_closed_when_it_returns() -> None:
+    """Another version of the rule had a bucket meanwhile."""
+    saved = await saved_after_reports(Window(4, 3600), 429)
+    meanwhile = restored(saved, seconds_later=100, rules=sales_rule(Bucket(0.01, 5)))
+    meanwhile.forecast(CREATE_REPORT, account(), SALES)
+    limiter = restored(meanwhile.dump_state(), seconds_later=200, rules=sales_rule(Window(4, 3600)))
+    assert limiter.forecast(CREATE_REPORT, account(), SALES) == pytest.approx(700)
 
 
 @virtual_time

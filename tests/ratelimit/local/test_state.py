@@ -11,7 +11,7 @@ from spapi_async.errors import ConfigurationError
 from spapi_async.ratelimit._book import Charge
 from spapi_async.ratelimit._bucket import Flight
 from spapi_async.ratelimit._meter import Meter
-from spapi_async.ratelimit.local._state import BucketState, pack, state_of, unpack
+from spapi_async.ratelimit.local._state import BucketState, pack, restore, state_of, unpack
 
 
 def state(**facts: Any) -> BucketState:
@@ -49,3 +49,10 @@ def test_only_what_was_learned_from_a_429_has_an_age() -> None:
     assert state_of(meter, 10.0).age is None
     meter.refused(Flight(2.0, sent_at=2.0), 2.0, 2.0)
     assert state_of(meter, 10.0).age == 8.0
+
+
+def test_the_largest_burst_is_remembered_over_several_changes() -> None:
+    """It may have been that of a version before the one that saved the state."""
+    rule = Meter(Charge(key=("op", "payer", "rule", "0"), limit=Bucket(1.0, 3), kind="rule", shared=False), 0.0)
+    restore(rule, state(widest=9.0), 0.0)
+    assert state_of(rule, 0.0).widest == 9.0
