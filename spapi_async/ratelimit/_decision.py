@@ -187,9 +187,10 @@ def _delay(meter: Meter, lane: Lane, now: float, wish: tuple[int, int, float]) -
 
 def _rivals(meter: Meter, lane: Lane, priority: int, own: int) -> int:
     """Calls of other sellers that come before: sellers take turns, so each has at most as many as this one."""
-    rivals = meter.queue.up_to(priority) - (lane.waits_at is meter)
+    counts_itself = lane.waits_at is meter and lane.queue.next_priority() <= priority
+    rivals = max(meter.queue.up_to(priority) - counts_itself, 0)
     if own == 1 or not rivals:
-        return max(rivals, 0)
+        return rivals
     return sum(min(own, other.queue.up_to(priority)) for other in meter.lanes if other is not lane)
 
 

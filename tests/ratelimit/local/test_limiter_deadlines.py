@@ -87,3 +87,31 @@ async def test_a_429_by_which_all_waiting_calls_are_late_is_reported_to_its_own_
         await late
     assert now() == 0.0
     assert [limit.waiting for limit in limiter.limits()] == [0, 0]
+
+
+@virtual_time
+async def test_an_urgent_call_goes_after_another_sellers_urgent_call() -> None:
+    """Also if the seller's normal call waits already: it is not the other seller's call that goes with it."""
+    limiter, pool = LocalRateLimiter(), operation(10.0, 10, application_rate=0.1, application_burst=1)
+    await take(limiter, pool, account("one"))
+    urgent = asyncio.create_task(take(limiter, pool, account("two"), priority=Priority.INTERACTIVE))
+    await asyncio.sleep(0)
+    normal = asyncio.create_task(take(limiter, pool, account("one")))
+    await asyncio.sleep(0)
+    wait = limiter.forecast(pool, account("one"), priority=Priority.INTERACTIVE)
+    last = await take(limiter, pool, account("one"), priority=Priority.INTERACTIVE)
+    assert wait == last.waited == pytest.approx(20.0)
+    await asyncio.gather(urgent, normal)
+
+
+@virtual_time
+async def test_sellers_with_many_calls_delay_a_sellers_calls_by_one_each() -> None:
+    """They take turns: of three calls of another seller, as many go before as this seller makes."""
+    limiter, pool = LocalRateLimiter(), operation(10.0, 10, application_rate=0.1, application_burst=1)
+    await take(limiter, pool, account("one"))
+    others = [asyncio.create_task(take(limiter, pool, account("two"))) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert [limiter.forecast(pool, account("one"), count=count) for count in (1, 2)] == pytest.approx([20.0, 40.0])
+    calls = [asyncio.create_task(take(limiter, pool, account("one"))) for _ in range(2)]
+    assert [(await call).waited for call in calls] == pytest.approx([20.0, 40.0])
+    await asyncio.gather(*others)
