@@ -259,3 +259,28 @@ def test_a_429_restarts_the_count_towards_a_larger_burst() -> None:
     for _ in range(100):
         belief.succeeded()
     assert belief.burst == 6
+
+
+@virtual_time
+async def test_no_burst_is_learned_for_a_limit_that_sellers_share() -> None:
+    """How many of their requests were served since the bucket was full says nothing of one seller's."""
+    limiter, op = LocalRateLimiter(), operation(5.0, 5, application_rate=5.0, application_burst=10)
+    for _ in range(2):
+        await take(limiter, op, account())
+    refused = await permit(limiter, op)
+    refused.observe(429, None, b"greater than what is allowed for the application")
+    assert [limit.burst for limit in limiter.limits()] == [5.0, 10.0]
+    assert [limit.throttled for limit in limiter.limits()] == [1, 1]
+    assert limiter.limits()[1].rate == pytest.approx(5.0 * 0.85)
+
+
+@virtual_time
+async def test_a_429_of_the_same_empty_bucket_does_not_prolong_the_wait() -> None:
+    """Two tokens are waited for from the first 429 on."""
+    limiter, op = LocalRateLimiter(), operation(1.0, 10)
+    flights = [await permit(limiter, op) for _ in range(4)]
+    for flight, status in zip(flights, (200, 200, 429), strict=False):
+        flight.observe(status, None)
+    await asyncio.sleep(1.0)
+    flights[3].observe(429, None)
+    assert limiter.forecast(op, account()) == pytest.approx(2 / 0.85 - 1.0)

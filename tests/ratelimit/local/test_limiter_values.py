@@ -11,7 +11,7 @@ from virtual_time import VirtualClock, virtual_time
 from spapi_async._core.options import Priority
 from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
 from spapi_async.credentials import Account, Grant
-from spapi_async.errors import RateLimitWaitError
+from spapi_async.errors import ClosedError, RateLimitWaitError
 from spapi_async.marketplaces import Region
 from spapi_async.ratelimit import LocalRateLimiter, Permit
 
@@ -53,6 +53,20 @@ async def test_calls_that_wait_when_their_value_gets_a_limit_count_there() -> No
         await late
     assert now() == 0.0
     assert (await patient).waited == pytest.approx(2 / (0.0167 * 0.85))
+
+
+@virtual_time
+async def test_calls_that_have_waited_for_long_end_when_the_limiter_is_closed() -> None:
+    """Calls that wait are not forgotten, although others use the same plan."""
+    limiter = LocalRateLimiter()
+    for kind in "A" + "B" * 14:
+        (await report(limiter, kind)).observe(202, None)
+    waiting = asyncio.create_task(report(limiter, "A"))
+    await asyncio.sleep(20)
+    limiter.limits()
+    await limiter.aclose()
+    with pytest.raises(ClosedError):
+        await waiting
 
 
 @virtual_time
