@@ -53,3 +53,15 @@ def test_refusals_in_a_row_at_the_lowest_rate_show_a_neighbour() -> None:
     fallen, retried = rates.index(min(rates)), rates.index(1.0, 1)
     assert rates[fallen] == pytest.approx(0.1, rel=0.01)
     assert (retried - fallen + 1) / 2 == 12
+
+
+def test_a_loaded_burst_grows_back_to_that_of_the_rule() -> None:
+    """Also if the rate has recovered already. A burst above the rule's is that of an earlier rule."""
+    bucket = Adaptation(1.0, 10.0)
+    bucket.restore(announced=1.0, rate=1.0, burst=4.0, event_at=0.0)
+    assert bucket.burst == 4.0
+    for _ in range(600):
+        bucket.succeeded()
+    assert bucket.burst == 10.0
+    bucket.restore(announced=1.0, rate=1.0, burst=20.0, event_at=0.0)
+    assert bucket.burst == 10.0

@@ -212,15 +212,16 @@ def test_a_quicker_reply_widens_the_jitter_at_once() -> None:
     assert jitter.bound == pytest.approx(1.25 * 0.08)
 
 
-def test_a_slow_reply_is_forgotten_with_its_run() -> None:
+@pytest.mark.parametrize("unusual", [0.2, 0.02])
+def test_an_unusual_reply_is_forgotten_with_its_run(unusual: float) -> None:
     """It counts in the rest of its run of 64 replies, and in the next run."""
     jitter = Jitter()
     bounds = []
     for number in range(3 * REPLIES_KEPT):
-        jitter.record(0.2 if number == REPLIES_KEPT - 1 else 0.1)
+        jitter.record(unusual if number == REPLIES_KEPT - 1 else 0.1)
         bounds.append(jitter.bound)
     assert bounds[REPLIES_KEPT - 2] == 0.0
-    assert set(bounds[REPLIES_KEPT - 1 : 2 * REPLIES_KEPT]) == {1.25 * (0.2 - 0.1)}
+    assert set(bounds[REPLIES_KEPT - 1 : 2 * REPLIES_KEPT]) == {1.25 * abs(unusual - 0.1)}
     assert set(bounds[2 * REPLIES_KEPT :]) == {0.0}
 
 

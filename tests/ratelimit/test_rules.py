@@ -57,6 +57,7 @@ def test_a_body_may_be_a_struct_or_a_mapping(body: Any) -> None:
     [
         ("OrderStatuses", {"order_statuses": ["Shipped", "Unshipped"]}, ("Shipped", "Unshipped")),
         ("order_statuses", {"order_statuses": "Shipped"}, ("Shipped",)),
+        ("OrderStatuses", {"order_statuses": {"Shipped"}}, ("Shipped",)),
         ("MaxResultsPerPage", {"max_results_per_page": 50}, ("50",)),
         ("EasyShipShipmentStatuses", {}, ()),
         ("CreatedAfter", {"created_after": datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))}, (NEW_YEAR,)),
@@ -92,6 +93,9 @@ def test_a_rule_may_name_a_marketplace_by_its_country() -> None:
     book = PlanBook([rule])
     for place, applies in ((US, True), ("US", True), (Marketplace.MX, True), (CA, False)):
         assert bool(book.select(GET_ORDERS, {"marketplace_ids": [place]}).rules) is applies
+    but = PlanRule(GET_ORDERS, "MarketplaceIds", "*", Window(1, 1), unless="US")  # type: ignore[arg-type]
+    for places, applies in (([US], False), ([CA], True), ([US, CA], True)):
+        assert bool(PlanBook([but]).select(GET_ORDERS, {"marketplace_ids": places}).rules) is applies
 
 
 @pytest.mark.parametrize("path", ["body.report_type", "body[].reportType", "body.nonsense"])

@@ -120,3 +120,11 @@ def test_a_window_used_by_another_client_opens_evenly() -> None:
     meter.drain(1000.0, 1000.0)
     assert meter.counter.tokens(1000.0) == 0
     assert [meter.counter.delay(1000.0, number) for number in (1, 2, 3, 4)] == [15.0, 30.0, 45.0, 60.0]
+
+
+def test_a_request_under_way_is_saved_as_one_that_arrives_now() -> None:
+    """The next run counts it for the whole window."""
+    log = SlidingLog(3, 60.0)
+    log.launch(Flight(0.2))
+    log.launch(Flight(5.0))
+    assert log.state(1.0) == [0.8, 0.0]
