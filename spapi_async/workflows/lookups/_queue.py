@@ -179,8 +179,12 @@ class Queue(Generic[K]):
                 continue  # dropped or merged in the meantime
             if parted:
                 del self._asks[ask.key]
-            if self._register(ask):
+            if not self._register(ask):
+                continue
+            if self._fits(ask.key):
                 lines[ask.priority].append(ask)
+            else:
+                self.unfit = {ask.key: ask, **self.unfit}
         for line, first in zip(self._lines, lines, strict=True):
             if first:
                 later = dict(line)

@@ -171,6 +171,15 @@ async def test_a_key_that_does_not_fit_into_a_batch_is_requested_alone() -> None
 
 
 @virtual_time
+async def test_a_key_that_fits_into_no_batch_is_requested_alone_again() -> None:
+    """The first request for it was refused to its seller."""
+    gone, good = NumbersSeller(name="gone", gone=ForbiddenError("no", status=403)), NumbersSeller(name="good")
+    numbers = Numbers(gone, good)
+    assert await asyncio.gather(*(numbers.get(number) for number in (2, -4, 6))) == [20, -40, 60]
+    assert {sent.operation for sent in good.sent if -4 in sent.keys} == {SINGLE.name}
+
+
+@virtual_time
 async def test_one_bad_key_is_found_and_fails_alone() -> None:
     """Batches are halved; a half that must contain it is not requested as a whole."""
     seller = NumbersSeller(bad=[26])
