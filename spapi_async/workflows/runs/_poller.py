@@ -204,6 +204,8 @@ class Poller:
     async def _ask_for_list(self, everyone: Sequence[_Watched]) -> None:
         """Poll with a list of ended jobs."""
         oldest = max(self._clock.monotonic() - each.waiting.since for each in everyone)
+        for watched in everyone:
+            watched.urgent = False  # a notification that comes during the request makes it urgent again
         since = datetime.fromtimestamp(self._clock.time() - oldest - _UNKNOWN_AT_FIRST_SECONDS, UTC)
         try:
             jobs = await self._kind.jobs([each.request for each in everyone], since, ended=True)
@@ -236,9 +238,10 @@ class Poller:
 
     async def _ask_for_one(self, watched: _Watched, slots: anyio.CapacityLimiter) -> None:
         async with slots:
+            watched.urgent = False  # as above
             try:
                 job = await self._kind.get(watched.job_id)
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:  # noqa: BLE001 - the waiting callers get it, whatever it is
                 self._failed(watched, error)
             else:
                 self._heard(watched, job)
@@ -266,7 +269,6 @@ class Poller:
             future.set_exception(error)
 
     def _asked(self, watched: _Watched) -> None:
-        watched.urgent = False
         watched.waiting = Waiting(watched.waiting.since, self._clock.monotonic())
 
     def _removed(self, watched: _Watched) -> list[asyncio.Future[Job]]:

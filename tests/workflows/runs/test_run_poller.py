@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 import pytest
 from fake_jobs import REQUEST, FakeAmazon
@@ -316,3 +319,33 @@ async def test_a_wait_that_begins_during_a_poll_gets_the_result() -> None:
     amazon.answers.set()
     async with asyncio.timeout(60):
         await waiting
+
+
+class LateAmazon(FakeAmazon):
+    """A simulated Amazon whose replies are ten seconds old when they arrive."""
+
+    async def get(self, job_id: str) -> Job:
+        found = await super().get(job_id)
+        await asyncio.sleep(10)
+        return found
+
+    async def jobs(
+        self, requests: Sequence[Mapping[str, Any]], since: datetime, *, ended: bool = False
+    ) -> Sequence[Job]:
+        found = await super().jobs(requests, since, ended=ended)
+        await asyncio.sleep(10)
+        return found
+
+
+@virtual_time
+@pytest.mark.parametrize(("runs", "first_poll"), [(1, 30.0), (120, 45.0)])
+async def test_a_notification_during_a_poll_causes_another_poll(runs: int, first_poll: float) -> None:
+    """The reply under way does not show the end yet, and without a notification the next poll would be much later."""
+    amazon = LateAmazon(takes=first_poll + 4)
+    poller = poller_of(amazon)
+    with poller.notified():
+        waiting = [asyncio.create_task(watch(poller, amazon.make())) for _ in range(runs)]
+        await asyncio.sleep(first_poll + 5)
+        poller.wake("1")
+        known_at = await asyncio.gather(*waiting)
+    assert known_at[0] == pytest.approx(first_poll + 20, abs=1)
