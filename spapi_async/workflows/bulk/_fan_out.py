@@ -129,6 +129,8 @@ class Outcomes(AsyncIterator[Done[I, V] | Failed[I]], Generic[I, V]):
         self._failure: Exception | None = None
         # Outcomes, or futures of outcomes (ordered); None after the last worker has ended.
         self._queue: asyncio.Queue[Any] = asyncio.Queue(concurrency)
+        self._promise: asyncio.Future[Any] | None = None  # taken from the queue; its reader may have stopped waiting
+        self._reading = asyncio.Lock()
         self._unqueued: list[Done[I, V] | Failed[I]] = []  # of workers that were cancelled while the queue was full
 
     async def work(self) -> None:
@@ -186,12 +188,22 @@ class Outcomes(AsyncIterator[Done[I, V] | Failed[I]], Generic[I, V]):
             return Failed(item, failure)
 
     async def __anext__(self) -> Done[I, V] | Failed[I]:
-        outcome = await self._queue.get()
-        if isinstance(outcome, asyncio.Future):
-            outcome = await outcome
+        outcome = await (self._next_in_order() if self._ordered else self._queue.get())
         if outcome is None:
             self._queue.put_nowait(None)  # for the next call of this method
             if self._failure is not None:
                 raise self._failure
             raise StopAsyncIteration
         return outcome  # type: ignore[no-any-return]
+
+    async def _next_in_order(self) -> Any:
+        """The outcome of the next item, or None at the end; a reader that is cancelled leaves it to the next call."""
+        async with self._reading:
+            if self._promise is None:
+                self._promise = await self._queue.get()
+            promise = self._promise
+            if promise is None:
+                return None
+            await asyncio.wait([promise])  # a cancelled ``await promise`` would cancel the promise
+            self._promise = None
+            return promise.result()

@@ -150,3 +150,41 @@ async def test_a_call_whose_awaited_task_was_cancelled_has_failed(concurrency: i
     assert isinstance(failed, Failed)
     assert isinstance(failed.error.__cause__, asyncio.CancelledError)
     assert got == [Done(number, number) for number in (0, 2, 3, 4)]
+
+
+@virtual_time
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_a_reader_that_stops_waiting_loses_no_outcome(ordered: bool) -> None:
+    """It may limit the time for each outcome, and go on afterwards."""
+
+    async def call(number: int) -> int:
+        await asyncio.sleep(10 if number == 1 else 1)
+        return number
+
+    got: list[int] = []
+    async with fan_out(call, range(4), concurrency=2, ordered=ordered) as outcomes:
+        while len(got) < 4:
+            try:
+                async with asyncio.timeout(3):
+                    got.append((await anext(outcomes)).item)
+            except TimeoutError:
+                pass
+        with pytest.raises(StopAsyncIteration):
+            await anext(outcomes)
+    assert got == ([0, 1, 2, 3] if ordered else [0, 2, 3, 1])
+
+
+@virtual_time
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_several_readers_share_the_outcomes(ordered: bool) -> None:
+    """Each outcome goes to one of them, and all of them see the end."""
+    async with fan_out(double, range(7), concurrency=2, ordered=ordered) as outcomes:
+
+        async def read() -> list[int]:
+            return [outcome.item async for outcome in outcomes]
+
+        async with asyncio.timeout(60):
+            one, other = await asyncio.gather(read(), read())
+    assert one
+    assert other
+    assert sorted(one + other) == list(range(7))
