@@ -18,7 +18,7 @@ import anyio
 import msgspec
 
 from spapi_async._core.clock import Clock
-from spapi_async.errors import ConfigurationError, DecodeError, TransportError
+from spapi_async.errors import ClosedError, ConfigurationError, DecodeError, TransportError
 from spapi_async.workflows.notifications._notification import Notification, parse
 from spapi_async.workflows.notifications._sqs_errors import translated
 
@@ -83,7 +83,10 @@ class QueuedNotification(Notification, frozen=True, kw_only=True):
 
 
 class Messages:
-    """The messages of an open queue: an async iterable of :class:`QueuedNotification`."""
+    """The messages of an open queue: an async iterable of :class:`QueuedNotification`.
+
+    A loop that outlives the queue's block gets a ClosedError: unfinished messages are back in the queue by then.
+    """
 
     def __init__(self, client: Any, handling: Handling, clock: Clock) -> None:
         self._client = client
@@ -97,6 +100,7 @@ class Messages:
         self._to_set_aside: deque[tuple[_Hold, str]] = deque()  # messages, and why
         self._receiving = asyncio.Lock()
         self._updating = asyncio.Lock()  # one update of visibility at a time: SQS applies the last one
+        self._closed = False
         self.set_aside = 0
         self._extending = asyncio.create_task(self._extend_for_ever())
 
@@ -107,14 +111,15 @@ class Messages:
         return f"<Messages of {self._url}: {len(self._held)} received, {self.set_aside} set aside>"
 
     async def _next(self) -> QueuedNotification:
-        while True:
+        while not self._closed:
             if not self._waiting:
                 async with self._receiving:
-                    if not self._waiting:
+                    if not self._waiting and not self._closed:
                         await self._settle()
                         await self._receive()
-            if self._waiting:  # another loop may have taken them all
+            if self._waiting and not self._closed:  # another loop may have taken them all
                 return self._waiting.popleft()
+        raise ClosedError("the block that reads this queue has ended")
 
     def _finished(self, hold: _Hold, *, handled: bool) -> None:
         """The loop asks for the next message (``handled``), or has ended."""
@@ -139,6 +144,8 @@ class Messages:
                     )
                 break
             except TransportError as error:  # a reader that runs for weeks must survive an outage
+                if self._closed:
+                    return
                 logger.warning("%s; trying again in %.0f s", error, pause)
                 await self._clock.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
@@ -244,6 +251,7 @@ class Messages:
 
     async def _close(self) -> None:
         """Delete handled messages; make the others visible at once."""
+        self._closed = True
         settled = {hold.receipt for hold in self._returned}
         for hold in list(self._held.values()):
             if hold.receipt not in settled:

@@ -13,7 +13,7 @@ from botocore.exceptions import CredentialRetrievalError, MetadataRetrievalError
 from fake_sqs import FakeSqs
 from virtual_time import virtual_time
 
-from spapi_async.errors import TransportError
+from spapi_async.errors import ClosedError, TransportError
 from spapi_async.workflows.notifications import SqsQueue
 
 
@@ -213,6 +213,24 @@ async def test_a_message_is_put_back_although_the_block_ends_meanwhile() -> None
             async with asyncio.timeout(0.5):
                 await anext(loop)
     assert sqs.stored[0]["visible_at"] > 600
+
+
+@virtual_time
+@pytest.mark.parametrize("troubles", [0, 99])
+async def test_a_loop_that_outlives_the_block_gets_an_error(troubles: int) -> None:
+    """Its messages are back in the queue, and nothing would delete them; one that comes later is not handled."""
+    sqs, empty = FakeSqs([body(1), body(2)]), FakeSqs()
+    empty.troubles = [TransportError("gone")] * troubles
+    async with sqs.messages() as messages, empty.messages() as others:
+        loop = aiter(messages)
+        await anext(loop)
+        waiting = asyncio.create_task(first(others))
+        await asyncio.sleep(5)
+    empty.stored += FakeSqs([body(3)]).stored
+    for late in (anext(loop), waiting):
+        with pytest.raises(ClosedError):
+            await asyncio.wait_for(late, 60)
+    assert sqs.deleted == []
 
 
 def test_a_queue_takes_a_clock() -> None:
