@@ -154,11 +154,12 @@ class Run:
         return now - self._seen[1]
 
     async def _send(self) -> None:
+        asked_at = self._shared.clock.monotonic()
         async with AsyncExitStack() as stack:
             turn: Turn | None = None
             if self._store.lasting:
                 turn = await stack.enter_async_context(self._shared.turn(self.request))
-            while (wait := await self._claim_and_create()) is not None:
+            while (wait := await self._claim_and_create(asked_at)) is not None:
                 if turn is not None:
                     turn.quota_at = self._shared.clock.monotonic() + wait
                 await self._shared.clock.sleep(wait)
@@ -166,19 +167,26 @@ class Run:
                 if self.entry.stage is not Stage.PLANNED:
                     return  # another process has continued the run
 
-    async def _claim_and_create(self) -> float | None:
-        """Send under a claim; returns the seconds until quota allows sending, if it does not now."""
+    async def _claim_and_create(self, asked_at: float) -> float | None:
+        """Send under a claim; returns the seconds until quota allows sending, if it does not now.
+
+        The caller's ``max_wait`` and ``deadline`` count from ``asked_at`` (monotonic), before earlier waits for quota.
+        """
         shared, options = self._shared, current_options()
         began = shared.clock.monotonic()
+        max_wait, deadline = (
+            None if bound is None else max(bound - (began - asked_at), 0.0)
+            for bound in (options.max_wait, options.deadline)
+        )
         if not await self._swap(claimed(self.entry, await self._store.now())):
             return None  # another process was first
         self._given_up, self._looks = False, 0
         limits: dict[str, float] = {}
         if self._store.lasting:
             left = _steps.CLAIM_SECONDS - (shared.clock.monotonic() - began)
-            limits["deadline"] = max(left if options.deadline is None else min(left, options.deadline), 0.0)
+            limits["deadline"] = max(left if deadline is None else min(left, deadline), 0.0)
             most = _steps.CLAIM_SECONDS * _QUOTA_SHARE
-            limits["max_wait"] = most if options.max_wait is None else min(most, options.max_wait)
+            limits["max_wait"] = most if max_wait is None else min(most, max_wait)
         try:
             with call_options(**limits):  # type: ignore[arg-type]
                 job_id = await shared.kind.create({**self.request, **self._supplement})
@@ -191,8 +199,7 @@ class Run:
         except RateLimitWaitError as error:
             await self._swap(_steps.released(self.entry))
             wait = error.retry_after or 1.0
-            bounds = (options.max_wait, options.deadline)
-            if not self._store.lasting or any(bound is not None and wait > bound for bound in bounds):
+            if not self._store.lasting or any(bound is not None and wait > bound for bound in (max_wait, deadline)):
                 raise
             return wait
         except RequestTimeoutError:

@@ -328,6 +328,19 @@ async def test_a_wait_for_quota_longer_than_the_caller_allows_is_refused() -> No
 
 
 @virtual_time
+@pytest.mark.parametrize("bound", [{"max_wait": 20.0}, {"deadline": 20.0}])
+async def test_repeated_waits_for_quota_are_added_up(bound: dict[str, float]) -> None:
+    """Other processes take the token each time; together the waits are no longer than the caller allows."""
+    amazon = FakeAmazon()
+    amazon.fates = [RateLimitWaitError("later", retry_after=8.0)] * 9
+    run = await runs_at(amazon, LastingStore(amazon.clock)).plan(REQUEST)
+    with call_options(**bound), pytest.raises(RateLimitWaitError):  # type: ignore[arg-type]
+        await run.requested()
+    assert amazon.sent_at == pytest.approx([0.0, 8.1, 16.2])
+    assert run.entry.stage is Stage.PLANNED
+
+
+@virtual_time
 @pytest.mark.parametrize(
     ("bound", "exceeded"),
     [
