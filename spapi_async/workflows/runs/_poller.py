@@ -238,6 +238,8 @@ class Poller:
 
     async def _ask_for_one(self, watched: _Watched, slots: anyio.CapacityLimiter) -> None:
         async with slots:
+            if not watched.futures:  # the callers have left while this waited for a slot
+                return
             watched.urgent = False  # as above
             try:
                 job = await self._kind.get(watched.job_id)

@@ -349,3 +349,38 @@ async def test_a_notification_during_a_poll_causes_another_poll(runs: int, first
         poller.wake("1")
         known_at = await asyncio.gather(*waiting)
     assert known_at[0] == pytest.approx(first_poll + 20, abs=1)
+
+
+@virtual_time
+async def test_polls_that_have_not_been_sent_end_with_their_waits() -> None:
+    """Many jobs are due together, four are polled at a time, and the callers leave meanwhile: no quota is spent."""
+    amazon = LateAmazon(takes=1000.0)
+    poller = poller_of(amazon)
+    waiting = [asyncio.create_task(watch(poller, amazon.make(), age=5)) for _ in range(40)]
+    await asyncio.sleep(5)
+    asked = len(amazon.asked)
+    for each in waiting[1:]:
+        each.cancel()
+    await asyncio.sleep(12)
+    assert {job_id for _, job_id in amazon.asked[asked:]} <= {"1"}
+    waiting[0].cancel()
+
+
+@virtual_time
+async def test_a_wait_that_begins_as_another_one_ends_is_not_lost() -> None:
+    """It begins after the last reply, and before the other caller has seen it."""
+    amazon = FakeAmazon(takes=0.0)
+    poller, job_id = poller_of(amazon), amazon.make()
+    late: list[asyncio.Task[float]] = []
+    asking = amazon.get
+
+    async def get(job_id: str) -> Job:
+        found = await asking(job_id)
+        if not late:
+            late.append(asyncio.create_task(watch(poller, job_id, age=5)))
+        return found
+
+    amazon.get = get  # type: ignore[method-assign]
+    async with asyncio.timeout(60):
+        await watch(poller, job_id, age=5)
+        await late[0]
