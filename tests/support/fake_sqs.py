@@ -29,9 +29,10 @@ class OpenMessages(Messages):
 class FakeSqs:
     """A queue as a client sees it.
 
-    ``troubles`` are raised by the next requests for messages; ``refusals`` are the codes with which the next deletions
-    fail, one each; ``received_at`` is when messages were requested. ``answers_after`` is how many seconds changes of
-    visibility take, and moving a message waits for ``hold_aside``.
+    ``troubles`` are raised by the next requests for messages, ``deletion_troubles`` by the next requests to delete some
+    (None: by none); ``refusals`` are the codes with which the next deletions fail, one each; ``received_at`` is when
+    messages were requested. ``answers_after`` is how many seconds changes of visibility take, ``deletes_after``
+    deletions, and moving a message waits for ``hold_aside``.
     """
 
     def __init__(self, bodies: Sequence[str] = ()) -> None:
@@ -41,10 +42,12 @@ class FakeSqs:
         self.aside: list[str] = []
         self.troubles: list[Exception] = []
         self.aside_troubles: list[Exception] = []
+        self.deletion_troubles: list[Exception | None] = []
         self.refusals: list[dict[str, Any]] = []
         self.received_at: list[float] = []
         self.waits = True
         self.answers_after = 0.0
+        self.deletes_after = 0.0
         self.hold_aside: asyncio.Event | None = None
 
     @asynccontextmanager
@@ -87,6 +90,9 @@ class FakeSqs:
         }
 
     async def delete_message_batch(self, **arguments: Any) -> dict[str, Any]:
+        await asyncio.sleep(self.deletes_after)
+        if self.deletion_troubles and (trouble := self.deletion_troubles.pop(0)) is not None:
+            raise trouble
         failed = []
         for entry in arguments["Entries"]:
             if self.refusals:

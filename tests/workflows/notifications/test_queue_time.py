@@ -13,7 +13,7 @@ from botocore.exceptions import CredentialRetrievalError, MetadataRetrievalError
 from fake_sqs import FakeSqs
 from virtual_time import virtual_time
 
-from spapi_async.errors import ClosedError, TransportError
+from spapi_async.errors import ClosedError, ConfigurationError, TransportError
 from spapi_async.workflows.notifications import SqsQueue
 
 
@@ -57,6 +57,18 @@ async def test_work_that_takes_an_hour_has_the_message_to_itself() -> None:
         assert sqs.deleted == [body(1)]
         second.done()
     assert [each["tries"] for each in sqs.stored] == []
+
+
+@virtual_time
+async def test_many_messages_in_work_are_all_kept_invisible() -> None:
+    """One request of SQS extends ten of them."""
+    sqs = FakeSqs([body(number) for number in range(15)])
+    async with sqs.messages(visibility=60) as messages:
+        loops = [aiter(messages) for _ in range(15)]
+        for each in loops:
+            await anext(each)
+        await asyncio.sleep(100)
+        assert sqs.hidden() == 15
 
 
 @virtual_time
@@ -110,6 +122,67 @@ async def test_a_deletion_that_fails_alone_is_repeated() -> None:
         assert sqs.deleted == [body(3)]
         await asyncio.sleep(20)
         assert sqs.deleted == [body(3), body(1)]
+
+
+@virtual_time
+async def test_a_deletion_that_fails_alone_is_repeated_even_if_the_next_request_fails() -> None:
+    """Twenty handled messages are deleted by two requests."""
+    sqs = FakeSqs([body(number) for number in range(20)])
+    sqs.deletion_troubles = [TransportError("gone"), None, TransportError("gone")]
+    async with sqs.messages() as messages:
+        loop = aiter(messages)
+        for number in range(20):
+            sqs.refusals = [{"Code": "InternalError", "SenderFault": False}] if number == 19 else []
+            await anext(loop)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5):
+                await anext(loop)
+        assert len(sqs.deleted) == 9
+        await asyncio.sleep(21)
+        assert sorted(sqs.deleted) == sorted(body(number) for number in range(20))
+
+
+@virtual_time
+async def test_a_handled_message_is_deleted_although_its_reader_stops_waiting() -> None:
+    """The reader is cancelled during the request that deletes it."""
+    sqs = FakeSqs([body(1)])
+    async with sqs.messages() as messages:
+        await anext(loop := aiter(messages))
+        sqs.deletes_after = 1.0
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await anext(loop)
+        sqs.deletes_after = 0.0
+    assert sqs.deleted == [body(1)]
+
+
+@virtual_time
+async def test_a_refused_deletion_does_not_end_the_extensions() -> None:
+    """AWS may refuse a request for a moment, for example while a policy is being replaced."""
+    sqs = FakeSqs([body(1), body(2)])
+    async with sqs.messages(visibility=60) as messages:
+        loop = aiter(messages)
+        await anext(loop)
+        await anext(loop)
+        sqs.deletion_troubles = [ConfigurationError("SQS DeleteMessageBatch: AccessDenied")]
+        for _ in range(12):
+            await asyncio.sleep(10)
+            assert sqs.hidden() == len(sqs.stored)
+        assert sqs.deleted == [body(1)]
+
+
+@virtual_time
+async def test_a_message_that_is_done_after_its_loop_is_not_shown_before_it_is_deleted() -> None:
+    """Another reader would get it meanwhile."""
+    sqs = FakeSqs([body(1)])
+    sqs.deletes_after = 5.0
+    async with sqs.messages(visibility=60) as messages:
+        message = await anext(aiter(messages))
+        message.done()
+        await asyncio.sleep(22)
+        assert (sqs.hidden(), sqs.deleted) == (1, [])
+        await asyncio.sleep(5)
+        assert sqs.deleted == [body(1)]
 
 
 @virtual_time
