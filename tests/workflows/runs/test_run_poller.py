@@ -14,7 +14,7 @@ from virtual_time import VirtualTimeLoop, virtual_time
 
 from spapi_async import call_options
 from spapi_async._core.options import current_options
-from spapi_async.errors import ForbiddenError, LWAError, NotFoundError, ServerError
+from spapi_async.errors import DecodeError, ForbiddenError, LWAError, NotFoundError, ServerError
 from spapi_async.workflows.runs import Job
 from spapi_async.workflows.runs._poller import Poller
 
@@ -384,3 +384,43 @@ async def test_a_wait_that_begins_as_another_one_ends_is_not_lost() -> None:
     async with asyncio.timeout(60):
         await watch(poller, job_id, age=5)
         await late[0]
+
+
+@virtual_time
+async def test_a_wait_that_is_cancelled_as_the_reply_comes_does_not_affect_others() -> None:
+    """The cancelled caller has not run yet when the result is handed out."""
+    amazon = FakeAmazon(takes=0.0)
+    poller, job_id = poller_of(amazon), amazon.make()
+    cancelled, other = [asyncio.create_task(watch(poller, job_id, age=5)) for _ in range(2)]
+    asking = amazon.get
+
+    async def get(job_id: str) -> Job:
+        found = await asking(job_id)
+        cancelled.cancel()
+        return found
+
+    amazon.get = get  # type: ignore[method-assign]
+    async with asyncio.timeout(60):
+        await other
+    assert cancelled.cancelled()
+
+
+@virtual_time
+async def test_unreadable_replies_count_only_in_a_row() -> None:
+    """Three of them, far apart, end no wait."""
+    amazon = FakeAmazon(takes=3600.0)
+    waiting = asyncio.create_task(watch(poller_of(amazon), amazon.make()))
+    for _ in range(4):
+        amazon.trouble = [DecodeError("not a report")]
+        await asyncio.sleep(600)
+    await waiting
+
+
+@virtual_time
+async def test_lists_include_jobs_that_seem_older_than_their_requests() -> None:
+    """Amazon's clock may be half a minute behind this one."""
+    amazon = FakeAmazon(takes=100.0)
+    poller = poller_of(amazon)
+    known_at = await asyncio.gather(*[watch(poller, amazon.make(age=30.0)) for _ in range(150)])
+    assert max(known_at) < 200
+    assert not amazon.asked

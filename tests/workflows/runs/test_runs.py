@@ -20,7 +20,7 @@ from spapi_async.errors import (
     RequestTimeoutError,
     ServerError,
 )
-from spapi_async.workflows.runs import _steps
+from spapi_async.workflows.runs import Job, _steps
 from spapi_async.workflows.runs._steps import claimed
 
 
@@ -143,6 +143,17 @@ async def test_a_job_of_before_does_not_hide_the_lost_one() -> None:
     amazon.fates = ["unanswered"]
     assert await (await runs_at(amazon).plan(REQUEST)).requested() == "2"
     assert len(amazon.sent_at) == 1
+
+
+@virtual_time
+async def test_a_run_whose_job_is_known_does_not_hold_up_the_search() -> None:
+    """Its job is not looked for any more, so the only other one belongs to the lost request."""
+    amazon = FakeAmazon(optional=True)
+    runs = runs_at(amazon)
+    assert await (await runs.plan(REQUEST)).requested() == "1"
+    amazon.fates = ["unanswered"]
+    assert await (await runs.plan({**REQUEST, "options": "other"})).requested() == "2"
+    assert amazon.clock.monotonic() < 10
 
 
 @virtual_time
@@ -317,6 +328,21 @@ async def test_quota_is_waited_for_without_a_claim() -> None:
 
 
 @virtual_time
+async def test_a_run_that_another_process_continued_during_a_wait_for_quota_is_not_sent_again() -> None:
+    """That process had quota sooner, and its job is adopted."""
+    amazon = FakeAmazon()
+    amazon.fates = [RateLimitWaitError("later", retry_after=600.0)]
+    store = LastingStore(amazon.clock)
+    run = await runs_at(amazon, store).plan(REQUEST)
+    asking = asyncio.create_task(run.requested())
+    await asyncio.sleep(300)
+    theirs = amazon.make()
+    store.replace(run.entry, stage=Stage.WAITING, job_id=theirs, made=True)
+    assert await asking == theirs
+    assert len(amazon.sent_at) == 1
+
+
+@virtual_time
 async def test_a_wait_for_quota_longer_than_the_caller_allows_is_refused() -> None:
     """``max_wait`` applies, and nothing is left to look up."""
     amazon = FakeAmazon()
@@ -379,6 +405,22 @@ async def test_a_turn_that_does_not_come_is_given_up() -> None:
         await second.requested()
     assert amazon.clock.monotonic() == pytest.approx(6.0)
     holding.cancel()
+
+
+@virtual_time
+async def test_an_end_that_another_process_noticed_has_its_status() -> None:
+    """The document of a FATAL job explains the failure, and must not be read as a result."""
+    amazon = FakeAmazon(takes=0.0)
+    store = LastingStore(amazon.clock)
+    run = await runs_at(amazon, store).plan(REQUEST)
+    await run.requested()
+    store.replace(run.entry, stage=Stage.FINISHED, status="FATAL", document_id="explanation")
+
+    async def get(job_id: str) -> Job:
+        return Job(id=job_id, status="FATAL", document_id="explanation")
+
+    amazon.get = get  # type: ignore[method-assign]
+    assert (await (await runs_at(amazon, store).plan(REQUEST)).finished()).status == "FATAL"
 
 
 @virtual_time
