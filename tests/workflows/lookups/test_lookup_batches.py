@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 from batching import BATCH, SINGLE, Numbers, NumbersSeller, numbers_rule, resources
@@ -25,6 +26,7 @@ from spapi_async import (
     SPAPIError,
     call_options,
 )
+from spapi_async._core.operation import Operation
 from spapi_async.ratelimit import LocalRateLimiter
 from spapi_async.workflows.lookups._queue import Queue
 
@@ -287,6 +289,33 @@ async def test_the_second_half_of_a_bad_batch_is_requested_if_the_first_is_cance
 
 
 @virtual_time
+async def test_the_second_half_is_requested_if_the_callers_of_the_first_leave_while_it_waits() -> None:
+    """The whole batch was refused, and there is no token for the first half yet."""
+    seller = NumbersSeller(bad=[2])
+    numbers = Numbers(seller, rule=numbers_rule(rate=0.1, burst=1, single=False))
+    calls = [asyncio.ensure_future(numbers.get(number)) for number in (2, 4, 6, 8)]
+    await asyncio.sleep(1)
+    for call in calls[:2]:
+        call.cancel()
+    async with asyncio.timeout(60):
+        assert await outcomes(calls[2:]) == [60, 80]
+    assert [sent.keys for sent in seller.sent] == [(2, 4, 6, 8), (6, 8)]
+
+
+@virtual_time
+async def test_a_key_whose_caller_left_is_not_requested_again() -> None:
+    """Its caller left while the batch was under way that is now halved."""
+    seller = NumbersSeller(bad=[2], latency=0.5)
+    numbers = Numbers(seller, rule=numbers_rule(single=False))
+    calls = [asyncio.ensure_future(numbers.get(number)) for number in (4, 6, 8, 2)]
+    await asyncio.sleep(0.5)
+    calls[0].cancel()
+    await outcomes(calls)
+    assert [4 in sent.keys for sent in seller.sent] == [True] + [False] * (len(seller.sent) - 1)
+    assert len(seller.sent) > 1
+
+
+@virtual_time
 async def test_a_batch_is_not_starved_by_calls_that_queue_at_the_limiter() -> None:
     """It is sent to the limiter's queue when its token would have come, like any other call."""
     seller = NumbersSeller()
@@ -317,6 +346,19 @@ async def test_a_key_takes_the_priority_of_its_most_urgent_caller() -> None:
         await numbers.get(118)
     assert 118 in seller.sent[1].keys
     await asyncio.gather(*bulk)
+
+
+@virtual_time
+async def test_a_caller_of_a_merged_key_waits_for_the_request_under_way() -> None:
+    """Its first request was throttled; ``max_wait`` is for quota, and the second one has left when it passes."""
+    seller = NumbersSeller(busy={2: 1}, latency=0.4)
+    numbers = Numbers(seller, rule=numbers_rule(rate=1 / 3, burst=1, spare=False))
+    with call_options(max_wait=4.0):
+        first = asyncio.ensure_future(numbers.get(2))
+    await asyncio.sleep(0.5)
+    assert list(await asyncio.gather(first, numbers.get(2))) == [20, 20]
+    assert len(seller.sent) == 2
+    assert seller.sent[1].at < 4.0 < asyncio.get_running_loop().time()
 
 
 @virtual_time
@@ -373,6 +415,56 @@ async def test_a_wait_beyond_max_wait_is_refused_at_once() -> None:
     with call_options(max_wait=5.0):
         assert await numbers.get(500) == 5000
     await asyncio.gather(*waiting)
+
+
+@virtual_time
+async def test_a_wait_beyond_the_deadline_is_refused_at_once() -> None:
+    """The deadline bounds the wait for quota, too."""
+    numbers = Numbers(NumbersSeller(), rule=numbers_rule(rate=0.01, burst=1, spare=False))
+    await numbers.get(2)
+    before = asyncio.get_running_loop().time()
+    with call_options(deadline=5.0), pytest.raises(RateLimitWaitError):
+        await numbers.get(4)
+    assert asyncio.get_running_loop().time() == before
+
+
+@virtual_time
+async def test_sellers_of_a_pool_share_what_is_ahead_of_a_call() -> None:
+    """Of three batches, each of two sellers sends two at most: the last one leaves after ten seconds."""
+    sellers = [NumbersSeller(name=name) for name in ("one", "two")]
+    numbers = Numbers(*sellers, rule=numbers_rule(rate=0.1, burst=1, spare=False))
+    ahead = [asyncio.ensure_future(numbers.get(2 * number)) for number in range(40)]
+    await asyncio.sleep(0)
+    with call_options(max_wait=15.0):
+        assert await numbers.get(100) == 1000
+    await asyncio.gather(*ahead)
+
+
+@virtual_time
+@pytest.mark.parametrize("number", [2, -4])
+async def test_a_request_that_comes_too_late_for_one_caller_is_sent_for_the_other(number: int) -> None:
+    """Other calls took the quota that was forecast; a key that fits into no batch still gets a request of its own."""
+    seller = OvertakenSeller()
+    numbers = Numbers(seller, rule=numbers_rule(single=number < 0))
+    with call_options(max_wait=5.0):
+        impatient = asyncio.ensure_future(numbers.get(number))
+    patient = asyncio.ensure_future(numbers.get(number))
+    with pytest.raises(RateLimitWaitError, match="overtaken"):
+        await impatient
+    assert await patient == number * 10
+    assert [sent.operation for sent in seller.sent] == [SINGLE.name if number < 0 else BATCH.name]
+
+
+class OvertakenSeller(NumbersSeller):
+    """A seller whose first request would have to wait nine seconds, although its forecast was none."""
+
+    overtaken = False
+
+    async def call(self, operation: Operation[Any], /, **arguments: Any) -> Any:
+        if not self.overtaken:
+            self.overtaken = True
+            raise RateLimitWaitError("overtaken", retry_after=9.0)
+        return await super().call(operation, **arguments)
 
 
 @virtual_time
