@@ -19,11 +19,14 @@ from raw_server import raw_server, reply
 
 from spapi_async import (
     Application,
+    ClosedError,
     ConfigurationError,
     Event,
+    ForbiddenError,
     LWAError,
     Marketplace,
     NotFoundError,
+    RateLimitWaitError,
     ServerError,
     SPAPIError,
 )
@@ -470,6 +473,14 @@ def test_two_hundred_failures_in_a_row_end_a_crawl(error: SPAPIError) -> None:
         run.entry(down)
     with pytest.raises(type(error)):
         run.entry(down)
+
+
+@pytest.mark.parametrize("error", [RateLimitWaitError("max_wait"), ClosedError("closed"), ForbiddenError("no")])
+def test_an_error_that_says_nothing_about_its_identifier_ends_the_crawl(error: SPAPIError) -> None:
+    """If it were recorded as a failure, later runs would leave the identifier out."""
+    run = Run(None, None, total=None, seconds_for=float, progress=None)  # type: ignore[arg-type]
+    with pytest.raises(type(error)):
+        run.entry(Failed(Key("a", "US"), error))
 
 
 class Disk:
