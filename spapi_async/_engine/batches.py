@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 _THROTTLED_CODES = frozenset({"QuotaExceeded", "TooManyRequests", "Throttled", "RequestThrottled"})
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _envelope = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -46,6 +48,8 @@ async def send_whole(
     response = await send(arguments)
     for _ in range(attempts - 1):
         positions = throttled(batch, response.raw)
+        if positions and not _answers_each(batch, response.raw, arguments.get("body")):
+            break  # the positions in the reply are not those in the body
         rest = only(batch, arguments.get("body"), positions)
         left = None if deadline is None else deadline - (clock.monotonic() - began)
         if rest is None or (left is not None and left <= 0):
@@ -76,8 +80,13 @@ def throttled(batch: Batch, raw: bytes) -> tuple[int, ...]:
         return ()
     try:
         return tuple(position for position, item in enumerate(_split(batch, raw)[1]) if _says_429(item))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return ()  # the decoder will report what is wrong with the reply
+
+
+def _answers_each(batch: Batch, raw: bytes, body: Any) -> bool:
+    """Whether a reply has as many items as the body has requests; if not, nothing says which request each answers."""
+    return len(_split(batch, raw)[1]) == len(batch.parts(body))
 
 
 def only(batch: Batch, body: Any, positions: Sequence[int]) -> Any:
@@ -94,9 +103,12 @@ def only(batch: Batch, body: Any, positions: Sequence[int]) -> Any:
 
 
 def spliced(batch: Batch, raw: bytes, positions: Sequence[int], again: bytes) -> bytes | None:
-    """The reply with the answers of a later one at these positions; None if the later one has another number."""
+    """The reply with the answers of a later one at these positions; None if the later one has not one for each."""
     envelope, items = _split(batch, raw)
-    _, answers = _split(batch, again)
+    try:
+        _, answers = _split(batch, again)
+    except _UNREADABLE:
+        return None
     if len(answers) != len(positions):
         return None
     for position, answer in zip(positions, answers, strict=True):
@@ -121,4 +133,5 @@ def _says_429(item: msgspec.Raw) -> bool:
     status, error = content.get("status"), content.get("Error")
     if isinstance(status, dict) and status.get("statusCode") in (429, "429"):
         return True
-    return isinstance(error, dict) and error.get("Code") in _THROTTLED_CODES
+    code = error.get("Code") if isinstance(error, dict) else None
+    return isinstance(code, str) and code in _THROTTLED_CODES

@@ -31,12 +31,22 @@ def test_throttled_items_are_found_by_their_status() -> None:
     """The status of an offer and the code of a fee count; the number 429 elsewhere in an item does not."""
     offers = json.dumps({"responses": [answer("a"), answer("429"), answer("c", 429)]}).encode()
     assert throttled(BATCHES[OFFERS], offers) == (2,)
-    fees = json.dumps([{"Status": "ServiceError", "Error": {"Code": "QuotaExceeded"}}, {"Status": "Success"}]).encode()
-    assert throttled(BATCHES[FEES], fees) == (0,)
+    codes = ("QuotaExceeded", "InvalidParameterValue")
+    fees: list[Any] = [{"Status": "ServiceError", "Error": {"Code": code}} for code in codes]
+    assert throttled(BATCHES[FEES], json.dumps([*fees, {"Status": "Success"}]).encode()) == (0,)
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"429", b"null", b'{"responses": 429}', b'{"responses": [429, "429", null]}', b"[429"]
+    "raw",
+    [
+        b"",
+        b"429",
+        b"null",
+        b'{"responses": 429}',
+        b'{"responses": [429, "429", null]}',
+        b"[429",
+        b'[{"Error": {"Code": ["QuotaExceeded"]}}]',
+    ],
 )
 @pytest.mark.parametrize("name", [OFFERS, FEES])
 def test_a_reply_of_another_shape_has_no_throttled_items(name: str, raw: bytes) -> None:
@@ -151,6 +161,34 @@ async def test_each_request_of_a_batch_gets_the_rest_of_the_deadline() -> None:
             send, batch, GET_ITEM_OFFERS_BATCH, {"body": body("a")}, attempts=9, clock=Clock(), strict=False
         )
     assert deadlines == [10.0, 6.0, 1.0]
+
+
+async def sent_whole(*replies: bytes) -> tuple[bytes, list[list[str]]]:
+    """Send a batch of a, b and c that gets these replies in turn; returns its final reply and what was requested."""
+    asked: list[list[str]] = []
+
+    async def send(arguments: Any) -> Any:
+        asked.append([part["uri"].split("/")[-2] for part in arguments["body"]["requests"]])
+        return decode(GET_ITEM_OFFERS_BATCH, 200, {}, replies[len(asked) - 1])
+
+    arguments = {"body": body(*"abc")}
+    whole = send_whole(
+        send, BATCHES[OFFERS], GET_ITEM_OFFERS_BATCH, arguments, attempts=2, clock=SystemClock(), strict=False
+    )
+    return (await whole).raw, asked
+
+
+@pytest.mark.parametrize("broken", [b"", b"null", b"[]", b'{"responses": null}', b'{"responses": {"b": 1}}'])
+async def test_answers_are_kept_when_the_reply_to_the_others_is_broken(broken: bytes) -> None:
+    """As with any other failure of a repetition, the items that were throttled still say so."""
+    first = json.dumps({"responses": [answer("a"), answer("b", 429), answer("c")]}).encode()
+    assert await sent_whole(first, broken) == (first, [["a", "b", "c"], ["b"]])
+
+
+async def test_no_item_is_requested_again_when_a_reply_lacks_one() -> None:
+    """Here the third request is throttled; sent again by its place in the reply, the second would take its place."""
+    first = json.dumps({"responses": [answer("a"), answer("c", 429)]}).encode()
+    assert await sent_whole(first) == (first, [["a", "b", "c"]])
 
 
 async def test_a_throttled_item_is_requested_again_alone() -> None:
