@@ -201,7 +201,9 @@ class Pipeline:
             self._drained = self._drained or asyncio.Event()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace):
-                    await self._drained.wait()
+                    while self._calls:  # a batch is several calls, one after another
+                        self._drained.clear()
+                        await self._drained.wait()
 
     def _ended(self, call: Call[Any]) -> None:
         self._calls.discard(call)

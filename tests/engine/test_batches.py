@@ -237,3 +237,20 @@ async def test_an_item_with_another_error_is_not_requested_again() -> None:
     async with seller_on(amazon) as seller:
         response = await seller.call(GET_ITEM_OFFERS_BATCH, body=body("a", "b"))
     assert (len(amazon.asked), statuses(response)) == (1, {"a": 200, "b": 400})
+
+
+async def test_a_batch_under_way_ends_during_the_grace_period() -> None:
+    """Its throttled items are still requested again after the application has begun to close."""
+    amazon = Amazon({"b": 429}, {"b": 429})
+    closing: list[asyncio.Task[None]] = []
+
+    async def closing_meanwhile(request: bytes, writer: asyncio.StreamWriter) -> None:
+        if b"/auth/o2/token" not in request and not closing:
+            closing.append(asyncio.create_task(app.aclose(grace=30)))
+        await amazon(request, writer)
+
+    async with raw_server(closing_meanwhile) as server:
+        app = Application("app", "secret", endpoint=server.url, limiter=NeverWaiting())
+        response = await app.selling_partner("Atzr|a", region="na").call(GET_ITEM_OFFERS_BATCH, body=body("a", "b"))
+        await closing[0]
+    assert statuses(response) == {"a": 200, "b": 200}
