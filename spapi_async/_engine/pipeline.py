@@ -19,14 +19,7 @@ from spapi_async._codec.headers import request_id_of
 from spapi_async._codec.known_limits import BATCHES, Batch
 from spapi_async._codec.pages import items_of
 from spapi_async._codec.request import check_names
-from spapi_async._codec.response import (
-    Response,
-    confirms,
-    decode,
-    error_from_reply,
-    parse_rate_limit,
-    shown_headers,
-)
+from spapi_async._codec.response import Response, confirms, decode, error_from_reply, parse_rate_limit, shown_headers
 from spapi_async._core.clock import Clock
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import CallFinished, Observers, RequestFinished, ViolationsFound, Waited
@@ -227,6 +220,7 @@ class Pipeline:
         operation, account, request, priority = call.operation, call.account, call.request, call.options.priority
         arguments = call.arguments
         while True:
+            call.headers = None  # an earlier reply's: the error of this attempt must not show them
             # The limiter predicts the wait, but more urgent calls can prolong it.
             permit = await call.in_time(
                 self._limiter.acquire(
@@ -331,6 +325,7 @@ class Pipeline:
         error = refusal(call, reply, outcome)
         if delay is None:
             raise error
+        self._complete(error, call)
         call.failure = error
         return delay
 

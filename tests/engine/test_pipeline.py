@@ -15,6 +15,7 @@ from spapi_async import (
     CallFinished,
     ConfigurationError,
     ConnectionFailedError,
+    DecodeError,
     Event,
     ForbiddenError,
     LWAError,
@@ -77,13 +78,14 @@ GET, POST = an_operation(), an_operation("POST")
 
 
 class Clock:
-    """Real monotonic time; sleeps are recorded instead of slept."""
+    """Real monotonic time and ``ahead`` seconds; sleeps are recorded instead of slept."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
+        self.ahead = 0.0
 
     def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
+        return asyncio.get_running_loop().time() + self.ahead
 
     def time(self) -> float:
         return time.time()
@@ -154,6 +156,7 @@ class Tokens:
         self.log = log
         self.error: BaseException | None = None
         self.renewable = True
+        self.on_rejected: Callable[[], None] = lambda: None
         self.count = 0
         self.delay = 0.0
 
@@ -171,6 +174,7 @@ class Tokens:
         self, token: Secret, operation: Operation[Any], account: Account, reply_body: bytes, *, request: Request
     ) -> bool:
         self.log.append(("rejected", token.reveal()))
+        self.on_rejected()
         return self.renewable
 
     def learn(self, operation: Operation[Any], body: Any) -> None: ...
@@ -330,6 +334,33 @@ async def test_a_refusal_that_a_new_token_cannot_cure_is_final() -> None:
         with pytest.raises(ForbiddenError, match="no") as caught:
             await here.send()
     assert (caught.value.code, len(here.server.requests)) == ("Unauthorized", 1)
+
+
+async def test_an_error_shows_no_header_of_an_earlier_reply() -> None:
+    """Neither does the error of a token that was to replace a refused one, nor that of a reply that is too large."""
+    refused = answering(reply(b"{}", "401 Unauthorized", "x-amzn-RateLimit-Limit: 5", "x-amzn-RequestId: first"))
+    async with world(refused, answering(reply(b" " * 200))) as here:
+        here.pool = SessionPool(user_agent="t", max_reply_size=100)
+        with pytest.raises(DecodeError, match="is larger than 100 bytes") as large:
+            await here.send(pipeline=here.make(here.server.url, pool=here.pool))
+    async with world(refused) as here:
+        no_grant = LWAError("no", code="invalid_grant", status=400)
+        here.tokens.on_rejected = lambda: setattr(here.tokens, "error", no_grant)
+        with pytest.raises(LWAError) as no_token:
+            await here.send()
+    for error in (large.value, no_token.value):
+        assert (dict(error.headers), error.rate_limit) == ({}, None)
+
+
+async def test_a_failure_that_a_deadline_makes_final_shows_its_own_headers() -> None:
+    """The reply after it, a refused token, is another's."""
+    failed = status("503 Service Unavailable", b"{}")
+    refused = answering(reply(b"{}", "401 Unauthorized", "x-amzn-RateLimit-Limit: 5"))
+    async with world(failed, refused) as here:
+        here.tokens.on_rejected = lambda: setattr(here.clock, "ahead", 60.0)
+        with call_options(deadline=60), pytest.raises(ServerError) as caught:
+            await here.send()
+    assert (caught.value.headers["Content-Length"], caught.value.rate_limit) == ("2", None)
 
 
 async def test_a_404_is_an_error_at_once() -> None:
