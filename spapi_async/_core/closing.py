@@ -1,11 +1,18 @@
-"""Closing completely even if the closing block was cancelled."""
+"""Closing and cancellation: closing completely in a cancelled block, and whose cancellation an exception reports."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import AbstractContextManager, nullcontext
 
-__all__ = ["uncancelled"]
+__all__ = ["being_cancelled", "uncancelled"]
+
+
+def being_cancelled() -> bool:
+    """Whether a CancelledError is meant for the running task; otherwise only something that it awaits was cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def uncancelled() -> AbstractContextManager[object]:

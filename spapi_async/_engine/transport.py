@@ -21,6 +21,7 @@ import msgspec
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from spapi_async._core.closing import being_cancelled
 from spapi_async._core.endpoints import split_url
 from spapi_async._core.frames import forget_locals
 from spapi_async._core.home_loop import HomeLoop, leave_to_parent
@@ -277,10 +278,13 @@ class SessionPool:
                 )
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = translated(error, url.reveal(), f"no byte from {host} for {silence:g} s")
+            failure: SPAPIError = translated(error, url.reveal(), f"no byte from {host} for {silence:g} s")
         except BaseException as error:
             forget_locals(error)
-            raise
+            if not (self._closed and isinstance(error, asyncio.CancelledError)) or being_cancelled():
+                raise
+            # aiohttp cancels what waits for an address or a free connection, not the task that waits for it.
+            failure = ClosedError("the application is closed")
         else:
             self._streams.add(opened)
             try:

@@ -104,8 +104,8 @@ class _Limit:
         self.task: asyncio.Task[object] | None = None
 
     def expire(self) -> None:
-        """The time is up."""
-        if self.task is not None:
+        """The time is up; only the first call counts, because ``__exit__`` takes back one cancellation."""
+        if self.task is not None and not self._expired:
             self._expired = True
             self.task.cancel()
 

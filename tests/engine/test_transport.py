@@ -222,6 +222,31 @@ async def test_a_closed_pool_raises_closed_error() -> None:
         await pool.exchange("GET", "http://127.0.0.1:1/", headers={}, session_key="na")
 
 
+async def test_closing_ends_a_download_that_waits_for_a_connection() -> None:
+    """A closed session cancels that wait, and a task that nobody cancelled would end as cancelled."""
+    opened = asyncio.Event()
+
+    async def download() -> None:
+        async with pool.stream("GET", f"{server.url}/file", headers={}, session_key="documents"):
+            opened.set()
+            await asyncio.Event().wait()
+
+    pool = SessionPool(user_agent="t", connections=1)
+    async with raw_server(answering(reply(b"half")[:-2])) as server:
+        first = asyncio.create_task(download())
+        await opened.wait()
+        second, third = asyncio.create_task(download()), asyncio.create_task(download())
+        await asyncio.sleep(0)
+        third.cancel()
+        await pool.aclose()
+        first.cancel()
+        with pytest.raises(ClosedError, match="the application is closed"):
+            await second
+        with pytest.raises(asyncio.CancelledError):
+            await third
+        await asyncio.wait([first])
+
+
 def test_the_user_agent_has_amazons_form() -> None:
     """Name and version, then language and platform."""
     assert user_agent_header("Shop/2.1").startswith("Shop/2.1 (Language=CPython/3.")

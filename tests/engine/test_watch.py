@@ -23,6 +23,22 @@ def test_a_block_that_takes_too_long_raises_timeout_error() -> None:
     assert run(main()) == pytest.approx(5.0)
 
 
+def test_a_block_whose_time_is_up_twice_raises_timeout_error() -> None:
+    """Two tasks may close an application at once; its calls must not seem to have been cancelled."""
+
+    async def main() -> str:
+        watch = Watch()
+        block = asyncio.create_task(_hang(watch, 60.0))
+        await asyncio.sleep(0)
+        watch.expire_all()
+        watch.expire_all()
+        with pytest.raises(TimeoutError):
+            await block
+        return "done"
+
+    assert run(main()) == "done"
+
+
 def test_a_block_that_is_quick_enough_is_left_alone() -> None:
     """Nothing that its task does afterwards is interrupted, either."""
 
