@@ -25,7 +25,8 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from spapi_async._codec.pages import NO_TOKEN, is_empty, items_of, next_token_of, same_name
-from spapi_async._core.closing import uncancelled
+from spapi_async._core.closing import being_cancelled, uncancelled
+from spapi_async._core.home_loop import background
 from spapi_async._core.operation import Operation, Paging
 from spapi_async._engine.page_history import PageHistory
 from spapi_async.errors import ConfigurationError, DecodeError, RateLimitWaitError, SPAPIError
@@ -123,6 +124,9 @@ class PageIterator(AsyncIterator[T]):
         self._items.clear()
         if (task := self._prefetch) is not None:
             self._prefetch = None
+            if task.get_loop() is not asyncio.get_running_loop():
+                _abandon(task)
+                return
             task.cancel()
             await asyncio.wait([task])
 
@@ -138,8 +142,8 @@ class PageIterator(AsyncIterator[T]):
     def __del__(self) -> None:
         # A loop was left by break, without aclose: cancel the request for a page that nobody will read.
         task: asyncio.Task[Any] | None = getattr(self, "_prefetch", None)
-        if task is not None and not task.done() and not task.get_loop().is_closed():
-            task.get_loop().call_soon_threadsafe(task.cancel)
+        if task is not None:
+            _abandon(task)
 
     async def _whole_page(self) -> Any:
         page = await self._turn()
@@ -217,6 +221,9 @@ class PageIterator(AsyncIterator[T]):
 
     async def _take_page(self) -> Any:
         task = self._prefetch
+        if task is not None and task.get_loop() is not asyncio.get_running_loop():
+            _abandon(task)
+            task = None  # a loop cancels it when it ends, and a task of another loop cannot be awaited
         try:
             if task is None:
                 return await self._fetch(self._operation, **_arguments(self._operation, self._arguments, self._token))
@@ -228,7 +235,7 @@ class PageIterator(AsyncIterator[T]):
                 raise
             # the prefetch would have waited too long; now that the page is needed, the wait may be short enough
         except asyncio.CancelledError:
-            if self._closed and not _being_cancelled():
+            if self._closed and not being_cancelled():
                 raise StopAsyncIteration from None
             raise
         finally:
@@ -240,8 +247,8 @@ class PageIterator(AsyncIterator[T]):
         if following is None or self._paging.token_parameter is None or self._history.was_followed(following):
             return
         arguments = _arguments(self._operation, self._arguments, following)
-        self._prefetch = asyncio.create_task(
-            _call(self._fetch, self._operation, arguments), name=f"next page of {self._operation.name}"
+        self._prefetch = background(
+            _call(self._fetch, self._operation, arguments), f"next page of {self._operation.name}"
         )
         # If nobody requests that page, its error is not reported either.
         self._prefetch.add_done_callback(lambda task: task.cancelled() or task.exception())
@@ -264,9 +271,10 @@ async def _call(fetch: Fetch, operation: Operation[Any], arguments: dict[str, An
     return await fetch(operation, **arguments)
 
 
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def _abandon(task: asyncio.Task[Any]) -> None:
+    """Cancel a request whose loop may have ended, be paused, or run in another thread."""
+    if not task.done() and not task.get_loop().is_closed():
+        task.get_loop().call_soon_threadsafe(task.cancel)
 
 
 # --- Amazon's rules --------------------------------------------------------------------------------------------------

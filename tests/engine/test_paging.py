@@ -473,6 +473,32 @@ async def test_aclose_during_the_first_request_ends_the_stream_after_it() -> Non
     assert not other_tasks()
 
 
+@pytest.mark.parametrize("end", ["ended", "closed", "paused"])
+@pytest.mark.parametrize("step", ["read on", "close"])
+def test_an_iteration_goes_on_in_a_second_loop(end: str, step: str) -> None:
+    """The page that was being fetched in the first loop is fetched again."""
+    shop = PagedServer(THREE | {"b": asyncio.Event()})
+    iterator = PageIterator[Any](shop, THINGS, {})
+
+    async def begin() -> Any:
+        item = await anext(iterator)
+        await settle()
+        return item
+
+    loop = asyncio.new_event_loop()
+    assert (asyncio.run if end == "ended" else loop.run_until_complete)(begin()) == 1
+    if end == "closed":
+        loop.close()
+    shop.pages["b"] = THREE["b"]
+    if step == "close":
+        asyncio.run(iterator.aclose())
+    assert asyncio.run(collect(iterator)) == ([] if step == "close" else [2, 3, 4, 5])
+    if end == "paused":
+        loop.run_until_complete(settle())
+        assert asyncio.all_tasks(loop) == set()  # the request that the loop left was cancelled
+    loop.close()
+
+
 async def test_a_loop_left_early_leaves_no_request() -> None:
     """Collecting the iterator cancels the request for the next page."""
     shop = PagedServer(THREE | {"b": asyncio.Event()})
