@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 
 from spapi_async._core.clock import Clock
+from spapi_async._core.home_loop import HomeLoop
 from spapi_async.errors import AuthError, LWAError, SPAPIError, TransportError
 
 __all__ = ["Breakdown"]
@@ -27,7 +28,7 @@ _OF_ONE_GRANT = frozenset({"invalid_grant", "invalid_scope", "invalid_request", 
 class Breakdown:
     """The outcomes of the last exchanges, and whether the next one may be tried."""
 
-    __slots__ = ("_clock", "_error", "_failed_at", "_failures", "_pause", "_probing")
+    __slots__ = ("_clock", "_error", "_failed_at", "_failures", "_home", "_pause", "_probing")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -36,6 +37,7 @@ class Breakdown:
         self._failures = 0
         self._pause = FIRST_PAUSE
         self._probing = False
+        self._home = HomeLoop("the circuit breaker of Login with Amazon", drop=self._forget_probe)
 
     def check(self) -> bool:
         """Admit an exchange; True if it is the probe, whose outcome must be reported to :meth:`ended`.
@@ -46,6 +48,7 @@ class Breakdown:
         error = self._error
         if error is None or self._failures < TRIPS_AFTER:
             return False
+        self._home.enter()
         now = self._clock.monotonic()
         wait = self._failed_at + self._pause - now
         if wait <= 0 and not self._probing:
@@ -75,6 +78,9 @@ class Breakdown:
     def forget(self) -> None:
         """Something has changed: allow requests again."""
         self._error, self._failures, self._pause = None, 0, FIRST_PAUSE
+
+    def _forget_probe(self, forked: bool) -> None:  # noqa: ARG002, FBT001 - a former loop's never ends in either case
+        self._probing = False
 
     def __repr__(self) -> str:
         return f"<Breakdown failures={self._failures}>"

@@ -6,6 +6,7 @@ import pytest
 from fake_amazon import PLAIN, FakeAmazon, account, authenticator, lwa_error, request
 from virtual_time import virtual_time
 
+from spapi_async.auth._breakdown import FIRST_PAUSE, TRIPS_AFTER, Breakdown
 from spapi_async.credentials import Secret
 from spapi_async.errors import LWAError
 
@@ -118,3 +119,39 @@ async def test_a_new_client_secret_is_tried_at_once() -> None:
         await auth.token(PLAIN, account("c"), request())
     auth.replace_client_secret(Secret("new"))
     assert await auth.token(PLAIN, account("c"), request())
+
+
+class StandingClock:
+    """A clock that a test sets."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+def test_a_call_that_an_earlier_loop_left_keeps_no_other_from_trying() -> None:
+    """Nor does one of the parent process in a forked child: that call may never end here."""
+    clock = StandingClock()
+    breakdown = Breakdown(clock)
+
+    async def tries() -> bool:
+        return breakdown.check()
+
+    for _ in range(TRIPS_AFTER):
+        breakdown.ended(LWAError("down", code="server_error", status=503), probe=False)
+    clock.now = FIRST_PAUSE
+    loop, later = asyncio.new_event_loop(), asyncio.new_event_loop()
+    assert loop.run_until_complete(tries())
+    with pytest.raises(LWAError, match="one call is trying now"):
+        loop.run_until_complete(tries())
+    assert later.run_until_complete(tries())
+    with pytest.raises(LWAError, match="one call is trying now"):
+        later.run_until_complete(tries())
+    loop.close()
+    later.close()
