@@ -8,7 +8,7 @@ from virtual_time import virtual_time
 
 from spapi_async.auth._breakdown import FIRST_PAUSE, TRIPS_AFTER, Breakdown
 from spapi_async.credentials import Secret
-from spapi_async.errors import LWAError
+from spapi_async.errors import ConnectionFailedError, LWAError
 
 DOWN = lwa_error(503, "server_error")
 
@@ -151,7 +151,26 @@ def test_a_call_that_an_earlier_loop_left_keeps_no_other_from_trying() -> None:
     with pytest.raises(LWAError, match="one call is trying now"):
         loop.run_until_complete(tries())
     assert later.run_until_complete(tries())
-    with pytest.raises(LWAError, match="one call is trying now"):
+    clock.now += 60
+    with pytest.raises(LWAError, match="one call is trying now") as caught:
         later.run_until_complete(tries())
+    assert caught.value.retry_after == 0
     loop.close()
     later.close()
+
+
+async def test_after_an_outage_the_pauses_begin_anew() -> None:
+    """However long the last one took; an endpoint that cannot be reached is an outage, too."""
+    clock = StandingClock()
+    breakdown = Breakdown(clock)
+    unreachable = ConnectionFailedError("cannot connect")
+    for _ in range(5):
+        clock.now += 100
+        breakdown.ended(unreachable, probe=breakdown.check())
+    clock.now += 100
+    breakdown.ended(None, probe=breakdown.check())
+    for _ in range(TRIPS_AFTER):
+        breakdown.ended(unreachable, probe=breakdown.check())
+    with pytest.raises(ConnectionFailedError) as caught:
+        breakdown.check()
+    assert caught.value.retry_after == FIRST_PAUSE

@@ -14,8 +14,9 @@ from spapi_async._core.options import call_options
 from spapi_async.auth import Authenticator, RestrictedResource, restricted_resource
 from spapi_async.auth._rdt import Batch, RestrictedKey
 from spapi_async.auth._token import Token
-from spapi_async.credentials import Account
+from spapi_async.credentials import Account, Grant
 from spapi_async.errors import AuthError, BadRequestError, ConfigurationError, QuotaExceededError
+from spapi_async.marketplaces import Region
 
 
 async def fetch_documents(auth: Authenticator, names: list[str], who: Account | None = None) -> list[Any]:
@@ -262,6 +263,14 @@ async def test_a_single_document_gets_a_token_however_long() -> None:
 
     token = await Batch(issue, on_idle=lambda: None).add(RestrictedResource(method="GET", path="/1"))
     assert len(token.value.reveal()) == 9000
+
+
+@pytest.mark.parametrize("reason", ["Access token has expired", "LWA client secret has expired", "no"])
+def test_a_refused_token_of_another_application_is_final(reason: str) -> None:
+    """Only the application that delegated it can make a new one."""
+    holder = Account(Grant.restricted_data_token("app", "Atz.sprdt|theirs"), Region.NA)
+    auth = authenticator(FakeAmazon())
+    assert not auth.rejected("Atz.sprdt|theirs", DOCUMENT, holder, f'{{"message": "{reason}"}}', request=document("d"))
 
 
 @virtual_time

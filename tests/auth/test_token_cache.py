@@ -229,6 +229,35 @@ async def test_a_token_of_another_source_is_not_retired() -> None:
 
 
 @virtual_time
+async def test_a_token_of_two_keys_serves_one_when_the_other_is_dropped() -> None:
+    """Report documents that were requested together share a token, and the oldest documents are dropped."""
+    source = Source()
+    now = source.clock.time()
+    shared = Token("shared", issued_at=now, expires_at=now + 3600)
+    source.cache.put("a", shared)
+    source.cache.put("b", shared)
+    for key in "cdefghijk":
+        await source.get(key)
+    assert (source.cache.current("a"), await source.get("b")) == (None, "shared")
+    assert source.cache.retire(Secret("shared"), only="a") is Retirement.REPLACED
+    assert source.cache.retire(Secret("shared")) is Retirement.RETIRED
+    for key in "lmnopqrstu":
+        await source.get(key)
+    assert source.cache.retire(Secret("shared")) is Retirement.REPLACED
+
+
+@virtual_time
+async def test_no_renewal_begins_after_closing() -> None:
+    """A call that is ending may still look for its token; a renewal would outlive the application."""
+    source = Source()
+    await source.get("a")
+    await source.cache.aclose()
+    await asyncio.sleep(3600 * 0.97)
+    assert source.cache.cached("a") == Secret("a#1")
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@virtual_time
 async def test_the_least_recently_used_token_goes_first() -> None:
     """The cache is bounded, and tokens in use stay."""
     source = Source(latency=0.0)

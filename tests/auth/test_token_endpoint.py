@@ -220,9 +220,10 @@ async def test_the_old_secret_is_used_until_the_new_one_works() -> None:
     lwa = endpoint(amazon, "secret")
     lwa.replace_client_secret(Secret("new"))
     await lwa.issue(REFRESH)
+    await lwa.issue(REFRESH)
     amazon.secrets = {"new"}
     await lwa.issue(REFRESH)
     amazon.secrets = {"secret"}
     with pytest.raises(LWAError, match="invalid_client"):
         await lwa.issue(REFRESH)
-    assert [form["client_secret"] for form in amazon.forms] == ["new", "secret", "new", "new"]
+    assert [form["client_secret"] for form in amazon.forms] == ["new", "secret"] * 2 + ["new", "new"]

@@ -49,6 +49,18 @@ async def test_a_rejected_token_is_replaced_once_for_all_workers() -> None:
 
 
 @virtual_time
+async def test_a_worker_takes_no_token_from_the_store_that_is_due_for_renewal() -> None:
+    """It would have to be renewed at once, or expire on its way to Amazon."""
+    amazon, store = FakeAmazon(latency=0), memory()
+    first, second, third = (authenticator(amazon, store=store) for _ in range(3))
+    await first.token(PLAIN, account(), request())
+    await asyncio.sleep(3600 * 0.96)
+    assert await second.token(PLAIN, account(), request()) == "Atza|Atzr|a#1"
+    await asyncio.sleep(3600 * 0.02)
+    assert await third.token(PLAIN, account(), request()) == "Atza|Atzr|a#2"
+
+
+@virtual_time
 async def test_a_worker_that_dies_with_the_lease_delays_others_by_ten_seconds() -> None:
     """Then they request their own token."""
     amazon, store = FakeAmazon(), memory()

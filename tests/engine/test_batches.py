@@ -85,7 +85,8 @@ class Amazon:
             self.asked.append(asins)
             statuses = self.script.pop(0) if self.script else {}
             answers = [answer(asin, statuses.get(asin, 200)) for asin in asins]
-            writer.write(reply(json.dumps({"responses": answers}).encode()))
+            number = f"x-amzn-RequestId: {len(self.asked)}"
+            writer.write(reply(json.dumps({"responses": answers}).encode(), "200 OK", number))
         await writer.drain()
 
 
@@ -194,14 +195,14 @@ async def test_no_item_is_requested_again_when_a_reply_lacks_one() -> None:
 async def test_a_throttled_item_is_requested_again_alone() -> None:
     """It is requested until it is answered.
 
-    The reply is whole, in the order of the requests, and states the attempts.
+    The reply is whole, in the order of the requests, and states the attempts and the id of the last request.
     """
     amazon = Amazon({"b": 429, "d": 429}, {"d": 429})
     async with seller_on(amazon) as seller:
         response = await seller.call(GET_ITEM_OFFERS_BATCH, body=body(*"abcd"))
     assert amazon.asked == [["a", "b", "c", "d"], ["b", "d"], ["d"]]
     assert statuses(response) == dict.fromkeys("abcd", 200)
-    assert response.attempts == 3
+    assert (response.attempts, response.request_id) == (3, "3")
 
 
 async def test_a_throttled_item_counts_for_its_bucket() -> None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from insides import collect_silently
 from raw_server import Answer, RawServer, answering, hang_up, raw_server, reply, stay_silent
 
 from spapi_async import (
@@ -39,8 +40,10 @@ from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import Observers
 from spapi_async._core.limiter import LimitSnapshot
 from spapi_async._core.operation import Parameter, UsagePlan
+from spapi_async._core.options import CallOptions
 from spapi_async._core.request import Request
 from spapi_async._core.wire import Model
+from spapi_async._engine.call import Call
 from spapi_async._engine.pipeline import Pipeline
 from spapi_async._engine.transport import SessionPool
 from spapi_async.credentials import Account, Grant, Secret
@@ -92,6 +95,13 @@ class Clock:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
+
+
+class Standing(Clock):
+    """A clock that only a test moves."""
+
+    def monotonic(self) -> float:
+        return self.ahead
 
 
 class Limiter:
@@ -281,6 +291,14 @@ async def test_a_server_error_on_a_write_leaves_the_outcome_unknown() -> None:
     assert isinstance(caught.value.__cause__, ServerError)
 
 
+async def test_a_redirect_of_a_write_leaves_the_outcome_unknown() -> None:
+    """It comes from an intermediary, which may have passed the request on to Amazon."""
+    async with world(status("302 Found")) as here:
+        with pytest.raises(OutcomeUnknownError, match="Amazon answered 302"):
+            await here.send(POST)
+        assert len(here.server.requests) == 1
+
+
 async def test_a_lost_reply_is_repeated_for_a_read_and_never_for_a_write() -> None:
     """A dropped connection does not show whether Amazon acted."""
     async with world(hang_up, OK) as here:
@@ -304,6 +322,15 @@ async def test_a_delay_beyond_the_deadline_is_not_slept() -> None:
             await here.send(pipeline=pipeline)
     assert caught.value.attempts == 1
     assert here.clock.slept == []
+
+
+async def test_a_reply_that_is_too_large_leaves_the_outcome_of_a_write_unknown() -> None:
+    """Amazon has carried it out, and the error has the id of the request."""
+    async with world(answering(reply(b" " * 200, "200 OK", "x-amzn-RequestId: r-1"))) as here:
+        here.pool = SessionPool(user_agent="t", max_reply_size=100)
+        with pytest.raises(OutcomeUnknownError, match="is larger than 100 bytes") as caught:
+            await here.send(POST, here.make(here.server.url, pool=here.pool))
+    assert (caught.value.request_id, caught.value.status, len(here.server.requests)) == ("r-1", 200, 1)
 
 
 async def test_a_failed_connection_is_retried_even_for_a_write() -> None:
@@ -361,6 +388,34 @@ async def test_a_failure_that_a_deadline_makes_final_shows_its_own_headers() -> 
         with call_options(deadline=60), pytest.raises(ServerError) as caught:
             await here.send()
     assert (caught.value.headers["Content-Length"], caught.value.rate_limit) == ("2", None)
+
+
+def test_calls_are_under_way_until_they_end_or_their_loop_does() -> None:
+    """Closing an application waits for them, and would wait for ever for one of a loop that has ended."""
+    server, limiter, loop = RawServer(), Limiter([]), asyncio.new_event_loop()
+    server.url = "http://127.0.0.1:1"
+    pipeline = World(server).make(server.url, limiter=limiter, retry=RetryPolicy(attempts=1))
+
+    async def hang(*_: Any, **__: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async def begin() -> asyncio.Task[Any]:
+        task = asyncio.create_task(pipeline.send(SELLER, GET, {"id": "1"}))
+        await asyncio.sleep(0)
+        return task
+
+    async def fail() -> None:
+        with pytest.raises(ConnectionFailedError):
+            await pipeline.send(SELLER, GET, {"id": "1"})
+
+    limiter.acquire = hang  # type: ignore[method-assign]
+    left = loop.run_until_complete(begin())
+    busy = [pipeline.busy]
+    del limiter.acquire
+    asyncio.run(fail())
+    assert [*busy, pipeline.busy] == [True, False]
+    collect_silently(left)
+    loop.close()
 
 
 async def test_a_404_is_an_error_at_once() -> None:
@@ -475,6 +530,32 @@ async def test_a_deadline_never_lengthens_the_exchange() -> None:
             response = await asyncio.wait_for(here.send(pipeline=patient), 60)
         await pool.aclose()
     assert response.attempts >= 2
+
+
+@pytest.mark.parametrize(
+    ("timeout", "deadline", "bound"),
+    [(None, None, None), (30, None, 30), (30, 1, 1), (1, 30, 1), (None, 30, 30), (None, 90, None), (90, 70, 70)],
+)
+def test_an_exchange_is_bounded_by_the_calls_timeout_and_deadline(
+    timeout: float | None, deadline: float | None, bound: float | None
+) -> None:
+    """Whichever is shorter; None means the application's timeout, here 60 seconds."""
+    call = Call(GET, SELLER, {"id": "1"}, options=CallOptions(timeout=timeout, deadline=deadline), clock=Standing())
+    assert call.exchange_timeout(60.0) == bound
+
+
+@pytest.mark.parametrize(
+    ("max_wait", "deadline", "late", "wait"),
+    [(None, None, 0, None), (5, None, 0, 5), (5, 3, 0, 3), (3, 5, 0, 3), (3, 5, 4, 1), (None, 5, 6, 0)],
+)
+def test_a_wait_for_quota_is_bounded_by_max_wait_and_deadline(
+    max_wait: float | None, deadline: float | None, late: float, wait: float | None
+) -> None:
+    """By the shorter of the two, and never by less than nothing."""
+    clock = Standing()
+    call = Call(GET, SELLER, {"id": "1"}, options=CallOptions(max_wait=max_wait, deadline=deadline), clock=clock)
+    clock.ahead = late
+    assert call.max_wait() == wait
 
 
 async def test_the_deadline_bounds_the_wait_for_quota() -> None:

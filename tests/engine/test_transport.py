@@ -107,6 +107,18 @@ async def test_a_request_on_a_refused_connection_was_not_sent(pool: SessionPool)
             await pool.exchange("POST", f"http://127.0.0.1:{port}/x", headers={}, body=b"{}", session_key="na")
 
 
+@pytest.mark.parametrize("failing", ["refused", "dropped"])
+async def test_a_failed_exchange_leaves_its_connection_to_the_next(failing: str) -> None:
+    """With one connection at most, the second would find none free."""
+    pool = SessionPool(user_agent="t", connections=1)
+    async with raw_server(hang_up) as server:
+        url = server.url if failing == "dropped" else "http://127.0.0.1:1"
+        for _ in range(2):
+            with pytest.raises(TransportError, match=r"broke|cannot connect"):
+                await pool.exchange("GET", url, headers={}, timeout=2.0, session_key="na")
+    await pool.aclose()
+
+
 async def test_a_dropped_connection_is_reported_and_the_request_sent_once(pool: SessionPool) -> None:
     """Aiohttp's own repetition is off: it would spend quota and repeat PUTs."""
     async with raw_server(hang_up) as server:
@@ -356,6 +368,27 @@ def test_a_pool_works_in_one_loop_after_another() -> None:
 
     assert asyncio.run(first()) == 200
     asyncio.run(second())
+
+
+def test_a_pool_works_in_a_second_loop_while_the_first_is_paused() -> None:
+    """It opens connections of its own, and a timer of its own bounds them."""
+    pool, paused = SessionPool(user_agent="t", timeout=Timeout(total=0.1)), asyncio.new_event_loop()
+
+    async def open_a_connection() -> None:
+        async with raw_server(answering(reply())) as server:
+            with suppress(RequestTimeoutError):  # a busy machine
+                await get(pool, server)
+
+    async def wait_in_vain() -> None:
+        async with raw_server(stay_silent) as server:
+            with pytest.raises(RequestTimeoutError):
+                await asyncio.wait_for(get(pool, server), 5)
+        await pool.aclose()
+
+    paused.run_until_complete(open_a_connection())
+    asyncio.run(wait_in_vain())
+    paused.run_until_complete(asyncio.sleep(0))
+    paused.close()
 
 
 async def test_an_impossible_address_is_not_shown(pool: SessionPool) -> None:
