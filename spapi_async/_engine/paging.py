@@ -122,11 +122,8 @@ class PageIterator(AsyncIterator[T]):
         """Stop: cancel the request for the next page and wait until it has ended. ``cursor`` keeps its value."""
         self._closed = True
         self._items.clear()
-        if (task := self._prefetch) is not None:
-            self._prefetch = None
-            if task.get_loop() is not asyncio.get_running_loop():
-                _abandon(task)
-                return
+        task, self._prefetch = _of_this_loop(self._prefetch), None
+        if task is not None:
             task.cancel()
             await asyncio.wait([task])
 
@@ -220,10 +217,7 @@ class PageIterator(AsyncIterator[T]):
         return error
 
     async def _take_page(self) -> Any:
-        task = self._prefetch
-        if task is not None and task.get_loop() is not asyncio.get_running_loop():
-            _abandon(task)
-            task = None  # a loop cancels it when it ends, and a task of another loop cannot be awaited
+        task = _of_this_loop(self._prefetch)
         try:
             if task is None:
                 return await self._fetch(self._operation, **_arguments(self._operation, self._arguments, self._token))
@@ -269,6 +263,14 @@ class _Pages(AsyncIterator[Any]):
 async def _call(fetch: Fetch, operation: Operation[Any], arguments: dict[str, Any]) -> Any:
     # A separate function, so that the task does not keep an abandoned iterator alive.
     return await fetch(operation, **arguments)
+
+
+def _of_this_loop(task: asyncio.Task[Any] | None) -> asyncio.Task[Any] | None:
+    """The request for a page, if it can be awaited here; one of another loop is abandoned."""
+    if task is None or task.get_loop() is asyncio.get_running_loop():
+        return task
+    _abandon(task)
+    return None
 
 
 def _abandon(task: asyncio.Task[Any]) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from spapi_async._core.clock import Clock
+from spapi_async._core.closing import being_cancelled
 from spapi_async._core.home_loop import HomeLoop, background
 from spapi_async._core.options import Priority, call_options
 from spapi_async.auth._token import Token
@@ -261,8 +262,7 @@ async def _outcome(flight: asyncio.Task[Token | BaseException]) -> Token | BaseE
     try:
         return await asyncio.shield(flight)
     except asyncio.CancelledError:
-        caller = asyncio.current_task()
-        if flight.cancelled() and caller is not None and not caller.cancelling():
+        if flight.cancelled() and not being_cancelled():
             return _closed_meanwhile()  # the flight was cancelled, before it had begun
         raise
 

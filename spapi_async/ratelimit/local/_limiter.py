@@ -145,9 +145,8 @@ class LocalRateLimiter:
         if max_wait is not None and (predicted := predict(lane, now, priority)) > max_wait:
             raise wait_error(lane.operation, predicted, max_wait)
         self._arrivals += 1
-        loop, deadline, timer = get_running_loop(), None, None
-        if max_wait is not None:
-            deadline = now + max_wait
+        loop, timer = get_running_loop(), None
+        deadline = None if max_wait is None else now + max_wait
         waiter = Waiter(loop.create_future(), int(priority), deadline, self._arrivals)
         if max_wait is not None:
             timer = loop.call_at(now + max_wait + GRACE, self._at_deadline, lane, waiter, max_wait)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from contextlib import asynccontextmanager
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from spapi_async._core.closing import being_cancelled
 from spapi_async.errors import ConfigurationError
 
 __all__ = ["Done", "Failed", "Outcomes", "fan_out"]
@@ -179,8 +180,7 @@ class Outcomes(AsyncIterator[Done[I, V] | Failed[I]], Generic[I, V]):
         except Exception as error:  # noqa: BLE001 - it is the outcome of the item
             return Failed(item, error)
         except asyncio.CancelledError as cause:
-            worker = asyncio.current_task()
-            if worker is None or worker.cancelling():
+            if being_cancelled():
                 raise
             # Not this worker was cancelled, but a task for which the call waited.
             failure = RuntimeError("the call was cancelled from within")
