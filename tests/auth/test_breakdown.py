@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from direct import HandClock
 from fake_amazon import PLAIN, FakeAmazon, account, authenticator, lwa_error, request
 from virtual_time import virtual_time
 
@@ -121,23 +122,9 @@ async def test_a_new_client_secret_is_tried_at_once() -> None:
     assert await auth.token(PLAIN, account("c"), request())
 
 
-class StandingClock:
-    """A clock that a test sets."""
-
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None: ...
-
-
 def test_a_call_that_an_earlier_loop_left_keeps_no_other_from_trying() -> None:
     """Nor does one of the parent process in a forked child: that call may never end here."""
-    clock = StandingClock()
+    clock = HandClock()
     breakdown = Breakdown(clock)
 
     async def tries() -> bool:
@@ -161,7 +148,7 @@ def test_a_call_that_an_earlier_loop_left_keeps_no_other_from_trying() -> None:
 
 async def test_after_an_outage_the_pauses_begin_anew() -> None:
     """However long the last one took; an endpoint that cannot be reached is an outage, too."""
-    clock = StandingClock()
+    clock = HandClock()
     breakdown = Breakdown(clock)
     unreachable = ConnectionFailedError("cannot connect")
     for _ in range(5):

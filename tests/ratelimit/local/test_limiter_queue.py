@@ -21,23 +21,28 @@ INTERACTIVE, NORMAL, BULK = Priority.INTERACTIVE, Priority.NORMAL, Priority.BULK
 
 
 class Queue:
-    """Calls of one bucket of one token a second, and the order in which they were served."""
+    """Calls of one bucket of one token a second, and the order in which they were served.
 
-    def __init__(self) -> None:
+    With ``shared`` it is the bucket of the application, in which several sellers wait.
+    """
+
+    def __init__(self, *, shared: bool = False) -> None:
         self.limiter = LocalRateLimiter()
         self.operation = operation(1.0, 1)
+        if shared:
+            self.operation = operation(100.0, 100, application_rate=1.0, application_burst=1)
         self.served: list[str] = []
         self.tasks: list[asyncio.Task[None]] = []
 
     async def empty_bucket(self) -> None:
         await take(self.limiter, self.operation, account())
 
-    async def add(self, name: str, priority: Priority, number: int = 1) -> None:
-        self.tasks += [asyncio.create_task(self._call(name, priority)) for _ in range(number)]
+    async def add(self, name: str, priority: Priority, number: int = 1, *, seller: str = "one") -> None:
+        self.tasks += [asyncio.create_task(self._call(name, priority, seller)) for _ in range(number)]
         await asyncio.sleep(0)
 
-    async def _call(self, name: str, priority: Priority) -> None:
-        await take(self.limiter, self.operation, account(), priority=priority)
+    async def _call(self, name: str, priority: Priority, seller: str) -> None:
+        await take(self.limiter, self.operation, account(seller), priority=priority)
         self.served.append(name)
 
     def cancel_all(self) -> None:
@@ -335,44 +340,26 @@ async def test_a_refusal_names_the_rest_of_max_wait() -> None:
     other.cancel()
 
 
-class SharedQueue(Queue):
-    """The same for calls of several sellers that share the application's bucket."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.operation = operation(100.0, 100, application_rate=1.0, application_burst=1)
-
-    async def add_for(self, seller: str, priority: Priority) -> asyncio.Task[None]:
-        """One call, which is listed by its seller and priority when it is served."""
-        self.tasks.append(asyncio.create_task(self._call_for(seller, priority)))
-        await asyncio.sleep(0)
-        return self.tasks[-1]
-
-    async def _call_for(self, seller: str, priority: Priority) -> None:
-        await take(self.limiter, self.operation, account(seller), priority=priority)
-        self.served.append(f"{seller} {priority.name}")
-
-
 @virtual_time
 async def test_a_sellers_urgent_call_brings_it_before_other_sellers() -> None:
     """Although the seller's own calls waited with a lower priority already."""
-    queue = SharedQueue()
+    queue = Queue(shared=True)
     await queue.empty_bucket()
-    await queue.add_for("first", NORMAL)
-    await queue.add_for("second", BULK)
-    await queue.add_for("second", INTERACTIVE)
+    await queue.add("normal", NORMAL, seller="first")
+    await queue.add("bulk", BULK, seller="second")
+    await queue.add("interactive", INTERACTIVE, seller="second")
     await asyncio.gather(*queue.tasks)
-    assert queue.served == ["second INTERACTIVE", "first NORMAL", "second BULK"]
+    assert queue.served == ["interactive", "normal", "bulk"]
 
 
 @virtual_time
 async def test_a_seller_whose_urgent_call_is_cancelled_goes_back() -> None:
     """Its other calls are of a lower priority than those of another seller."""
-    queue = SharedQueue()
+    queue = Queue(shared=True)
     await queue.empty_bucket()
-    await queue.add_for("first", NORMAL)
-    await queue.add_for("second", BULK)
-    urgent = await queue.add_for("second", INTERACTIVE)
-    urgent.cancel()
+    await queue.add("normal", NORMAL, seller="first")
+    await queue.add("bulk", BULK, seller="second")
+    await queue.add("interactive", INTERACTIVE, seller="second")
+    queue.tasks[-1].cancel()
     await asyncio.gather(*queue.tasks, return_exceptions=True)
-    assert queue.served == ["first NORMAL", "second BULK"]
+    assert queue.served == ["normal", "bulk"]

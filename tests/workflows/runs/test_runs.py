@@ -20,7 +20,7 @@ from spapi_async.errors import (
     RequestTimeoutError,
     ServerError,
 )
-from spapi_async.workflows.runs import Job, _steps
+from spapi_async.workflows.runs import Job, Run, _steps
 from spapi_async.workflows.runs._steps import claimed
 
 
@@ -313,15 +313,20 @@ async def test_a_claim_bounds_how_long_a_request_may_be_under_way() -> None:
     assert (seen[2].max_wait, seen[2].deadline) == (1.0, 2.0)
 
 
+async def waiting_for_quota(amazon: FakeAmazon, store: LastingStore) -> tuple[Run, asyncio.Task[str]]:
+    """A run in the middle of ten minutes for which it waits for quota."""
+    amazon.fates = [RateLimitWaitError("later", retry_after=600.0)]
+    run = await runs_at(amazon, store).plan(REQUEST)
+    asking = asyncio.create_task(run.requested())
+    await asyncio.sleep(300)
+    return run, asking
+
+
 @virtual_time
 async def test_quota_is_waited_for_without_a_claim() -> None:
     """The entry stays planned during the wait, so that a kill then leaves nothing to look up."""
     amazon = FakeAmazon()
-    amazon.fates = [RateLimitWaitError("later", retry_after=600.0)]
-    store = LastingStore(amazon.clock)
-    run = await runs_at(amazon, store).plan(REQUEST)
-    asking = asyncio.create_task(run.requested())
-    await asyncio.sleep(300)
+    run, asking = await waiting_for_quota(amazon, LastingStore(amazon.clock))
     assert run.entry.stage is Stage.PLANNED
     assert await asking == "1"
     assert amazon.sent_at[1] == pytest.approx(600.1)
@@ -331,11 +336,8 @@ async def test_quota_is_waited_for_without_a_claim() -> None:
 async def test_a_run_that_another_process_continued_during_a_wait_for_quota_is_not_sent_again() -> None:
     """That process had quota sooner, and its job is adopted."""
     amazon = FakeAmazon()
-    amazon.fates = [RateLimitWaitError("later", retry_after=600.0)]
     store = LastingStore(amazon.clock)
-    run = await runs_at(amazon, store).plan(REQUEST)
-    asking = asyncio.create_task(run.requested())
-    await asyncio.sleep(300)
+    run, asking = await waiting_for_quota(amazon, store)
     theirs = amazon.make()
     store.replace(run.entry, stage=Stage.WAITING, job_id=theirs, made=True)
     assert await asking == theirs
